@@ -1,0 +1,80 @@
+// A typed expression made ready to run over Arrow batches, with Spark's semantics.
+//
+// A Program is immutable and may be evaluated by several threads at once. Guards are kept: AND, OR, CASE, IF,
+// COALESCE evaluate an operand that may fail only on the rows for which Spark would. A failing value gives Spark's
+// error class with the position in the text (ANSI) or NULL / wrap-around (not ANSI).
+// String and binary inputs may come as utf8, large_utf8, utf8_view, binary, large_binary, binary_view or as
+// dictionaries of them; a bare column reference hands its array through without a copy.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "plan/expression.h"
+
+namespace arrow {
+class Array;
+class RecordBatch;
+}  // namespace arrow
+
+namespace weir::eval {
+
+using base::Result;
+
+// What is the same for all rows of a batch.
+struct EvalContext {
+  int64_t batch_timestamp_us = 0;    // current_timestamp(), current_date() …
+  std::string session_zone = "UTC";  // IANA name or ±hh:mm
+  bool ansi = true;                  // has to be what the expression was analysed with
+};
+
+class Node;  // node.h
+
+class Program {
+ public:
+  // kUnsupported by name for a function without kernel (aggregates included).
+  static Result<Program> compile(const plan::TypedPtr& expression);
+
+  // One value a row, of columnar::to_arrow(type()). The batch has the columns of the schema that analysis was given,
+  // in that order; only those in columns() are looked at (the others may be null pointers' stand-ins).
+  Result<std::shared_ptr<arrow::Array>> evaluate(const arrow::RecordBatch& batch, const EvalContext& context) const;
+
+  const columnar::DataType& type() const { return expression_->type; }
+  const std::vector<int>& columns() const { return columns_; }
+  const plan::TypedPtr& expression() const { return expression_; }
+
+ private:
+  Program(plan::TypedPtr expression, std::shared_ptr<const Node> root, std::vector<int> columns);
+  plan::TypedPtr expression_;
+  std::shared_ptr<const Node> root_;
+  std::vector<int> columns_;
+};
+
+inline Result<Program> compile(const plan::TypedPtr& expression) { return Program::compile(expression); }
+
+// The rows where the condition (boolean, one a row) is true; NULL counts as false. All rows: the batch itself.
+Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<arrow::RecordBatch>& batch,
+                                                        const arrow::Array& condition);
+// Evaluates `condition` and keeps the rows where it is true.
+Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<arrow::RecordBatch>& batch,
+                                                        const Program& condition, const EvalContext& context);
+
+// Several expressions to one batch: a select list.
+class Projection {
+ public:
+  static Result<Projection> compile(const std::vector<plan::NamedTyped>& list);
+  Result<std::shared_ptr<arrow::RecordBatch>> evaluate(const arrow::RecordBatch& batch, const EvalContext& context) const;
+  const columnar::Schema& schema() const { return schema_; }
+  const std::vector<int>& columns() const { return columns_; }
+
+ private:
+  Projection(columnar::Schema schema, std::vector<Program> programs, std::vector<int> columns);
+  columnar::Schema schema_;
+  std::vector<Program> programs_;
+  std::vector<int> columns_;
+};
+
+}  // namespace weir::eval
