@@ -34,7 +34,7 @@ TEST(ResultDeathTest, ValueOfAnErrorAborts) { EXPECT_DEATH((void)half(1).value()
 
 TEST(JsonTest, WritesDoublesAsPeopleDo) {
   const JsonValue value = {{"a", 60000.0}, {"b", 0.1}, {"c", 1e20}, {"d", 57.739726013343247}, {"e", -0.0}, {"f", 12}};
-  EXPECT_EQ(json_text(value), R"({"a":60000.0,"b":0.1,"c":1e+20,"d":57.73972601334325,"e":-0.0,"f":12})");
+  EXPECT_EQ(json_text(value), R"({"a":60000.0,"b":0.1,"c":1e+20,"d":57.739726013343244,"e":-0.0,"f":12})");
   EXPECT_EQ(json_text(JsonValue(std::numeric_limits<double>::infinity())), "null");
 }
 
