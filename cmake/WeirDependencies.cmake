@@ -15,7 +15,7 @@ foreach(lib arrow arrow_compute parquet)
   add_library(weir_ext_${lib} SHARED IMPORTED GLOBAL)
   set_target_properties(weir_ext_${lib} PROPERTIES
     IMPORTED_LOCATION ${_pyarrow}/lib${lib}.so.2600
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${_pyarrow}/include)
+    INTERFACE_INCLUDE_DIRECTORIES ${_pyarrow}/include)
 endforeach()
 add_library(weir_ext_arrow_all INTERFACE)
 target_link_libraries(weir_ext_arrow_all INTERFACE weir_ext_arrow weir_ext_arrow_compute weir_ext_parquet)
@@ -31,7 +31,7 @@ add_library(weir_ext_duckdb SHARED IMPORTED GLOBAL)
 set_target_properties(weir_ext_duckdb PROPERTIES
   IMPORTED_LOCATION ${WEIR_DEPS_DIR}/duckdb/libduckdb.so
   IMPORTED_NO_SONAME ON
-  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${WEIR_DEPS_DIR}/duckdb)
+  INTERFACE_INCLUDE_DIRECTORIES ${WEIR_DEPS_DIR}/duckdb)
 
 # Static system libraries.
 function(weir_static_library name file)
