@@ -117,11 +117,11 @@ dev_fuzz() {
     say "fuzz: $name for $seconds s (corpus build/fuzz/corpus/$name)"
     local seeds=()
     [ -d "tests/corpus/$name" ] && seeds=("tests/corpus/$name")
-    "$(find "$BUILD" -name "$name" -type f -perm -u+x | head -1)" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
-      -print_final_stats=1 -artifact_prefix="$BUILD/$name-" "$corpus" "${seeds[@]}" 2>&1 |
-      tee "$BUILD/$name.log" | grep -E 'ERROR|SUMMARY|Test unit|stat::|DONE|artifact' ||
-      true
-    [ "${PIPESTATUS[0]}" = 0 ] || die "fuzz: $name failed, see build/fuzz/$name.log"
+    "$(find "$BUILD" -name "$name" -type f -perm -u+x | head -1)" -max_total_time="$seconds" -timeout=20 \
+      -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$BUILD/$name-" "$corpus" "${seeds[@]}" \
+      >"$BUILD/$name.log" 2>&1 ||
+      { tail -40 "$BUILD/$name.log" >&2; die "fuzz: $name failed, see build/fuzz/$name.log"; }
+    grep -E '^(stat::|Done)' "$BUILD/$name.log" || true
   done
   say "fuzz: ${#names[@]} targets clean"
 }
