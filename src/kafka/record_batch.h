@@ -74,6 +74,11 @@ base::Result<RecordBatchHeader> parse_record_batch_header(std::string_view bytes
 // As parse_record_batch_header, and the CRC fits.
 base::Result<RecordBatchHeader> validate_record_batch(std::string_view bytes);
 
+// What a broker asks of a batch that a client wrote, beyond being well-formed: records there and dense,
+// no control batch, known compression, epoch and sequence where there is a producer id.
+// kInvalidArgument where not (INVALID_RECORD on the wire).
+base::Result<void> check_produced_batch(const RecordBatchHeader& header);
+
 // Size of the batch that starts at `bytes` by its length field, or nullopt where fewer than 12 bytes are
 // there or the field is impossible. The batch may be longer than `bytes`: a fetch may cut off the last one.
 std::optional<size_t> record_batch_size(std::string_view bytes);
