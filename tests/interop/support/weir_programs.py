@@ -66,7 +66,7 @@ def weir_hub(folder, *options):
 
 
 @contextlib.contextmanager
-def real_kafka(folder, topics):
+def real_kafka(folder, topics, settings=None):
     """Apache Kafka in KRaft mode with its topics ({name: partitions}); yields the bootstrap address."""
     port, controller = free_port(), free_port()
     data = os.path.join(folder, "kafka")
@@ -87,7 +87,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-""")
+""" + "".join(f"{key}={value}\n" for key, value in (settings or {}).items()))
     java = ["java", "-Xmx512m", "-cp", f"{DEPS}/jars/kafka/*"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True, "timeout": 120}
     subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", properties], **quiet)
@@ -134,4 +134,5 @@ def spark_session():
             .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
             .config("spark.sql.shuffle.partitions", "2").config("spark.driver.memory", "2g")
             .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-            .config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC").getOrCreate())
+            .config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+            .config("spark.databricks.delta.snapshotPartitions", "2").config("spark.sql.session.timeZone", "UTC").getOrCreate())
