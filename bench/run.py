@@ -40,7 +40,7 @@ os.environ.setdefault("WEIR_DEPS_DIR", DEPS)
 os.environ.setdefault("WEIR_SOURCE_DIR", ROOT)
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 sys.path.insert(0, os.path.join(ROOT, "tests", "interop", "support"))
-from weir_programs import TOPIC, event_schema, free_port, real_kafka, running, weir, weir_hub  # noqa: E402
+from weir_programs import SERVER_PIDS, TOPIC, event_schema, real_kafka, weir, weir_hub  # noqa: E402
 
 WEIR = os.environ["WEIR_BINARY"]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -237,8 +237,7 @@ def case_hub(options):
     for _ in range(options.rounds):
         for what, broker in brokers:
             with tempfile.TemporaryDirectory() as folder, broker(folder) as bootstrap:
-                pid = int(subprocess.run(["fuser", bootstrap.split(":")[1] + "/tcp"], stdout=subprocess.PIPE,
-                                         stderr=subprocess.DEVNULL, text=True).stdout.split()[0])
+                pid = SERVER_PIDS[bootstrap]
                 fill(bootstrap, options.events // 4)  # warm
                 before = cpu_of(pid)
                 rows, mb = fill(bootstrap, options.events)

@@ -15,6 +15,7 @@ WEIR = os.environ["WEIR_BINARY"]
 DEPS = os.environ["WEIR_DEPS_DIR"]
 SOURCE = os.environ["WEIR_SOURCE_DIR"]
 TOPIC = "events"
+SERVER_PIDS = {}  # bootstrap address -> process id of the broker
 
 
 def free_port():
@@ -61,7 +62,8 @@ def running(arguments, port, log, **kwargs):
 def weir_hub(folder, *options):
     port = free_port()
     with running([WEIR, "hub", "--dir", os.path.join(folder, "hub"), "--listen", f"127.0.0.1:{port}", *options], port,
-                 os.path.join(folder, "hub.log")):
+                 os.path.join(folder, "hub.log")) as process:
+        SERVER_PIDS[f"127.0.0.1:{port}"] = process.pid
         yield f"127.0.0.1:{port}"
 
 
@@ -91,7 +93,9 @@ auto.create.topics.enable=false
     java = ["java", "-Xmx512m", "-cp", f"{DEPS}/jars/kafka/*"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True, "timeout": 120}
     subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", properties], **quiet)
-    with running([*java, "kafka.Kafka", properties], port, os.path.join(folder, "kafka.log")):
+    with running([*java, "kafka.Kafka", properties], port,
+                 os.path.join(folder, "kafka.log")) as process:
+        SERVER_PIDS[f"127.0.0.1:{port}"] = process.pid
         from confluent_kafka.admin import AdminClient, NewTopic
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"})
         created = admin.create_topics([NewTopic(name, partitions, 1) for name, partitions in topics.items()])
