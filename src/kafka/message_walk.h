@@ -46,8 +46,10 @@ class FieldDecoder {
   template <typename T, typename Each>
   void nullable_array(std::optional<std::vector<T>>& values, Each each) {
     int32_t count = reader_.array_length();
-    values.reset();
-    if (count >= 0) elements(values.emplace(), count, each);
+    if (count < 0) return;  // null, which is how the message started
+    std::vector<T> found;
+    elements(found, count, each);
+    values = std::move(found);
   }
 
  private:
