@@ -1,0 +1,299 @@
+// Start, recovery, control and status of a query. The batch itself is in micro_batch_execution.cc.
+#include "stream/micro_batch_query.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "stream/checkpoint_lock.h"
+#include "stream/micro_batch.h"
+#include "stream/query_metadata.h"
+
+namespace weir::stream {
+
+using base::BatchId;
+using base::ErrorKind;
+using base::error;
+
+namespace {
+
+constexpr size_t kProgressKept = 100;
+
+int thread_count(int wanted) {
+  if (wanted > 0) return wanted;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string log_folder(const QueryOptions& options, std::string_view name) {
+  return io::join_path(options.checkpoint, name);
+}
+
+}  // namespace
+
+MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts, QueryOptions options,
+                                 QueryListener listener)
+    : environment_(environment),
+      parts_(std::move(parts)),
+      options_(std::move(options)),
+      listener_(std::move(listener)),
+      offset_log_(environment.files, log_folder(options_, "offsets")),
+      commit_log_(environment.files, log_folder(options_, "commits")),
+      pool_(thread_count(options_.threads)) {}
+
+MicroBatchQuery::~MicroBatchQuery() { stop(); }
+
+Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment environment, QueryParts parts,
+                                                                QueryOptions options, QueryListener listener) {
+  if (options.checkpoint.empty()) return error(ErrorKind::kInvalidArgument, "a query needs a checkpoint folder");
+  std::unique_ptr<MicroBatchQuery> query(
+      new MicroBatchQuery(environment, std::move(parts), std::move(options), std::move(listener)));
+  WEIR_TRY(query->prepare());
+  query->thread_ = std::jthread([query = query.get()] { query->run(); });
+  return query;
+}
+
+Result<void> MicroBatchQuery::prepare() {
+  io::FileSystem& files = environment_.files;
+  WEIR_TRY(files.make_dirs(options_.checkpoint));
+  WEIR_ASSIGN(lock_, lock_checkpoint(files, environment_.clock, options_.checkpoint, options_.name));
+  WEIR_ASSIGN(identity_.query_id, load_or_create_query_id(files, environment_.random,
+                                                          io::join_path(options_.checkpoint, "metadata")));
+  identity_.run_id = base::uuid(environment_.random);
+  identity_.name = options_.name;
+  WEIR_TRY(offset_log_.open());
+  WEIR_TRY(commit_log_.open());
+  for (int worker = 0; worker < pool_.threads(); ++worker) {
+    WEIR_ASSIGN(auto transform, parts_.pipeline->make_transform());
+    transforms_.push_back(std::move(transform));
+  }
+  WEIR_ASSIGN(sink_binding_, parts_.sink->prepare(identity_, parts_.pipeline->output_schema()));
+  WEIR_TRY(parts_.source->open(io::join_path(options_.checkpoint, "sources/0")));
+  WEIR_TRY(recover());
+  if (options_.trigger.kind != Trigger::Kind::kProcessingTime) WEIR_TRY(parts_.source->prepare_available_now());
+
+  status_.id = identity_.query_id;
+  status_.run_id = identity_.run_id;
+  status_.name = options_.name;
+  status_.message = "Initializing";
+  status_.active = true;
+  status_.started_us = environment_.clock.now_us();
+  status_.checkpoint = options_.checkpoint;
+  status_.trigger = to_string(options_.trigger);
+  status_.source = parts_.source->description();
+  status_.sink = parts_.sink->description();
+  return {};
+}
+
+Result<void> MicroBatchQuery::check_sink_binding(const OffsetLogEntry& entry, bool something_committed) const {
+  const auto bound = entry.conf.find("weir.sink");
+  if (bound == entry.conf.end() || sink_binding_.empty() || bound->second == sink_binding_) return {};
+  if (!something_committed) return {};  // its batch went nowhere: the other sink was never made
+  return error(ErrorKind::kConflict,
+               "the checkpoint {} belongs to another table ({}) than {} ({}). Use a checkpoint of its own for each "
+               "table, or write to the table it belongs to",
+               options_.checkpoint, bound->second, parts_.sink->description(), sink_binding_);
+}
+
+Result<void> MicroBatchQuery::recover() {
+  WEIR_ASSIGN(const auto last_planned, offset_log_.latest());
+  WEIR_ASSIGN(const auto last_committed, commit_log_.latest());
+  if (!last_planned) {
+    if (last_committed)
+      return error(ErrorKind::kCorruption,
+                   "{} has commits but {} is empty: the checkpoint is not whole. Restore it, or start with a new one",
+                   commit_log_.folder(), offset_log_.folder());
+    WEIR_ASSIGN(position_, parts_.source->initial_offset());
+    return {};
+  }
+  const BatchId newest = *last_planned;
+  const auto entry_of = [&](BatchId id) -> Result<OffsetLogEntry> {
+    WEIR_ASSIGN(auto entry, offset_log_.get(id));
+    if (!entry)
+      return error(ErrorKind::kCorruption,
+                   "{}: batch {} is not there though {} is: the checkpoint is not whole. Restore it, or start with a "
+                   "new one",
+                   offset_log_.folder(), id.value(), newest.value());
+    if (entry->offsets.size() != 1)
+      return error(ErrorKind::kUnsupported, "{}: batch {} has {} sources; this query has 1", offset_log_.folder(),
+                   id.value(), entry->offsets.size());
+    return std::move(*entry);
+  };
+  WEIR_ASSIGN(OffsetLogEntry entry, entry_of(newest));
+  if (last_committed && *last_committed > newest)
+    return error(ErrorKind::kCorruption, "batch {} is committed but offsets end at {}: the checkpoint is not whole",
+                 last_committed->value(), newest.value());
+  if (last_committed && last_committed->value() < newest.value() - 1)
+    return error(ErrorKind::kCorruption,
+                 "offsets reach batch {} but commits only {}: batches between are in the sink or not, nobody knows. The "
+                 "checkpoint is not whole",
+                 newest.value(), last_committed->value());
+  if (last_committed) {
+    WEIR_ASSIGN(const auto commit, commit_log_.get(*last_committed));
+    if (commit) watermark_ms_ = commit->next_batch_watermark_ms;
+  }
+  WEIR_TRY(check_sink_binding(entry, last_committed.has_value() || newest.value() > 0));
+
+  if (last_committed == newest) {
+    next_batch_ = newest.next();
+    position_is_initial_ = !entry.offsets[0].has_value();
+    if (entry.offsets[0]) position_ = *entry.offsets[0];
+  } else {
+    next_batch_ = newest;
+    if (newest.value() > 0) {
+      WEIR_ASSIGN(const OffsetLogEntry before, entry_of(BatchId(newest.value() - 1)));
+      position_is_initial_ = !before.offsets[0].has_value();
+      if (before.offsets[0]) position_ = *before.offsets[0];
+    }
+  }
+  if (position_is_initial_) {
+    WEIR_ASSIGN(position_, parts_.source->initial_offset());
+  }
+  if (last_committed != newest) {
+    if (!entry.offsets[0])
+      return error(ErrorKind::kCorruption, "{}: batch {} has no offset to read up to", offset_log_.folder(), newest.value());
+    batch_ = std::make_unique<Batch>();
+    batch_->id = newest;
+    batch_->timestamp_ms = entry.batch_timestamp_ms;
+    batch_->end = *entry.offsets[0];
+  }
+  return {};
+}
+
+void MicroBatchQuery::run() {
+  auto result = loop();
+  const bool stopped = stop_.stop_requested();
+  batch_.reset();
+  lock_.reset();
+  std::lock_guard lock(mutex_);
+  active_ = false;
+  status_.active = false;
+  status_.trigger_active = false;
+  status_.message = "Stopped";
+  if (!result.ok() && !(stopped && result.error().kind() == ErrorKind::kCancelled)) {
+    error_ = std::move(result).error();
+    status_.message = "Terminated with error: " + error_->to_string();
+  }
+  changed_.notify_all();
+}
+
+bool MicroBatchQuery::pause_until(int64_t deadline_us) {
+  std::stop_token wake;
+  {
+    std::lock_guard lock(mutex_);
+    pause_ = std::stop_source();
+    wake = pause_.get_token();
+    if (hurry_ > 0 || stop_.stop_requested()) pause_.request_stop();
+  }
+  environment_.clock.sleep_until_us(deadline_us, wake);
+  return !stop_.stop_requested();
+}
+
+void MicroBatchQuery::request_stop() {
+  stop_.request_stop();
+  std::lock_guard lock(mutex_);
+  pause_.request_stop();
+}
+
+void MicroBatchQuery::stop() {
+  request_stop();
+  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) (void)wait();
+}
+
+Result<void> MicroBatchQuery::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !active_; });
+  if (error_) return *error_;
+  return {};
+}
+
+bool MicroBatchQuery::wait_for(int64_t timeout_us) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::microseconds(timeout_us), [this] { return !active_; });
+}
+
+Result<void> MicroBatchQuery::process_all_available() {
+  std::unique_lock lock(mutex_);
+  const uint64_t before = look_;
+  if (options_.trigger.interval_us == 0) {
+    ++hurry_;
+    pause_.request_stop();
+  }
+  changed_.wait(lock, [&] { return !active_ || look_without_data_ > before; });
+  if (options_.trigger.interval_us == 0) --hurry_;
+  if (error_) return *error_;
+  return {};
+}
+
+bool MicroBatchQuery::active() const {
+  std::lock_guard lock(mutex_);
+  return active_;
+}
+
+std::optional<base::Error> MicroBatchQuery::failure() const {
+  std::lock_guard lock(mutex_);
+  return error_;
+}
+
+QueryStatus MicroBatchQuery::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+std::vector<QueryProgress> MicroBatchQuery::recent_progress() const {
+  std::lock_guard lock(mutex_);
+  return {recent_.begin(), recent_.end()};
+}
+
+std::optional<QueryProgress> MicroBatchQuery::last_progress() const {
+  std::lock_guard lock(mutex_);
+  return recent_.empty() ? std::nullopt : std::optional<QueryProgress>(recent_.back());
+}
+
+void MicroBatchQuery::set_message(std::string message, bool data_available, bool trigger_active) {
+  std::lock_guard lock(mutex_);
+  status_.message = std::move(message);
+  status_.data_available = data_available;
+  status_.trigger_active = trigger_active;
+}
+
+void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
+  const int64_t execution_us = std::max<int64_t>(1, durations_us_["triggerExecution"]);
+  QueryProgress progress;
+  progress.id = identity_.query_id;
+  progress.run_id = identity_.run_id;
+  progress.name = identity_.name;
+  progress.timestamp_us = batch.started_us;
+  progress.batch_id = batch.id.value();
+  progress.batch_duration_ms = execution_us / 1000;
+  progress.duration_us = durations_us_;
+  progress.output_rows = batch.commit.rows;
+  progress.sink_description = parts_.sink->description();
+  progress.sink_details = batch.commit.details;
+  progress.corrupt_rows = batch.corrupt_rows;
+  progress.dropped_rows = batch.dropped_rows;
+  SourceProgress source;
+  source.description = parts_.source->description();
+  source.start_offset = batch.start_is_initial ? std::string() : batch.start;
+  source.end_offset = batch.end;
+  source.latest_offset = latest_offset_.empty() ? batch.end : latest_offset_;
+  source.input_rows = batch.rows;
+  source.input_bytes = batch.bytes;
+  const int64_t since_last_us = last_trigger_start_us_ < 0 ? 0 : trigger_start_us - last_trigger_start_us_;
+  source.input_rows_per_second = since_last_us > 0 ? static_cast<double>(batch.rows) * 1e6 / static_cast<double>(since_last_us) : 0;
+  source.processed_rows_per_second = static_cast<double>(batch.rows) * 1e6 / static_cast<double>(execution_us);
+  source.metrics = parts_.source->metrics(batch.end);
+  progress.sources.push_back(std::move(source));
+  {
+    std::lock_guard lock(mutex_);
+    ++status_.batches;
+    status_.input_rows += batch.rows;
+    if (batch.commit.rows > 0 && !batch.commit.already_done) status_.output_rows += batch.commit.rows;
+    status_.corrupt_rows += batch.corrupt_rows;
+    status_.dropped_rows += batch.dropped_rows;
+    recent_.push_back(progress);
+    if (recent_.size() > kProgressKept) recent_.pop_front();
+  }
+  if (listener_.on_progress) listener_.on_progress(progress);
+}
+
+}  // namespace weir::stream

@@ -1,0 +1,182 @@
+// One streaming query: the micro-batch loop between a source and a sink.
+//
+// The order of batch N, which recovery relies on:
+//   1. offsets/N is durable        (what to read)
+//   2. the rows go through the pipeline into the sink's writer
+//   3. the sink commits under (query id, N)
+//   4. commits/N is durable
+//   5. only then offsets/N+1
+// A start finds the newest offsets/N. With commits/N there the query goes on after it; without, batch N runs again
+// over the same range, with the same timestamp, under the same number, and the sink takes it once.
+//
+// One thread owns the loop, the source, the sink and the logs. Parts of a batch run on a TaskPool and meet at a
+// barrier. All public calls may be made from any thread. Destroying the query stops it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "io/file_system.h"
+#include "sink/sink.h"
+#include "source/source.h"
+#include "stream/commit_log.h"
+#include "stream/offset_log.h"
+#include "stream/pipeline.h"
+#include "stream/progress.h"
+#include "stream/task_pool.h"
+#include "stream/trigger.h"
+
+namespace weir::stream {
+
+// Outlives the query.
+struct QueryEnvironment {
+  io::FileSystem& files;
+  base::Clock& clock;
+  base::Random& random;
+};
+
+struct RetryPolicy {
+  int attempts = 16;  // of one batch in a row, for errors that say that a retry may help
+  int64_t first_delay_us = 200'000;
+  int64_t max_delay_us = 10'000'000;  // doubled from the first up to this
+};
+
+struct QueryOptions {
+  std::string name;        // may be empty; unique among a manager's active queries
+  std::string checkpoint;  // folder, made where absent
+  Trigger trigger;
+  int threads = 0;         // 0: as many as there are cores
+  RetryPolicy retry;
+  int64_t batches_retained = 100;      // entries of offset and commit log that stay
+  int64_t poll_interval_us = 10'000;   // between looks at a source without news, where the trigger's interval is 0
+  std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
+};
+
+struct QueryParts {
+  std::unique_ptr<source::Source> source;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<sink::Sink> sink;
+};
+
+// Called on the query's thread; must be quick and must not call stop() or wait().
+struct QueryListener {
+  std::function<void(const QueryProgress&)> on_progress;
+  std::function<void(const base::Error&, int attempt)> on_retry;
+};
+
+struct QueryStatus {
+  std::string id;
+  std::string run_id;
+  std::string name;
+  std::string message;  // "Waiting for data to arrive", "Processing new data" …
+  bool active = false;
+  bool data_available = false;
+  bool trigger_active = false;
+  int64_t started_us = 0;
+  int64_t batches = 0;       // committed in this run
+  int64_t input_rows = 0;    // of this run
+  int64_t output_rows = 0;
+  int64_t corrupt_rows = 0;
+  int64_t dropped_rows = 0;
+  std::string checkpoint;
+  std::string trigger;
+  std::string source;
+  std::string sink;
+};
+
+class MicroBatchQuery {
+ public:
+  // Locks and reads the checkpoint, prepares source and sink, starts the thread. kConflict where the checkpoint is in
+  // use or bound to another sink, kCorruption where its logs do not fit together.
+  static Result<std::unique_ptr<MicroBatchQuery>> start(QueryEnvironment environment, QueryParts parts,
+                                                        QueryOptions options, QueryListener listener = {});
+  ~MicroBatchQuery();
+
+  // Ends after the part in work, without waiting for the batch; returns when the thread has ended.
+  void stop();
+  void request_stop();
+  // Waits for the end (stop, a trigger that is used up, an error); returns the error that ended it.
+  Result<void> wait();
+  // False where it still runs after `timeout_us` of real time.
+  bool wait_for(int64_t timeout_us);
+  // Until all that the source had at the time of the call is in the sink. Real time; the error where the query ended.
+  Result<void> process_all_available();
+
+  bool active() const;
+  std::optional<base::Error> failure() const;  // what ended it
+  const std::string& id() const { return identity_.query_id; }
+  const std::string& run_id() const { return identity_.run_id; }
+  const std::string& name() const { return options_.name; }
+  QueryStatus status() const;
+  std::vector<QueryProgress> recent_progress() const;  // the last 100, oldest first
+  std::optional<QueryProgress> last_progress() const;
+
+ private:
+  struct Batch;
+
+  MicroBatchQuery(QueryEnvironment environment, QueryParts parts, QueryOptions options, QueryListener listener);
+  Result<void> prepare();
+  Result<void> recover();
+  Result<void> check_sink_binding(const OffsetLogEntry& entry, bool something_committed) const;
+
+  void run();
+  Result<void> loop();
+  Result<bool> run_trigger();  // false: there was nothing to do
+  Result<bool> plan_batch();
+  Result<void> execute_batch();
+  Result<void> read_part(source::PartitionReader& reader, BatchTransform& transform, sink::BatchWriter& writer, int part,
+                         const BatchContext& context, TransformCounters& counters);
+  void commit_source_and_purge();
+  void report(const Batch& batch, int64_t trigger_start_us);
+  bool pause_until(int64_t deadline_us);  // monotonic; false where the query is to stop
+  void set_message(std::string message, bool data_available, bool trigger_active);
+
+  QueryEnvironment environment_;
+  QueryParts parts_;
+  QueryOptions options_;
+  QueryListener listener_;
+  sink::QueryIdentity identity_;
+  std::string sink_binding_;
+  std::unique_ptr<io::FileLock> lock_;
+  OffsetLog offset_log_;
+  CommitLog commit_log_;
+  TaskPool pool_;
+  std::vector<std::unique_ptr<BatchTransform>> transforms_;  // one a worker
+
+  // The loop's own state.
+  base::BatchId next_batch_;
+  std::string position_;  // end of the last committed batch
+  bool position_is_initial_ = true;
+  std::unique_ptr<Batch> batch_;  // logged, not yet committed
+  std::map<std::string, int64_t> durations_us_;
+  std::string latest_offset_;
+  int64_t last_trigger_start_us_ = -1;
+  int64_t watermark_ms_ = 0;
+  std::stop_source stop_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool active_ = true;
+  std::optional<base::Error> error_;
+  QueryStatus status_;
+  std::deque<QueryProgress> recent_;
+  std::stop_source pause_;        // ends the sleep of now
+  uint64_t look_ = 0;             // number of the newest look for data
+  uint64_t look_without_data_ = 0;  // the newest that found nothing
+  int hurry_ = 0;                 // how many wait for all available data
+  std::jthread thread_;
+};
+
+}  // namespace weir::stream

@@ -1,0 +1,38 @@
+// The queries of this process, by name and id.
+//
+// A name is held by one active query; queries that have ended stay listed until their name is taken again or forgotten.
+// All calls from any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stream/micro_batch_query.h"
+
+namespace weir::stream {
+
+class QueryManager {
+ public:
+  explicit QueryManager(QueryEnvironment environment) : environment_(environment) {}
+  ~QueryManager();
+
+  // kAlreadyExists where an active query has the name (or, by way of the checkpoint, the id).
+  Result<std::shared_ptr<MicroBatchQuery>> start(QueryParts parts, QueryOptions options, QueryListener listener = {});
+  std::vector<std::shared_ptr<MicroBatchQuery>> active() const;
+  std::vector<std::shared_ptr<MicroBatchQuery>> all() const;
+  // By name, id or run id; null where there is none.
+  std::shared_ptr<MicroBatchQuery> find(std::string_view name_or_id) const;
+  void stop_all();
+  // Drops the queries that have ended.
+  void forget_ended();
+
+ private:
+  QueryEnvironment environment_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<MicroBatchQuery>> queries_;
+};
+
+}  // namespace weir::stream
