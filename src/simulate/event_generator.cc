@@ -11,8 +11,8 @@
 
 namespace weir::simulate {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -39,7 +39,9 @@ void write_four(uint64_t value, char* out) { std::memcpy(out, &kDigitGroups[4 * 
 // Seventeen random digits with a point after the second: 10.000000000000000 … 99.999999999999999.
 void write_number(uint64_t bits, char* out) {
   constexpr uint64_t kSmallest = 10'000'000'000'000'000;
-  const uint64_t value = kSmallest + static_cast<uint64_t>((static_cast<unsigned __int128>(bits) * (9 * kSmallest)) >> 64);
+  const uint64_t value =
+      kSmallest +
+      static_cast<uint64_t>((static_cast<unsigned __int128>(bits) * (9 * kSmallest)) >> 64);
   const auto high = static_cast<uint32_t>(value / 100'000'000);  // nine digits
   const auto low = static_cast<uint32_t>(value % 100'000'000);   // eight
   const uint32_t top = high / 10'000'000;                        // two
@@ -64,11 +66,13 @@ void write_six(uint32_t value, char* out) {
 
 Result<void> check_shape(const EventShape& shape) {
   if (shape.devices < 1 || shape.devices > 1'000'000)
-    return error(ErrorKind::kInvalidArgument, "devices: {} is not between 1 and 1000000", shape.devices);
+    return error(ErrorKind::kInvalidArgument, "devices: {} is not between 1 and 1000000",
+                 shape.devices);
   if (shape.fields < 0 || shape.fields > 1000)
     return error(ErrorKind::kInvalidArgument, "fields: {} is not between 0 and 1000", shape.fields);
   if (!(shape.duplicates >= 0 && shape.duplicates <= 1))
-    return error(ErrorKind::kInvalidArgument, "duplicates: {} is not between 0 and 1", shape.duplicates);
+    return error(ErrorKind::kInvalidArgument, "duplicates: {} is not between 0 and 1",
+                 shape.duplicates);
   return {};
 }
 
@@ -80,7 +84,8 @@ EventGenerator::EventGenerator(const EventShape& shape)
       stretch_(shape.duplicates > 0 ? 1 / shape.duplicates : 0),
       device_id_(fmt::format("{}{:06}", kDevicePrefix, 0)) {
   const std::string zero = "00.000000000000000";
-  buffer_ = fmt::format("{{\"eventId\":\"{}\",\"complexData\":{{", std::string(EventIdentity::kUuidLength, '0'));
+  buffer_ = fmt::format("{{\"eventId\":\"{}\",\"complexData\":{{",
+                        std::string(EventIdentity::kUuidLength, '0'));
   for (int field = 0; field < shape_.fields; ++field) {
     buffer_ += fmt::format("{}\"moreData{}\":", field == 0 ? "" : ",", field);
     if (field == 0) first_number_ = buffer_.size();
@@ -172,13 +177,16 @@ uint64_t EventGenerator::duplicate_place(uint64_t stretch) const {
 
 bool EventGenerator::is_duplicated(uint64_t index) const {
   if (stretch_ == 0) return false;
-  // A stretch may begin inside an event's place where 1/duplicates is no whole number: look at the neighbours too.
+  // A stretch may begin inside an event's place where 1/duplicates is no whole number: look at the
+  // neighbours too.
   const auto stretch = static_cast<uint64_t>(static_cast<double>(index) / stretch_);
   for (uint64_t candidate = stretch == 0 ? 0 : stretch - 1; candidate <= stretch + 1; ++candidate)
     if (duplicate_place(candidate) == index) return true;
   return false;
 }
 
-uint64_t EventGenerator::copy_lag(uint64_t index) const { return 1 + mix64(mix64(index) ^ copy_key_) % kCopyLagMax; }
+uint64_t EventGenerator::copy_lag(uint64_t index) const {
+  return 1 + mix64(mix64(index) ^ copy_key_) % kCopyLagMax;
+}
 
 }  // namespace weir::simulate

@@ -1,15 +1,17 @@
-// Makes the events of the sample "Streaming at Scale": one JSON object of about 940 bytes (23 fields) for every index,
-// the same for the same shape and index, but for createdAt, which the caller gives.
+// Makes the events of the sample "Streaming at Scale": one JSON object of about 940 bytes (23
+// fields) for every index, the same for the same shape and index, but for createdAt, which the
+// caller gives.
 //
 //   {"eventId":"b81d241f-5187-40b0-ab2a-940faf9757c0","complexData":{"moreData0":57.739726013343247,…},
 //    "value":49.022781288877530,"deviceId":"contoso-device-id-000154","deviceSequenceNumber":0,"type":"CO2",
 //    "createdAt":"2019-05-16T17:16:40.000003Z"}
 //
-// Doubles are in [10, 100) with 15 decimals, their digits drawn, not computed from a double: the text is what is exact.
-// Everything but the sequence number has a fixed width, so an event is made by overwriting the digits of the one before.
+// Doubles are in [10, 100) with 15 decimals, their digits drawn, not computed from a double: the
+// text is what is exact. Everything but the sequence number has a fixed width, so an event is made
+// by overwriting the digits of the one before.
 //
-// Duplicates: the k-th duplicated event lies at a random place of the k-th stretch of 1/duplicates events, and its
-// exact copy is to be sent after a random 1 … kCopyLagMax further events.
+// Duplicates: the k-th duplicated event lies at a random place of the k-th stretch of 1/duplicates
+// events, and its exact copy is to be sent after a random 1 … kCopyLagMax further events.
 //
 // Not safe for use by several threads at once; each may have its own.
 #pragma once
@@ -34,7 +36,9 @@ class EventGenerator {
   // "contoso-device-id-000154"; valid until the next call.
   std::string_view device_id(uint64_t index);
 
-  int device(uint64_t index) const { return static_cast<int>(index % static_cast<uint64_t>(shape_.devices)); }
+  int device(uint64_t index) const {
+    return static_cast<int>(index % static_cast<uint64_t>(shape_.devices));
+  }
   int64_t sequence_number(uint64_t index) const {
     return static_cast<int64_t>(index / static_cast<uint64_t>(shape_.devices));
   }

@@ -1,6 +1,6 @@
-#include "simulate/event_generator.h"
-
 #include <benchmark/benchmark.h>
+
+#include "simulate/event_generator.h"
 
 namespace weir::simulate {
 namespace {

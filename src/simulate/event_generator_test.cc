@@ -25,18 +25,21 @@ TEST(EventGenerator, HasTheFieldsOfTheSampleInItsOrder) {
   EventGenerator generator({.seed = 7});
   const auto event = parse(generator.event(154, kTime));
   std::vector<std::string> names;
-  for (const auto& member : event) names.emplace_back(member.key());
-  EXPECT_THAT(names, testing::ElementsAre("eventId", "complexData", "value", "deviceId", "deviceSequenceNumber", "type",
-                                          "createdAt"));
+  for (const auto& member : event)
+    names.emplace_back(member.key());
+  EXPECT_THAT(names, testing::ElementsAre("eventId", "complexData", "value", "deviceId",
+                                          "deviceSequenceNumber", "type", "createdAt"));
   EXPECT_EQ(base::json_string(event, "deviceId"), "contoso-device-id-000154");
   EXPECT_EQ(base::json_int(event, "deviceSequenceNumber"), 0);
   EXPECT_EQ(base::json_string(event, "createdAt"), "2019-05-16T17:16:40.000003Z");
-  EXPECT_THAT(*base::json_string(event, "eventId"),
-              testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  EXPECT_THAT(
+      *base::json_string(event, "eventId"),
+      testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
   const auto* more = base::json_object(event, "complexData");
   ASSERT_EQ(more->size(), 23u);
   int field = 0;
-  for (const auto& member : *more) EXPECT_EQ(member.key(), fmt::format("moreData{}", field++));
+  for (const auto& member : *more)
+    EXPECT_EQ(member.key(), fmt::format("moreData{}", field++));
 }
 
 TEST(EventGenerator, NumbersOfFieldsInTheBufferAreThoseGivenSingly) {
@@ -46,14 +49,19 @@ TEST(EventGenerator, NumbersOfFieldsInTheBufferAreThoseGivenSingly) {
       const std::string text(generator.event(index, kTime));
       parse(text);
       for (int field = 0; field < fields; ++field) {
-        const std::string expected = fmt::format("\"moreData{}\":{}", field, generator.number(index, field));
-        EXPECT_NE(text.find(expected + (field + 1 == fields ? "}" : ",")), std::string::npos) << text << expected;
+        const std::string expected =
+            fmt::format("\"moreData{}\":{}", field, generator.number(index, field));
+        EXPECT_NE(text.find(expected + (field + 1 == fields ? "}" : ",")), std::string::npos)
+            << text << expected;
       }
-      EXPECT_NE(text.find(fmt::format("\"value\":{},", generator.number(index, -1))), std::string::npos);
-      EXPECT_NE(text.find(fmt::format("\"type\":\"{}\"", generator.type(index))), std::string::npos);
+      EXPECT_NE(text.find(fmt::format("\"value\":{},", generator.number(index, -1))),
+                std::string::npos);
+      EXPECT_NE(text.find(fmt::format("\"type\":\"{}\"", generator.type(index))),
+                std::string::npos);
       double value = 0;
       const auto number = generator.number(index, -1);
-      ASSERT_EQ(std::from_chars(number.data(), number.data() + number.size(), value).ptr, number.data() + number.size());
+      ASSERT_EQ(std::from_chars(number.data(), number.data() + number.size(), value).ptr,
+                number.data() + number.size());
       EXPECT_GE(value, 10);
       EXPECT_LE(value, 100);
     }
@@ -63,7 +71,8 @@ TEST(EventGenerator, NumbersOfFieldsInTheBufferAreThoseGivenSingly) {
 TEST(EventGenerator, AnEventHasAbout940Bytes) {
   EventGenerator generator({.seed = 1});
   size_t bytes = 0;
-  for (uint64_t index = 0; index < 10'000; ++index) bytes += generator.event(index, kTime).size();
+  for (uint64_t index = 0; index < 10'000; ++index)
+    bytes += generator.event(index, kTime).size();
   EXPECT_GE(bytes / 10'000, 930u);
   EXPECT_LE(bytes / 10'000, 945u);
 }
@@ -112,7 +121,8 @@ TEST(EventGenerator, OtherPartsOfDuplicatesAreKeptOnAverage) {
   for (const double part : {0.0, 0.01, 0.07, 0.25, 0.5, 1.0}) {
     EventGenerator generator({.seed = 9, .duplicates = part});
     int64_t copies = 0;
-    for (uint64_t index = 0; index < 100'000; ++index) copies += generator.is_duplicated(index);
+    for (uint64_t index = 0; index < 100'000; ++index)
+      copies += generator.is_duplicated(index);
     EXPECT_NEAR(static_cast<double>(copies) / 100'000, part, part * 0.05) << part;
   }
 }

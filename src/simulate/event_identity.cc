@@ -31,7 +31,8 @@ int hex_value(char c) {
 }  // namespace
 
 EventIdentity::EventIdentity(uint64_t seed) : tag_key_(mix64(seed ^ 0x7461670000000000)) {
-  for (uint64_t round = 0; round < 4; ++round) round_keys_[round] = mix64(mix64(seed) + round);
+  for (uint64_t round = 0; round < 4; ++round)
+    round_keys_[round] = mix64(mix64(seed) + round);
 }
 
 uint64_t EventIdentity::permute(uint64_t index) const {

@@ -1,10 +1,11 @@
-// The eventId of a simulated event is a version 4 UUID made from the seed and the event's index, and can be turned
-// back into that index: so a journal needs to name ranges only, and a check of a table needs a byte an event, not a
-// set of strings.
+// The eventId of a simulated event is a version 4 UUID made from the seed and the event's index,
+// and can be turned back into that index: so a journal needs to name ranges only, and a check of a
+// table needs a byte an event, not a set of strings.
 //
-// Of the UUID's 122 free bits the first 60 are the index behind a keyed permutation (a Feistel network of four
-// rounds), so no two events of a seed share an id; the other 62 are a keyed hash of the index, so that an id of another
-// seed, or of no simulator at all, is recognised as foreign (a chance of 2^-62 to be taken in).
+// Of the UUID's 122 free bits the first 60 are the index behind a keyed permutation (a Feistel
+// network of four rounds), so no two events of a seed share an id; the other 62 are a keyed hash of
+// the index, so that an id of another seed, or of no simulator at all, is recognised as foreign (a
+// chance of 2^-62 to be taken in).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace weir::simulate {
 
-// A well mixed 64-bit hash (the finaliser of splitmix64 by S. Vigna); the root of all chance in this room.
+// A well mixed 64-bit hash (the finaliser of splitmix64 by S. Vigna); the root of all chance in
+// this room.
 constexpr uint64_t mix64(uint64_t z) {
   z += 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

@@ -1,7 +1,8 @@
 // Where simulated events go: standard output, files, or a topic.
 //
-// One thread sends; the observer is called from any thread, one call at a time. A sink's queue is bounded: send()
-// waits where it is full, so a broker that is away holds the sender up, and nothing else.
+// One thread sends; the observer is called from any thread, one call at a time. A sink's queue is
+// bounded: send() waits where it is full, so a broker that is away holds the sender up, and nothing
+// else.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +43,12 @@ class SinkObserver {
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  virtual Result<void> send(std::string_view key, std::string_view value, int64_t timestamp_ms, MessageTag tag,
-                            std::stop_token stop) = 0;
+  virtual Result<void> send(std::string_view key, std::string_view value, int64_t timestamp_ms,
+                            MessageTag tag, std::stop_token stop) = 0;
   // No more events are due for a while: what waits to fill a batch may go.
   virtual Result<void> nudge() = 0;
-  // Returns when each message sent has been acknowledged or has failed; kTimeout where that takes longer.
+  // Returns when each message sent has been acknowledged or has failed; kTimeout where that takes
+  // longer.
   virtual Result<void> flush(int64_t timeout_us) = 0;
   // What goes on underneath ("broker 127.0.0.1:9092 is away, retrying"), empty where all is well.
   virtual std::string trouble() const { return {}; }
