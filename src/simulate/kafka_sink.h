@@ -1,6 +1,8 @@
-// Events into a topic, by our idempotent producer: keyed by deviceId, so that a device's order holds in its partition.
+// Events into a topic, by our idempotent producer: keyed by deviceId, so that a device's order
+// holds in its partition.
 //
-// A broker that is away is waited for without end (until stop is requested); what is in flight then is sent again, once.
+// A broker that is away is waited for without end (until stop is requested); what is in flight then
+// is sent again, once.
 #pragma once
 
 #include <atomic>
@@ -23,12 +25,14 @@ struct KafkaSinkOptions {
 
 class KafkaSink final : public EventSink {
  public:
-  // Waits for the broker, until stop is requested (kCancelled). kNotFound where the topic is absent and not to be made.
-  static Result<std::unique_ptr<KafkaSink>> open(KafkaSinkOptions options, base::Clock& clock, base::Random& random,
-                                                 SinkObserver& observer, std::stop_token stop);
+  // Waits for the broker, until stop is requested (kCancelled). kNotFound where the topic is absent
+  // and not to be made.
+  static Result<std::unique_ptr<KafkaSink>> open(KafkaSinkOptions options, base::Clock& clock,
+                                                 base::Random& random, SinkObserver& observer,
+                                                 std::stop_token stop);
 
-  Result<void> send(std::string_view key, std::string_view value, int64_t timestamp_ms, MessageTag tag,
-                    std::stop_token stop) override;
+  Result<void> send(std::string_view key, std::string_view value, int64_t timestamp_ms,
+                    MessageTag tag, std::stop_token stop) override;
   Result<void> nudge() override { return {}; }  // the producer's linger does that
   Result<void> flush(int64_t timeout_us) override;
   std::string trouble() const override;
