@@ -42,7 +42,11 @@ compile() {
   fi
 }
 
-has_target() { ninja -C "$BUILD" -t query "$1" >/dev/null 2>&1; }
+# targets: the names of all programs and libraries, after cmake's files and globs have been looked at again.
+targets() {
+  ninja -C "$BUILD" build.ninja >"$BUILD/configure.log" 2>&1 || { tail -30 "$BUILD/configure.log" >&2; die "cmake failed"; }
+  ninja -C "$BUILD" -t targets all | grep -v '^cmake_object_order' | sed -n 's/^\([A-Za-z0-9_]*\): .*/\1/p'
+}
 
 dev_build() {
   dev_setup build
@@ -61,7 +65,7 @@ dev_build() {
 dev_demo() {
   dev_setup build
   configure "$PRESET"
-  has_target weir || die "this tree has no target 'weir' yet: nothing to demonstrate"
+  [[ $'\n'"$(targets)"$'\n' == *$'\nweir\n'* ]] || die "this tree has no target 'weir' yet: nothing to demonstrate"
   dev_build weir
   exec "$BUILD/weir" demo "$@"
 }
@@ -103,7 +107,7 @@ dev_fuzz() {
   have clang++ || die "clang++ is not installed: fuzzers are built with it"
   BUILD=$ROOT/build/fuzz
   configure fuzz
-  all=$(ninja -C "$BUILD" -t targets all 2>/dev/null | sed -n 's/^\([a-z0-9_]*_fuzz\): phony.*/\1/p' | sort -u)
+  all=$(targets | grep '_fuzz$' | sort -u || true)
   [ -n "$all" ] || die "this tree has no fuzzers (src/*/*_fuzz.cc)"
   # shellcheck disable=SC2086
   [ ${#names[@]} -gt 0 ] || names=($all)
