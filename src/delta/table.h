@@ -24,6 +24,13 @@ struct Environment {
   base::Random& random;
 };
 
+struct LogTail {
+  TableVersion version;
+  int64_t checkpoint_bytes = 0;
+  int64_t commits = 0;
+  int64_t log_bytes = 0;
+};
+
 // "file:///a/b/", "file:/a/b", "/a/b/" -> "/a/b". Other schemes are kUnsupported by name.
 Result<std::string> table_path(const std::string& path_or_uri);
 
@@ -47,8 +54,13 @@ class Table {
   Result<std::shared_ptr<const TableSnapshot>> snapshot() const;
   // The parts that a commit needs, without the files. The table must exist.
   Result<TableHeader> header() const;
-  // A copy of the whole state (pointers), to write a checkpoint from.
-  std::shared_ptr<const TableState> state_copy() const;
+  // The version that an application recorded last (txn), nullopt where it never did.
+  std::optional<int64_t> transaction_version(const std::string& app_id) const;
+  // What a checkpoint of the current version holds (pointers are copied, no actions); null where there is no table.
+  std::shared_ptr<const CheckpointContent> checkpoint_content() const;
+  // What has come since the newest checkpoint that we know.
+  std::optional<LogTail> log_tail() const;
+  void checkpoint_written(TableVersion version, int64_t bytes);
 
   // The actions of `version` as just written by this process: applied without reading them back where
   // `version` is the next one.

@@ -21,6 +21,17 @@ struct TableHeader {
   Schema schema;
 };
 
+// What a checkpoint of one version holds.
+struct CheckpointContent {
+  TableVersion version;
+  std::shared_ptr<const Protocol> protocol;
+  std::shared_ptr<const Metadata> metadata;
+  std::vector<std::shared_ptr<const AddFile>> files;
+  std::vector<std::shared_ptr<const RemoveFile>> tombstones;
+  std::vector<SetTransaction> transactions;
+  std::vector<DomainMetadata> domains;
+};
+
 class TableState {
  public:
   // Replays one commit (or a checkpoint's actions) on top. Versions are applied in ascending order.

@@ -70,6 +70,7 @@ class Transaction {
 
  private:
   explicit Transaction(Table& table) : table_(&table) {}
+  Result<void> check_may_write() const;
   Result<std::optional<CommitOutcome>> judge_winner(TableVersion version) const;
   std::vector<Action> actions(const Operation& operation) const;
 
