@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -158,6 +159,23 @@ Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int p
   }
   if (last == -ETIMEDOUT) return timed_out("connect to", peer, options.connect_timeout_ms);
   return socket_error("connect to", peer, -last);
+}
+
+WakeEvent::WakeEvent() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  WEIR_CHECK(descriptor_ >= 0, "no descriptor left for an event");
+}
+
+WakeEvent::~WakeEvent() { ::close(descriptor_); }
+
+void WakeEvent::set() {
+  uint64_t one = 1;
+  // Fails only where the counter is full, and then the event is set already.
+  [[maybe_unused]] ssize_t written = ::write(descriptor_, &one, sizeof(one));
+}
+
+void WakeEvent::clear() {
+  uint64_t count = 0;
+  [[maybe_unused]] ssize_t got = ::read(descriptor_, &count, sizeof(count));
 }
 
 Result<int> wait_readable(std::span<const int> descriptors, int64_t timeout_ms) {

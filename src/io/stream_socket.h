@@ -63,6 +63,21 @@ class TlsContext {
                                                               int64_t timeout_ms) = 0;
 };
 
+// Wakes a thread that waits in wait_readable on its descriptor. set() may come from any thread.
+class WakeEvent {
+ public:
+  WakeEvent();
+  ~WakeEvent();
+  WakeEvent(const WakeEvent&) = delete;
+  WakeEvent& operator=(const WakeEvent&) = delete;
+  void set();
+  void clear();
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
 // Waits until one of `descriptors` is readable or the time is over; index, or -1 at the time limit.
 base::Result<int> wait_readable(std::span<const int> descriptors, int64_t timeout_ms);
 

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <csignal>
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -32,6 +33,30 @@ struct SslDelete {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
+};
+
+// OpenSSL writes with write(2), which raises SIGPIPE where the other side is gone. It is kept from the
+// thread for the time of the call, and taken back where it came.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoSigpipe() {
+    if (sigismember(&before_, SIGPIPE) == 1) return;
+    timespec none{};
+    while (sigtimedwait(&pipe_, nullptr, &none) == -1 && errno == EINTR) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
 };
 
 class TlsStream final : public StreamSocket {
@@ -70,6 +95,7 @@ class TlsStream final : public StreamSocket {
  private:
   template <typename Step>
   Result<void> drive(std::string_view what, int64_t timeout_ms, Step step) {
+    NoSigpipe guard;
     while (true) {
       ERR_clear_error();
       int code = step();
