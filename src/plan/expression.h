@@ -69,15 +69,15 @@ struct Extract {  // child[key], child.key (then key is a string literal)
   ExpressionPtr key;
 };
 
+using ExpressionNode = std::variant<Literal, ColumnReference, Star, Call, CastTo, Alias, Extract>;
+
 struct Expression {
-  std::variant<Literal, ColumnReference, Star, Call, CastTo, Alias, Extract> node;
+  ExpressionNode node;
   Origin origin;
+  int height = 1;  // levels of the tree from here down; parsers bound it, so that recursion over a tree is safe
 };
 
-template <typename Node>
-ExpressionPtr make_expression(Node node, Origin origin = {}) {
-  return std::make_shared<const Expression>(Expression{std::move(node), std::move(origin)});
-}
+ExpressionPtr make_expression(ExpressionNode node, Origin origin = {});
 
 // The name Spark gives an expression without alias: "(a + 1)", "count(1)", the last part of a column reference.
 std::string default_name(const Expression& expression);

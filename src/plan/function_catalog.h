@@ -5,6 +5,8 @@
 // kernels live in room eval, keyed by the entry's name; a test checks that every scalar entry has exactly one kernel.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +34,7 @@ struct Signature {
   DataType result = DataType::of(columnar::TypeKind::kNull);
   bool nullable = true;
 };
-using SignatureRule = Result<Signature> (*)(const Function& function, const SignatureCall& call);
+using SignatureRule = std::function<Result<Signature>(const Function& function, const SignatureCall& call)>;
 
 struct Function {
   std::string_view name;                  // canonical; the kernel's key
@@ -41,7 +43,7 @@ struct Function {
   EvaluationForm form = EvaluationForm::kStrict;
   int arguments_min = 0;
   int arguments_max = 0;  // -1: any number
-  SignatureRule rule = nullptr;
+  SignatureRule rule;
   bool deterministic = true;
   bool can_fail = false;  // some value may raise an error (so guards must keep it from running)
   std::string_view doc;
@@ -53,11 +55,21 @@ std::span<const Function> all_functions();
 
 // Spark's coercion, shared by the rules. nullopt where there is no common type.
 std::optional<DataType> common_type(const DataType& a, const DataType& b, bool ansi);
+// As common_type for the two sides of a comparison (without ANSI a string yields to the other side).
+std::optional<DataType> comparison_type(const DataType& a, const DataType& b, bool ansi);
 // Result type of decimal + - * / % by Spark's rules (precision capped at 38, scale kept down to 6).
 DataType decimal_result(std::string_view op, const DataType& a, const DataType& b);
 // The decimal that holds every value of an integral type.
 DataType decimal_for(const DataType& integral);
 // True where Spark's CAST allows the pair (under ANSI some pairs are refused).
 bool can_cast(const DataType& from, const DataType& to, bool ansi);
+// True where Spark casts an argument of type `from` to a parameter of type `to` without being asked.
+bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi);
+// True where some value of `from` does not convert (an error under ANSI, NULL otherwise).
+bool cast_may_fail(const DataType& from, const DataType& to);
+
+bool is_integral(const DataType& type);    // byte … long
+bool is_fractional(const DataType& type);  // float, double
+bool is_text(const DataType& type);        // string, char, varchar
 
 }  // namespace weir::plan

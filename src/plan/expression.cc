@@ -1,0 +1,240 @@
+#include "plan/expression.h"
+
+#include <algorithm>
+#include <set>
+
+#include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/replace.hpp>
+#include <fmt/format.h>
+
+#include "plan/calendar.h"
+
+namespace weir::plan {
+
+using columnar::TypeKind;
+
+Origin cover(const Origin& first, const Origin& last) {
+  if (!first.text) return last;
+  if (first.text != last.text) return first;
+  return {first.text, std::min(first.begin, last.begin), std::max(first.end, last.end)};
+}
+
+ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
+  int below = 0;
+  const auto look = [&](const ExpressionPtr& child) { below = std::max(below, child->height); };
+  if (const auto* call = std::get_if<Call>(&node)) {
+    for (const auto& argument : call->arguments) look(argument);
+  } else if (const auto* cast = std::get_if<CastTo>(&node)) {
+    look(cast->child);
+  } else if (const auto* alias = std::get_if<Alias>(&node)) {
+    look(alias->child);
+  } else if (const auto* extract = std::get_if<Extract>(&node)) {
+    look(extract->child);
+    look(extract->key);
+  }
+  return std::make_shared<const Expression>(Expression{std::move(node), std::move(origin), below + 1});
+}
+
+namespace {
+
+enum class Style { kName, kSql };
+
+std::string text_of(const Expression& expression, Style style);
+
+std::string text_of(const Literal& literal, Style style) {
+  if (std::holds_alternative<std::monostate>(literal.value)) return "NULL";
+  if (const auto* flag = std::get_if<bool>(&literal.value)) return *flag ? "true" : "false";
+  if (const auto* decimal = std::get_if<Int128>(&literal.value)) {
+    return format_decimal(*decimal, literal.type.scale()) + (style == Style::kSql ? "BD" : "");
+  }
+  if (const auto* real = std::get_if<double>(&literal.value)) {
+    if (literal.type.is(TypeKind::kFloat)) return format_float(static_cast<float>(*real));
+    return format_double(*real) + (style == Style::kSql ? "D" : "");
+  }
+  if (const auto* text = std::get_if<std::string>(&literal.value)) {
+    if (literal.type.is(TypeKind::kBinary)) {
+      std::string hex = "X'";
+      for (const unsigned char byte : *text) hex += fmt::format("{:02X}", byte);
+      return hex + "'";
+    }
+    return style == Style::kSql ? "'" + boost::replace_all_copy(*text, "'", "\\'") + "'" : *text;
+  }
+  const int64_t number = std::get<int64_t>(literal.value);
+  switch (literal.type.kind()) {
+    case TypeKind::kDate:
+      return "DATE '" + format_date(number) + "'";
+    case TypeKind::kTimestamp:
+      return "TIMESTAMP '" + format_local_timestamp(number) + "'";
+    case TypeKind::kTimestampNtz:
+      return "TIMESTAMP_NTZ '" + format_local_timestamp(number) + "'";
+    case TypeKind::kDayTimeInterval:
+      return format_day_time_interval(number);
+    case TypeKind::kYearMonthInterval:
+      return format_year_month_interval(number);
+    case TypeKind::kLong:
+      return std::to_string(number) + (style == Style::kSql ? "L" : "");
+    default:
+      return std::to_string(number);
+  }
+}
+
+std::string join(const std::vector<ExpressionPtr>& list, size_t from, Style style) {
+  std::string text;
+  for (size_t i = from; i < list.size(); ++i) {
+    if (i > from) text += ", ";
+    text += text_of(*list[i], style);
+  }
+  return text;
+}
+
+std::string text_of(const Call& call, Style style) {
+  const auto name = boost::to_lower_copy(call.function);
+  const auto& arguments = call.arguments;
+  const auto argument = [&](size_t i) { return text_of(*arguments[i], style); };
+  static const std::set<std::string_view> kBinary = {"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=",
+                                                     "&", "|", "^", "and", "or"};
+  if (arguments.size() == 2 && kBinary.contains(name)) {
+    const bool word = name == "and" || name == "or";
+    return fmt::format("({} {} {})", argument(0), word ? boost::to_upper_copy(name) : name, argument(1));
+  }
+  if (arguments.size() == 1) {
+    if (name == "negative") return fmt::format("(- {})", argument(0));
+    if (name == "positive") return fmt::format("(+ {})", argument(0));
+    if (name == "not") return fmt::format("(NOT {})", argument(0));
+    if (name == "isnull") return fmt::format("({} IS NULL)", argument(0));
+    if (name == "isnotnull") return fmt::format("({} IS NOT NULL)", argument(0));
+    if (name == "~") return "~" + argument(0);
+  }
+  if (name == "in" && !arguments.empty()) return fmt::format("({} IN ({}))", argument(0), join(arguments, 1, style));
+  if (name == "like" && arguments.size() == 2) return fmt::format("{} LIKE {}", argument(0), argument(1));
+  if (name == "ilike" && arguments.size() == 2) return fmt::format("ilike({}, {})", argument(0), argument(1));
+  if (name == "rlike" && arguments.size() == 2) return fmt::format("RLIKE({}, {})", argument(0), argument(1));
+  if (name == "if" && arguments.size() == 3) {
+    return fmt::format("(IF({}, {}, {}))", argument(0), argument(1), argument(2));
+  }
+  if (name == "when") {
+    std::string text = "CASE";
+    for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
+      text += " WHEN " + argument(i) + " THEN " + argument(i + 1);
+    }
+    if (arguments.size() % 2 == 1) text += " ELSE " + argument(arguments.size() - 1);
+    return text + " END";
+  }
+  if (name == "count" && arguments.size() == 1 && std::holds_alternative<Star>(arguments[0]->node)) return "count(1)";
+  return name + "(" + (call.distinct ? "DISTINCT " : "") + join(arguments, 0, style) + ")";
+}
+
+std::string text_of(const Expression& expression, Style style) {
+  return std::visit(
+      [&](const auto& node) -> std::string {
+        using Node = std::decay_t<decltype(node)>;
+        if constexpr (std::is_same_v<Node, Literal> || std::is_same_v<Node, Call>) {
+          return text_of(node, style);
+        } else if constexpr (std::is_same_v<Node, ColumnReference>) {
+          return style == Style::kName ? node.parts.back() : fmt::format("{}", fmt::join(node.parts, "."));
+        } else if constexpr (std::is_same_v<Node, Star>) {
+          return "*";
+        } else if constexpr (std::is_same_v<Node, CastTo>) {
+          return fmt::format("{}({} AS {})", node.try_cast ? "TRY_CAST" : "CAST", text_of(*node.child, style),
+                             node.type.sql());
+        } else if constexpr (std::is_same_v<Node, Alias>) {
+          return style == Style::kName ? node.name : text_of(*node.child, style);
+        } else {
+          const auto* key = std::get_if<Literal>(&node.key->node);
+          const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr;
+          if (field) return text_of(*node.child, style) + "." + *field;
+          return fmt::format("{}[{}]", text_of(*node.child, style), text_of(*node.key, style));
+        }
+      },
+      expression.node);
+}
+
+void collect_columns(const Typed& expression, std::set<int>& columns) {
+  std::visit(
+      [&](const auto& node) {
+        using Node = std::decay_t<decltype(node)>;
+        if constexpr (std::is_same_v<Node, TypedColumn>) {
+          columns.insert(node.index);
+        } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
+          collect_columns(*node.child, columns);
+        } else if constexpr (std::is_same_v<Node, TypedCall>) {
+          for (const auto& argument : node.arguments) collect_columns(*argument, columns);
+        }
+      },
+      expression.node);
+}
+
+}  // namespace
+
+std::string default_name(const Expression& expression) {
+  // A struct field taken out by a dot is named after the field; inside other expressions it keeps its path.
+  if (const auto* extract = std::get_if<Extract>(&expression.node)) {
+    const auto* key = std::get_if<Literal>(&extract->key->node);
+    if (const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr) return *field;
+  }
+  return text_of(expression, Style::kName);
+}
+
+std::string expression_sql(const Expression& expression) { return text_of(expression, Style::kSql); }
+
+std::vector<int> columns_needed(const std::vector<TypedPtr>& expressions) {
+  std::set<int> columns;
+  for (const auto& expression : expressions) {
+    if (expression) collect_columns(*expression, columns);
+  }
+  return {columns.begin(), columns.end()};
+}
+
+TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_index) {
+  Typed copy = *expression;
+  std::visit(
+      [&](auto& node) {
+        using Node = std::decay_t<decltype(node)>;
+        if constexpr (std::is_same_v<Node, TypedColumn>) {
+          WEIR_CHECK(node.index >= 0 && static_cast<size_t>(node.index) < new_index.size(), "column out of range");
+          node.index = new_index[static_cast<size_t>(node.index)];
+          WEIR_CHECK(node.index >= 0, "an expression reads a column that was projected away");
+        } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
+          node.child = remap_columns(node.child, new_index);
+        } else if constexpr (std::is_same_v<Node, TypedCall>) {
+          for (auto& argument : node.arguments) argument = remap_columns(argument, new_index);
+        }
+      },
+      copy.node);
+  return std::make_shared<const Typed>(std::move(copy));
+}
+
+bool same_expression(const Typed& a, const Typed& b) {
+  if (a.node.index() != b.node.index() || !a.type.same_type(b.type)) return false;
+  if (const auto* left = std::get_if<TypedLiteral>(&a.node)) return left->value == std::get<TypedLiteral>(b.node).value;
+  if (const auto* left = std::get_if<TypedColumn>(&a.node)) return left->index == std::get<TypedColumn>(b.node).index;
+  if (const auto* left = std::get_if<TypedField>(&a.node)) {
+    const auto& right = std::get<TypedField>(b.node);
+    return left->index == right.index && same_expression(*left->child, *right.child);
+  }
+  if (const auto* left = std::get_if<TypedCast>(&a.node)) {
+    const auto& right = std::get<TypedCast>(b.node);
+    return left->try_cast == right.try_cast && same_expression(*left->child, *right.child);
+  }
+  const auto& left = std::get<TypedCall>(a.node);
+  const auto& right = std::get<TypedCall>(b.node);
+  return left.function == right.function && left.distinct == right.distinct &&
+         std::equal(left.arguments.begin(), left.arguments.end(), right.arguments.begin(), right.arguments.end(),
+                    [](const TypedPtr& x, const TypedPtr& y) { return same_expression(*x, *y); });
+}
+
+std::string origin_context(const Origin& origin) {
+  if (!origin.text || origin.end > origin.text->size() || origin.begin >= origin.end) return {};
+  const std::string& text = *origin.text;
+  const auto line_begin = origin.begin == 0 ? 0 : text.rfind('\n', origin.begin - 1) + 1;
+  const auto line_number = 1 + std::count(text.begin(), text.begin() + origin.begin, '\n');
+  auto line_end = text.find('\n', origin.begin);
+  if (line_end == std::string::npos) line_end = text.size();
+  const auto column = origin.begin - line_begin;
+  const auto marked = std::max<size_t>(1, std::min<size_t>(origin.end, line_end) - origin.begin);
+  return fmt::format("\n== SQL (line {}, position {}) ==\n{}\n{}{}", line_number, column + 1,
+                     text.substr(line_begin, line_end - line_begin), std::string(column, ' '),
+                     std::string(marked, '^'));
+}
+
+}  // namespace weir::plan

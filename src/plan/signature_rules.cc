@@ -1,0 +1,590 @@
+#include "plan/signature_rules.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace weir::plan {
+
+namespace {
+
+DataType of(TypeKind kind) { return DataType::of(kind); }
+
+bool any_nullable(const SignatureCall& call) {
+  return std::any_of(call.arguments.begin(), call.arguments.end(), [](const auto& a) { return a->nullable; });
+}
+
+const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
+
+std::string text_at(const SignatureCall& call, size_t i) {
+  const auto& origin = call.arguments[i]->origin;
+  if (!origin.text || origin.end > origin.text->size()) return fmt::format("argument {}", i + 1);
+  return origin.text->substr(origin.begin, origin.end - origin.begin);
+}
+
+std::string call_text(const SignatureCall& call) {
+  if (!call.origin.text) return std::string(call.name);
+  return call.origin.text->substr(call.origin.begin, call.origin.end - call.origin.begin);
+}
+
+std::string ordinal(size_t i) {
+  static const char* kNames[] = {"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"};
+  return i < std::size(kNames) ? kNames[i] : fmt::format("{}th", i + 1);
+}
+
+base::Error differing_types(const SignatureCall& call) {
+  const bool binary = call.arguments.size() == 2;
+  if (binary) {
+    return analysis_error("DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09",
+                          fmt::format("Cannot resolve \"{}\" due to data type mismatch: the left and right operands of "
+                                      "the binary operator have incompatible types (\"{}\" and \"{}\").",
+                                      call_text(call), type_at(call, 0).sql(), type_at(call, 1).sql()),
+                          call.origin);
+  }
+  std::vector<std::string> types;
+  for (const auto& argument : call.arguments) types.push_back("\"" + argument->type.sql() + "\"");
+  return analysis_error(
+      "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+      fmt::format("Cannot resolve \"{}\" due to data type mismatch: Input to `{}` should all be the same type, but it's ({}).",
+                  call_text(call), call.name, fmt::join(types, " or ")),
+      call.origin);
+}
+
+base::Error wrong_operand(const SignatureCall& call, std::string_view required, const DataType& actual) {
+  return analysis_error("DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", "42K09",
+                        fmt::format("Cannot resolve \"{}\" due to data type mismatch: the binary operator requires the "
+                                    "input type {}, not \"{}\".",
+                                    call_text(call), required, actual.sql()),
+                        call.origin);
+}
+
+Result<Signature> check(const SignatureCall& call, Signature signature) {
+  for (size_t i = 0; i < call.arguments.size(); ++i) {
+    const auto& wanted = signature.argument_types[i];
+    if (!can_cast_implicitly(type_at(call, i), wanted, call.options->ansi)) {
+      return unexpected_input(call, i, "\"" + wanted.sql() + "\"");
+    }
+  }
+  return signature;
+}
+
+// The types of the call's arguments from `from` on, reduced to one.
+Result<DataType> common_of(const SignatureCall& call, size_t from, size_t step = 1) {
+  DataType type = of(TypeKind::kNull);
+  for (size_t i = from; i < call.arguments.size(); i += step) {
+    const auto next = common_type(type, type_at(call, i), call.options->ansi);
+    if (!next) return differing_types(call);
+    type = *next;
+  }
+  return type;
+}
+
+bool is_decimal_literal_fit(const Typed& argument, DataType& decimal) {
+  // Spark gives an integral literal beside a decimal the least precision that holds it.
+  const auto* literal = std::get_if<TypedLiteral>(&argument.node);
+  const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
+  if (!number || !is_integral(argument.type)) return false;
+  const auto digits = std::to_string(*number);
+  decimal = DataType::decimal(static_cast<int>(digits.size() - (digits[0] == '-' ? 1 : 0)), 0);
+  return true;
+}
+
+// DecimalType.bounded
+DataType bounded_decimal(int precision, int scale) {
+  return DataType::decimal(std::min(precision, 38), std::min(scale, 38));
+}
+
+Signature binary(DataType argument, DataType result, bool nullable) {
+  return {{argument, argument}, std::move(result), nullable};
+}
+
+std::string_view operator_of(std::string_view name) {
+  if (name == "try_add") return "+";
+  if (name == "try_subtract") return "-";
+  if (name == "try_multiply") return "*";
+  if (name == "try_divide") return "/";
+  if (name == "pmod" || name == "mod" || name == "try_mod") return "%";
+  return name;
+}
+
+Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view op, bool nullable) {
+  DataType types[2] = {of(TypeKind::kNull), of(TypeKind::kNull)};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto& type = type_at(call, i);
+    if (type.is(TypeKind::kDecimal)) {
+      types[i] = type;
+    } else if (!is_decimal_literal_fit(*call.arguments[i], types[i])) {
+      types[i] = type.is(TypeKind::kNull) ? type_at(call, 1 - i) : decimal_for(type);
+    }
+  }
+  return Signature{{types[0], types[1]}, decimal_result(op, types[0], types[1]), nullable || !call.options->ansi};
+}
+
+// Dates, timestamps and intervals under + and -.
+std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, std::string_view op) {
+  const auto& a = type_at(call, 0);
+  const auto& b = type_at(call, 1);
+  const auto interval = [](const DataType& t) {
+    return t.is(TypeKind::kDayTimeInterval) || t.is(TypeKind::kYearMonthInterval);
+  };
+  const auto datetime = [](const DataType& t) {
+    return t.is(TypeKind::kDate) || t.is(TypeKind::kTimestamp) || t.is(TypeKind::kTimestampNtz);
+  };
+  const bool nullable = any_nullable(call);
+  if (!interval(a) && !interval(b) && !datetime(a) && !datetime(b)) return std::nullopt;
+  if (op != "+" && op != "-") return std::nullopt;
+  if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
+  if (datetime(a) && interval(b)) {
+    const bool date_stays = !a.is(TypeKind::kDate) || b.is(TypeKind::kYearMonthInterval);
+    const auto from = date_stays ? a : of(TypeKind::kTimestamp);
+    return Signature{{from, b}, from, nullable};
+  }
+  if (op == "+" && interval(a) && datetime(b)) {
+    const auto from = b.is(TypeKind::kDate) && a.is(TypeKind::kDayTimeInterval) ? of(TypeKind::kTimestamp) : b;
+    return Signature{{a, from}, from, nullable};
+  }
+  if (a.is(TypeKind::kDate) && (is_integral(b) && b.kind() <= TypeKind::kInteger)) {
+    return Signature{{a, of(TypeKind::kInteger)}, a, nullable};
+  }
+  if (op == "+" && b.is(TypeKind::kDate) && (is_integral(a) && a.kind() <= TypeKind::kInteger)) {
+    return Signature{{of(TypeKind::kInteger), b}, b, nullable};
+  }
+  if (op == "-" && (datetime(a) || is_text(a)) && (datetime(b) || is_text(b))) {
+    const auto common = is_text(a) ? b : is_text(b) ? a : *common_type(a, b, true);
+    return binary(common, of(TypeKind::kDayTimeInterval), nullable);
+  }
+  return wrong_operand(call, "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")",
+                       datetime(a) ? a : b);
+}
+
+}  // namespace
+
+base::Error unexpected_input(const SignatureCall& call, size_t index, std::string_view required) {
+  return analysis_error(
+      "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+      fmt::format("Cannot resolve \"{}\" due to data type mismatch: The {} parameter requires the {} type, however "
+                  "\"{}\" has the type \"{}\".",
+                  call_text(call), ordinal(index), required, text_at(call, index), type_at(call, index).sql()),
+      call.origin);
+}
+
+namespace {
+
+SignatureRule fixed_rule(std::vector<TypeKind> kinds, TypeKind result, bool always_nullable) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    Signature signature{{}, of(result), always_nullable || any_nullable(call)};
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      const auto kind = kinds[std::min(i, kinds.size() - 1)];
+      signature.argument_types.push_back(of(kind));
+    }
+    return check(call, std::move(signature));
+  };
+}
+
+}  // namespace
+
+SignatureRule fixed(std::vector<TypeKind> arguments, TypeKind result) {
+  return fixed_rule(std::move(arguments), result, false);
+}
+SignatureRule fixed_nullable(std::vector<TypeKind> arguments, TypeKind result) {
+  return fixed_rule(std::move(arguments), result, true);
+}
+
+SignatureRule any_never_null(TypeKind result) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    Signature signature{{}, of(result), false};
+    for (const auto& argument : call.arguments) signature.argument_types.push_back(argument->type);
+    return signature;
+  };
+}
+
+SignatureRule arithmetic() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto op = operator_of(call.name);
+    const auto& a = type_at(call, 0);
+    const auto& b = type_at(call, 1);
+    if (const auto temporal = temporal_arithmetic(call, op)) return *temporal;
+    const bool ansi = call.options->ansi;
+    const bool nullable = any_nullable(call) || call.name.starts_with("try_") || (!ansi && (op == "/" || op == "%"));
+    const auto numeric = [](const DataType& t) { return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull); };
+    if (!numeric(a) || !numeric(b)) {
+      if (numeric(a) != numeric(b)) return differing_types(call);
+      return wrong_operand(call, "\"NUMERIC\"", a);
+    }
+    DataType common = of(TypeKind::kDouble);
+    if (is_text(a) || is_text(b)) {
+      // ANSI: a string becomes long beside an integral, double otherwise; else always double.
+      const auto& other = is_text(a) ? b : a;
+      common = ansi && is_integral(other) ? of(TypeKind::kLong) : of(TypeKind::kDouble);
+    } else if ((a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) && !is_fractional(a) && !is_fractional(b)) {
+      return decimal_arithmetic(call, op, nullable);
+    } else {
+      common = *common_type(a, b, ansi);
+    }
+    if (op == "/" || common.is(TypeKind::kNull)) common = of(TypeKind::kDouble);
+    return binary(common, common, nullable);
+  };
+}
+
+SignatureRule integral_division() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const bool nullable = any_nullable(call) || !call.options->ansi;
+    const auto& a = type_at(call, 0);
+    const auto& b = type_at(call, 1);
+    for (const auto* type : {&a, &b}) {
+      if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) && !type->is(TypeKind::kNull)) {
+        return wrong_operand(call, "(\"DECIMAL\" or \"INTEGRAL\")", *type);
+      }
+    }
+    if (a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) {
+      const auto common = common_type(is_text(a) ? of(TypeKind::kLong) : a, is_text(b) ? of(TypeKind::kLong) : b, true);
+      return binary(*common, of(TypeKind::kLong), nullable);
+    }
+    return binary(of(TypeKind::kLong), of(TypeKind::kLong), nullable);
+  };
+}
+
+SignatureRule comparison(bool null_safe) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto common = comparison_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
+    if (!common) return differing_types(call);
+    if (common->is(TypeKind::kMap)) return wrong_operand(call, "a type that can be compared", *common);
+    return binary(*common, of(TypeKind::kBoolean), !null_safe && any_nullable(call));
+  };
+}
+
+SignatureRule same_numeric() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    auto type = type_at(call, 0);
+    if (is_text(type) || type.is(TypeKind::kNull)) type = of(TypeKind::kDouble);
+    const bool interval = type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+    if (!type.is_numeric() && !interval) return unexpected_input(call, 0, "(\"NUMERIC\" or \"INTERVAL\")");
+    return Signature{{type}, type, any_nullable(call)};
+  };
+}
+
+SignatureRule same_type_all(bool nullable_if_all) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    WEIR_ASSIGN(const auto type, common_of(call, 0));
+    const bool all = std::all_of(call.arguments.begin(), call.arguments.end(), [](const auto& a) { return a->nullable; });
+    return Signature{std::vector<DataType>(call.arguments.size(), type), type, nullable_if_all ? all : any_nullable(call)};
+  };
+}
+
+SignatureRule conditional() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    WEIR_ASSIGN(const auto type, common_of(call, 1));
+    if (!can_cast_implicitly(type_at(call, 0), of(TypeKind::kBoolean), true) || is_text(type_at(call, 0))) {
+      return unexpected_input(call, 0, "\"BOOLEAN\"");
+    }
+    return Signature{{of(TypeKind::kBoolean), type, type}, type, call.arguments[1]->nullable || call.arguments[2]->nullable};
+  };
+}
+
+SignatureRule case_when() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const size_t count = call.arguments.size();
+    Signature signature;
+    signature.nullable = count % 2 == 0;
+    DataType type = of(TypeKind::kNull);
+    for (size_t i = 0; i < count; ++i) {
+      const bool value = i % 2 == 1 || i + 1 == count;
+      if (!value) {
+        const auto& condition = type_at(call, i);
+        if (!condition.is(TypeKind::kBoolean) && !condition.is(TypeKind::kNull)) {
+          return unexpected_input(call, i, "\"BOOLEAN\"");
+        }
+        continue;
+      }
+      const auto next = common_type(type, type_at(call, i), call.options->ansi);
+      if (!next) return differing_types(call);
+      type = *next;
+      signature.nullable |= call.arguments[i]->nullable;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      signature.argument_types.push_back(i % 2 == 1 || i + 1 == count ? type : of(TypeKind::kBoolean));
+    }
+    signature.result = type;
+    return signature;
+  };
+}
+
+SignatureRule in_list() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    DataType type = type_at(call, 0);
+    for (size_t i = 1; i < call.arguments.size(); ++i) {
+      const auto next = common_type(type, type_at(call, i), call.options->ansi);
+      if (!next) return differing_types(call);
+      type = *next;
+    }
+    return Signature{std::vector<DataType>(call.arguments.size(), type), of(TypeKind::kBoolean), any_nullable(call)};
+  };
+}
+
+SignatureRule null_if() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto common = comparison_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
+    if (!common) return differing_types(call);
+    return Signature{{*common, *common}, *common, true};
+  };
+}
+
+SignatureRule nvl2_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    WEIR_ASSIGN(const auto type, common_of(call, 1));
+    return Signature{{type_at(call, 0), type, type}, type, call.arguments[1]->nullable || call.arguments[2]->nullable};
+  };
+}
+
+SignatureRule rounding() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    auto type = type_at(call, 0);
+    if (is_text(type) || type.is(TypeKind::kNull)) type = of(TypeKind::kDouble);
+    if (!type.is_numeric()) return unexpected_input(call, 0, "\"NUMERIC\"");
+    int64_t scale = 0;
+    Signature signature{{type}, type, any_nullable(call) || !call.options->ansi};
+    if (call.arguments.size() == 2) {
+      const auto* literal = std::get_if<TypedLiteral>(&call.arguments[1]->node);
+      const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
+      if (!number) {
+        return analysis_error("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+                              fmt::format("Cannot resolve \"{}\" due to data type mismatch: the input `scale` should be "
+                                          "a foldable \"INT\" expression; however, got \"{}\".",
+                                          call_text(call), text_at(call, 1)),
+                              call.origin);
+      }
+      scale = *number;
+      signature.argument_types.push_back(of(TypeKind::kInteger));
+    }
+    if (type.is(TypeKind::kDecimal)) {
+      const int whole = type.precision() - type.scale() + 1;
+      if (scale < 0) {
+        const int precision = std::max<int>(whole, static_cast<int>(-scale) + 1);
+        signature.result = DataType::decimal(std::min(precision, 38), 0);
+      } else {
+        const int kept = std::min<int>(type.scale(), static_cast<int>(std::min<int64_t>(scale, 38)));
+        signature.result = DataType::decimal(std::min(whole + kept, 38), kept);
+      }
+    }
+    return signature;
+  };
+}
+
+SignatureRule ceiling_floor() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    auto type = type_at(call, 0);
+    if (is_text(type) || type.is(TypeKind::kNull) || is_fractional(type)) type = of(TypeKind::kDouble);
+    if (!type.is_numeric()) return unexpected_input(call, 0, "\"NUMERIC\"");
+    if (is_integral(type)) type = of(TypeKind::kLong);
+    auto result = of(TypeKind::kLong);
+    if (type.is(TypeKind::kDecimal)) {
+      result = DataType::decimal(std::min(38, type.precision() - type.scale() + (type.scale() == 0 ? 0 : 1)), 0);
+    }
+    return Signature{{type}, result, any_nullable(call)};
+  };
+}
+
+SignatureRule string_or_binary(TypeKind result_or_same) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    Signature signature;
+    signature.nullable = any_nullable(call);
+    const bool binary = std::all_of(call.arguments.begin(), call.arguments.end(),
+                                    [](const auto& a) { return a->type.is(TypeKind::kBinary); });
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      signature.argument_types.push_back(of(binary ? TypeKind::kBinary : TypeKind::kString));
+    }
+    signature.result = of(result_or_same != TypeKind::kNull ? result_or_same
+                          : binary                          ? TypeKind::kBinary
+                                                            : TypeKind::kString);
+    return check(call, std::move(signature));
+  };
+}
+
+SignatureRule substring_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto subject = of(type_at(call, 0).is(TypeKind::kBinary) ? TypeKind::kBinary : TypeKind::kString);
+    Signature signature{{subject}, subject, any_nullable(call)};
+    for (size_t i = 1; i < call.arguments.size(); ++i) signature.argument_types.push_back(of(TypeKind::kInteger));
+    return check(call, std::move(signature));
+  };
+}
+
+SignatureRule concat_rule() {
+  return [](const Function& function, const SignatureCall& call) -> Result<Signature> {
+    if (std::any_of(call.arguments.begin(), call.arguments.end(),
+                    [](const auto& a) { return a->type.is(TypeKind::kArray); })) {
+      return analysis_error("UNSUPPORTED_FEATURE", "0A000", "concat of arrays is not built.", call.origin);
+    }
+    return string_or_binary(TypeKind::kNull)(function, call);
+  };
+}
+
+SignatureRule concat_ws_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    Signature signature{{}, of(TypeKind::kString), call.arguments[0]->nullable};
+    for (const auto& argument : call.arguments) {
+      const bool array = argument->type.is(TypeKind::kArray);
+      signature.argument_types.push_back(array ? DataType::array(of(TypeKind::kString)) : of(TypeKind::kString));
+    }
+    return check(call, std::move(signature));
+  };
+}
+
+SignatureRule bitwise() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    DataType type = type_at(call, 0);
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      if (!is_integral(type_at(call, i)) && !type_at(call, i).is(TypeKind::kNull)) {
+        if (call.arguments.size() == 2) return wrong_operand(call, "\"INTEGRAL\"", type_at(call, i));
+        return unexpected_input(call, i, "\"INTEGRAL\"");
+      }
+      type = *common_type(type, type_at(call, i), true);
+    }
+    if (type.is(TypeKind::kNull)) type = of(TypeKind::kInteger);
+    return Signature{std::vector<DataType>(call.arguments.size(), type), type, any_nullable(call)};
+  };
+}
+
+SignatureRule shift() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto type = of(type_at(call, 0).is(TypeKind::kLong) ? TypeKind::kLong : TypeKind::kInteger);
+    return check(call, Signature{{type, of(TypeKind::kInteger)}, type, any_nullable(call)});
+  };
+}
+
+SignatureRule structure(bool named) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    std::vector<columnar::Field> fields;
+    Signature signature;
+    signature.nullable = false;
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      signature.argument_types.push_back(type_at(call, i));
+      std::string name;
+      if (named) {
+        if (i % 2 == 0) continue;
+        const auto* literal = std::get_if<TypedLiteral>(&call.arguments[i - 1]->node);
+        const auto* text = literal ? std::get_if<std::string>(&literal->value) : nullptr;
+        if (!text) return unexpected_input(call, i - 1, "foldable \"STRING\"");
+        name = *text;
+      } else {
+        const auto& node = call.arguments[i]->node;
+        name = fmt::format("col{}", i + 1);
+        if (const auto* column = std::get_if<TypedColumn>(&node)) name = column->name;
+        if (const auto* field = std::get_if<TypedField>(&node)) {
+          name = field->child->type.fields()[static_cast<size_t>(field->index)].name;
+        }
+      }
+      fields.push_back(columnar::make_field(name, type_at(call, i), call.arguments[i]->nullable));
+    }
+    if (named && call.arguments.size() % 2 != 0) {
+      return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+                            "The `named_struct` requires 2n (n > 0) parameters. Each value needs its name.", call.origin);
+    }
+    signature.result = DataType::structure(std::move(fields));
+    return signature;
+  };
+}
+
+SignatureRule array_of() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    WEIR_ASSIGN(auto type, common_of(call, 0));
+    return Signature{std::vector<DataType>(call.arguments.size(), type), DataType::array(type, any_nullable(call)), false};
+  };
+}
+
+SignatureRule element_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& container = type_at(call, 0);
+    if (container.is(TypeKind::kArray)) {
+      if (!is_integral(type_at(call, 1))) return unexpected_input(call, 1, "\"INTEGRAL\"");
+      return Signature{{container, of(TypeKind::kInteger)}, container.element(), true};
+    }
+    if (container.is(TypeKind::kMap)) {
+      if (!can_cast_implicitly(type_at(call, 1), container.key(), true)) {
+        return unexpected_input(call, 1, "\"" + container.key().sql() + "\"");
+      }
+      return Signature{{container, container.key()}, container.value(), true};
+    }
+    return unexpected_input(call, 0, "(\"ARRAY\" or \"MAP\")");
+  };
+}
+
+SignatureRule array_contains_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& array = type_at(call, 0);
+    if (!array.is(TypeKind::kArray)) return unexpected_input(call, 0, "\"ARRAY\"");
+    const auto common = common_type(array.element(), type_at(call, 1), call.options->ansi);
+    if (!common || !common->same_type(array.element())) return unexpected_input(call, 1, "\"" + array.element().sql() + "\"");
+    return Signature{{array, array.element()}, of(TypeKind::kBoolean), any_nullable(call) || array.contains_null()};
+  };
+}
+
+SignatureRule date_or_timestamp_part(bool time) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto target = of(time ? (type_at(call, 0).is(TypeKind::kTimestampNtz) ? TypeKind::kTimestampNtz : TypeKind::kTimestamp)
+                                : TypeKind::kDate);
+    return check(call, Signature{{target}, of(TypeKind::kInteger), any_nullable(call)});
+  };
+}
+
+SignatureRule timestamp_from(TypeKind result) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    Signature signature{{}, of(result), true};
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      const auto& type = type_at(call, i);
+      const bool datetime = type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+      signature.argument_types.push_back(i == 0 && datetime ? type : of(TypeKind::kString));
+    }
+    return check(call, std::move(signature));
+  };
+}
+
+SignatureRule seconds_to_timestamp() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    auto type = type_at(call, 0);
+    if (is_integral(type) || type.is(TypeKind::kNull)) type = of(TypeKind::kLong);
+    if (is_fractional(type)) type = of(TypeKind::kDouble);
+    if (!type.is_numeric()) return unexpected_input(call, 0, "\"NUMERIC\"");
+    return Signature{{type}, of(TypeKind::kTimestamp), any_nullable(call)};
+  };
+}
+
+SignatureRule count_rule() { return any_never_null(TypeKind::kLong); }
+
+SignatureRule sum_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (type.is(TypeKind::kDecimal)) {
+      const auto result = DataType::decimal(std::min(38, type.precision() + 10), type.scale());
+      return Signature{{type}, result, true};
+    }
+    if (is_integral(type)) return Signature{{type}, of(TypeKind::kLong), true};
+    if (is_fractional(type) || is_text(type) || type.is(TypeKind::kNull)) {
+      return Signature{{of(TypeKind::kDouble)}, of(TypeKind::kDouble), true};
+    }
+    return unexpected_input(call, 0, "(\"NUMERIC\" or \"ANSI INTERVAL\")");
+  };
+}
+
+SignatureRule average_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (type.is(TypeKind::kDecimal)) {
+      return Signature{{type}, bounded_decimal(type.precision() + 4, type.scale() + 4), true};
+    }
+    if (type.is_numeric() || is_text(type) || type.is(TypeKind::kNull)) {
+      return Signature{{of(TypeKind::kDouble)}, of(TypeKind::kDouble), true};
+    }
+    return unexpected_input(call, 0, "(\"NUMERIC\" or \"ANSI INTERVAL\")");
+  };
+}
+
+SignatureRule extreme_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (type.is_nested()) return unexpected_input(call, 0, "orderable, not nested");
+    return Signature{{type}, type, true};
+  };
+}
+
+}  // namespace weir::plan

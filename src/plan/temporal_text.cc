@@ -1,0 +1,164 @@
+#include "plan/temporal_text.h"
+
+#include <cctype>
+
+#include "plan/calendar.h"
+
+namespace weir::plan {
+
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Reads digits at `at`; false where there are fewer than `min` or more than `max`.
+bool read_digits(std::string_view text, size_t& at, size_t min, size_t max, int64_t& value) {
+  const size_t begin = at;
+  value = 0;
+  while (at < text.size() && is_digit(text[at])) {
+    if (at - begin >= max) return false;
+    value = value * 10 + (text[at] - '0');
+    ++at;
+  }
+  return at - begin >= min;
+}
+
+// year[-month[-day]]; leaves `at` behind what was read.
+bool read_date(std::string_view text, size_t& at, int64_t& days, int& segments) {
+  bool negative = false;
+  if (at < text.size() && (text[at] == '-' || text[at] == '+')) negative = text[at++] == '-';
+  int64_t year = 0, month = 1, day = 1;
+  segments = 1;
+  if (!read_digits(text, at, 4, 6, year)) return false;
+  if (at < text.size() && text[at] == '-') {
+    ++at;
+    segments = 2;
+    if (!read_digits(text, at, 1, 2, month)) return false;
+    if (at < text.size() && text[at] == '-') {
+      ++at;
+      segments = 3;
+      if (!read_digits(text, at, 1, 2, day)) return false;
+    }
+  }
+  if (negative) year = -year;
+  if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, static_cast<int>(month))) return false;
+  days = days_from_civil(year, static_cast<int>(month), static_cast<int>(day));
+  return true;
+}
+
+// hour[:minute[:second[.fraction]]]
+bool read_time(std::string_view text, size_t& at, int64_t& us) {
+  int64_t hour = 0, minute = 0, second = 0, fraction = 0;
+  if (!read_digits(text, at, 1, 2, hour)) return false;
+  if (at < text.size() && text[at] == ':') {
+    ++at;
+    if (!read_digits(text, at, 1, 2, minute)) return false;
+    if (at < text.size() && text[at] == ':') {
+      ++at;
+      if (!read_digits(text, at, 1, 2, second)) return false;
+      if (at < text.size() && text[at] == '.') {
+        ++at;
+        int64_t unit = 100'000;
+        while (at < text.size() && is_digit(text[at])) {  // digits past the sixth are dropped
+          fraction += unit * (text[at++] - '0');
+          unit /= 10;
+        }
+      }
+    }
+  }
+  if (hour > 23 || minute > 59 || second > 59) return false;
+  us = ((hour * 60 + minute) * 60 + second) * kMicrosPerSecond + fraction;
+  return true;
+}
+
+bool looks_like_zone(std::string_view zone) {
+  if (zone.empty()) return false;
+  for (const char c : zone) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '/' && c != '_' && c != '-' && c != '+' && c != ':') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<int64_t> parse_date(std::string_view text) {
+  text = trimmed(text);
+  size_t at = 0;
+  int64_t days = 0;
+  int segments = 0;
+  if (!read_date(text, at, days, segments)) return std::nullopt;
+  if (at == text.size()) return days;
+  if (segments == 3 && (text[at] == ' ' || text[at] == 'T')) return days;
+  return std::nullopt;
+}
+
+std::optional<ParsedTimestamp> parse_timestamp(std::string_view text) {
+  text = trimmed(text);
+  if (text.empty()) return std::nullopt;
+  ParsedTimestamp result;
+  size_t at = 0;
+  int64_t days = 0, us = 0;
+  int segments = 0;
+  if (text[0] == 'T') {
+    ++at;
+    result.has_date = false;
+    if (!read_time(text, at, us)) return std::nullopt;
+  } else if (text.size() > 1 && (text[1] == ':' || (text.size() > 2 && text[2] == ':'))) {
+    result.has_date = false;
+    if (!read_time(text, at, us)) return std::nullopt;
+  } else {
+    if (!read_date(text, at, days, segments)) return std::nullopt;
+    if (at < text.size()) {
+      if (segments != 3 || (text[at] != ' ' && text[at] != 'T')) return std::nullopt;
+      ++at;
+      if (!read_time(text, at, us)) return std::nullopt;
+    }
+  }
+  result.local_us = days * kMicrosPerDay + us;
+  auto zone = trimmed(text.substr(at));
+  if (!zone.empty() && !looks_like_zone(zone)) return std::nullopt;
+  result.zone = std::string(zone);
+  return result;
+}
+
+std::optional<int32_t> parse_zone_offset(std::string_view zone) {
+  zone = trimmed(zone);
+  if (zone == "Z" || zone == "UTC" || zone == "GMT" || zone == "UT") return 0;
+  for (const std::string_view prefix : {"UTC", "GMT", "UT"}) {
+    if (zone.starts_with(prefix) && zone.size() > prefix.size() && (zone[prefix.size()] == '+' || zone[prefix.size()] == '-')) {
+      zone.remove_prefix(prefix.size());
+      break;
+    }
+  }
+  if (zone.empty() || (zone[0] != '+' && zone[0] != '-')) return std::nullopt;
+  const int sign = zone[0] == '-' ? -1 : 1;
+  size_t at = 1;
+  int64_t hours = 0, minutes = 0, seconds = 0;
+  if (zone.find(':') == std::string_view::npos && zone.size() >= 5) {
+    const auto digits = zone.substr(1);
+    size_t begin = 0;
+    if (!read_digits(digits.substr(0, 2), begin, 2, 2, hours)) return std::nullopt;
+    begin = 0;
+    if (!read_digits(digits.substr(2, 2), begin, 2, 2, minutes) || (digits.size() != 4 && digits.size() != 6)) return std::nullopt;
+    begin = 0;
+    if (digits.size() == 6 && !read_digits(digits.substr(4), begin, 2, 2, seconds)) return std::nullopt;
+  } else {
+    if (!read_digits(zone, at, 1, 2, hours)) return std::nullopt;
+    if (at < zone.size()) {
+      if (zone[at++] != ':' || !read_digits(zone, at, 1, 2, minutes)) return std::nullopt;
+      if (at < zone.size() && (zone[at++] != ':' || !read_digits(zone, at, 2, 2, seconds))) return std::nullopt;
+    }
+    if (at != zone.size()) return std::nullopt;
+  }
+  const int64_t total = (hours * 60 + minutes) * 60 + seconds;
+  if (minutes > 59 || seconds > 59 || total > 18 * 3600) return std::nullopt;
+  return static_cast<int32_t>(sign * total);
+}
+
+}  // namespace weir::plan
