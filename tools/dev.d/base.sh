@@ -5,7 +5,7 @@ BUILD=$ROOT/build/$PRESET
 START=${EPOCHREALTIME/,/.}
 
 # Objects of one clone serve another: paths below the tree count as relative ones.
-export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1 CCACHE_ABSSTDERR=1
 
 # The tools that setup put beside the dependencies where the system's own are missing or too old.
 [ -d "$DEPS/tools/bin" ] && PATH=$DEPS/tools/bin:$PATH

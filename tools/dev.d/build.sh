@@ -72,25 +72,29 @@ dev_demo() {
 
 # What crash and interop tests, benchmarks and soak runs find in their environment.
 test_environment() {
-  export WEIR_DEPS_DIR=$DEPS WEIR_BUILD_DIR=$BUILD WEIR_BIN=$BUILD/weir WEIR_SOURCE_DIR=$ROOT
-  export WEIR_PYTHON=$DEPS/venv/bin/python
+  export WEIR_DEPS=$DEPS WEIR_DEPS_DIR=$DEPS WEIR_BUILD=$BUILD WEIR_BINARY=$BUILD/weir WEIR_SOURCE_DIR=$ROOT
   export PYTEST_ADDOPTS="-rs ${PYTEST_ADDOPTS:-}" PYTHONDONTWRITEBYTECODE=1
 }
 
 dev_bench() {
   [ -f bench/run.py ] || die "bench/run.py is not in this tree: no benchmarks to run"
   dev_setup all
-  dev_build
+  configure "$PRESET"
+  # The benchmark programs are left out of an ordinary build.
+  local programs
+  programs=$(targets | grep '_bench$' | sort -u || true)
+  # shellcheck disable=SC2086
+  dev_build all $programs
   test_environment
   exec "$DEPS/venv/bin/python" bench/run.py "$@"
 }
 
 dev_soak() {
-  [ -f tests/crash/soak.py ] || die "tests/crash/soak.py is not in this tree: no soak to run"
+  [ -f tests/crash/kill_loop.py ] || die "tests/crash/kill_loop.py is not in this tree: no soak to run"
   dev_setup all
   dev_build weir
   test_environment
-  exec "$DEPS/venv/bin/python" tests/crash/soak.py "$@"
+  exec "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
 }
 
 dev_fuzz() {

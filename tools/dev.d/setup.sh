@@ -6,8 +6,6 @@
 
 # --- distribution packages -----------------------------------------------------------------------
 
-installed() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q 'ok installed'; }
-
 # apt_missing FILE...: the packages that the lists want and the system has not, one a line.
 apt_missing() {
   local line names name condition found
@@ -35,27 +33,37 @@ apt_choose() {
   die "no package for '$1' in this distribution"
 }
 
-setup_apt() {
-  have dpkg-query || die "this script installs by apt (Debian 12, Ubuntu 22.04 or later); not found here"
-  APT_INSTALLED=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii //p' | tr '\n' ' ') "
-  local missing packages=() choice
-  missing=$(apt_missing "$@")
-  [ -z "$missing" ] && return
-  say "apt: reading the package lists"
-  as_root apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null || die "apt-get update failed"
-  while read -r choice; do
-    packages+=("$(apt_choose "$choice")")
-  done <<<"$missing"
-  # A distribution whose own Python is older than 3.11 (pyarrow's floor) may have a newer one beside it.
-  if [[ $missing == *python3-venv* ]] && ! python_choose && apt-cache show python3.11-venv >/dev/null 2>&1; then
-    [ "$(apt-cache policy python3 | sed -n 's/.*Candidate: 3\.\([0-9]*\).*/\1/p')" -ge 11 ] || packages+=(python3.11 python3.11-venv)
+apt_install() {
+  if [ -z "${APT_UPDATED:-}" ]; then
+    say "apt: reading the package lists"
+    as_root apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null || die "apt-get update failed"
+    APT_UPDATED=yes
   fi
+  local choice packages=()
+  for choice in "$@"; do
+    packages+=("$(apt_choose "$choice")")
+  done
   say "apt: installing ${#packages[@]} packages: ${packages[*]}"
   mkdir -p "$DEPS/log"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
     install --no-install-recommends "${packages[@]}" >"$DEPS/log/apt.log" 2>&1 ||
     { tail -20 "$DEPS/log/apt.log" >&2; die "apt-get install failed, see $DEPS/log/apt.log"; }
   say "apt: done"
+}
+
+setup_apt() {
+  have dpkg-query || die "this script installs by apt (Debian 12, Ubuntu 22.04 or later); not found here"
+  APT_INSTALLED=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii //p' | tr '\n' ' ') "
+  local missing
+  mapfile -t missing < <(apt_missing "$@")
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+  # Where the distribution's own are older than what is needed, newer ones stand beside them.
+  python_choose || apt_install python3.11
+  python_choose || apt_install python3.11-venv
+  if [ -z "${CXX:-}" ] && version_below "$(g++ -dumpversion)" 12; then
+    have g++-12 || apt_install g++-12
+    export CC=gcc-12 CXX=g++-12
+  fi
 }
 
 # --- parts in $DEPS ------------------------------------------------------------------------------
@@ -242,9 +250,5 @@ dev_setup() {
   setup_tools
   # shellcheck disable=SC2086
   setup_parts $parts
-  # weir needs g++ 12; where the distribution's default is older, its g++-12 stands beside it.
-  if [ -z "${CXX:-}" ] && have g++-12 && version_below "$(g++ -dumpversion 2>/dev/null || echo 0)" 12; then
-    export CC=gcc-12 CXX=g++-12
-  fi
   SETUP_SECONDS=$(($(date +%s) - begin))
 }
