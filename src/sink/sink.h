@@ -55,6 +55,12 @@ class Sink {
   // Checks before any row is read that rows of this schema can be written (creates nothing a reader would see).
   // Returns what binds the checkpoint to this sink (a table's id), empty where there is nothing.
   virtual Result<std::string> prepare(const QueryIdentity& query, const Schema& schema) = 0;
+  // Called once after prepare() where the query's checkpoint says that all batches up to `batch` are committed.
+  // kConflict where this sink keeps record of a query's batches and has none of that one: it is another table.
+  virtual Result<void> confirm_committed(BatchId batch) {
+    (void)batch;
+    return {};
+  }
   virtual Result<std::unique_ptr<BatchWriter>> begin(BatchId batch, int parts) = 0;
 };
 

@@ -132,6 +132,7 @@ Result<void> MicroBatchQuery::recover() {
     if (commit) watermark_ms_ = commit->next_batch_watermark_ms;
   }
   WEIR_TRY(check_sink_binding(entry, last_committed.has_value() || newest.value() > 0));
+  if (last_committed) WEIR_TRY(parts_.sink->confirm_committed(*last_committed));
 
   if (last_committed == newest) {
     next_batch_ = newest.next();
