@@ -180,6 +180,7 @@ class RecordBatchBuilder {
 
   void add(std::optional<std::string_view> key, std::optional<std::string_view> value, int64_t timestamp_ms,
            std::span<const RecordHeader> headers = {});
+  void reserve(size_t bytes) { bytes_.reserve(bytes); }
   bool empty() const { return count_ == 0; }
   int32_t count() const { return count_; }
   // Size of the batch that finish() would give without compression.
