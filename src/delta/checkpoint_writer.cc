@@ -8,6 +8,7 @@
 #include <arrow/array/builder_primitive.h>
 #include <arrow/io/buffered.h>
 #include <arrow/record_batch.h>
+#include <arrow/table_builder.h>
 #include <arrow/type.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>

@@ -62,6 +62,7 @@ class Transaction {
   void set_metadata(Metadata metadata) { metadata_ = std::move(metadata); }
   void set_transaction(std::string app_id, int64_t version);
   void add(AddFile file) { adds_.push_back(std::move(file)); }
+  int64_t removes() const { return static_cast<int64_t>(removes_.size()); }
   // Removes every file of the table (kInvalidArgument where delta.appendOnly forbids it).
   Result<void> remove_all();
 

@@ -24,7 +24,7 @@ struct DeltaSinkOptions {
   delta::DataFileOptions files;
   int64_t small_batch_bytes = 4LL << 20;  // a batch below this (Arrow bytes) becomes one file
   // Checkpoint after so many commits …
-  int64_t checkpoint_commits = 100;
+  int64_t checkpoint_commits = 10;
   // … or so many bytes of log …
   int64_t checkpoint_log_bytes = 16LL << 20;
   // … but not sooner than this after the last one. 0 commits: no checkpoints.
