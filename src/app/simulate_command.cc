@@ -173,21 +173,22 @@ std::string live_text(const simulate::SimulationCounters& now, int64_t& sent_bef
 }
 
 void print_report(const simulate::SimulationReport& report, const SimulateWords& words) {
+  std::string text;
   if (words.output == "json") {
-    std::printf("%s\n", base::json_text(report.to_json()).c_str());
-    std::fflush(stdout);
-    return;
+    text = base::json_text(report.to_json()) + "\n";
+  } else {
+    const double seconds = std::max(report.send_seconds, 1e-6);
+    text = fmt::format("sent {} messages ({} of them copies), acknowledged {}, failed {}\n",
+                       report.sent, report.duplicated, report.acknowledged, report.failed);
+    text += fmt::format("{:.1f} MB in {:.2f} s: {:.0f} messages/s; seed {}, events {} to {}\n",
+                        static_cast<double>(report.bytes) / 1e6, report.seconds,
+                        static_cast<double>(report.sent) / seconds, report.shape.seed,
+                        report.first_index, report.next_index);
+    for (const std::string& problem : report.errors)
+      text += "error: " + problem + "\n";
   }
   std::FILE* out = words.sink[0] == "stdout" ? stderr : stdout;
-  const double seconds = std::max(report.send_seconds, 1e-6);
-  fmt::print(out, "sent {} messages ({} of them copies), acknowledged {}, failed {}\n", report.sent,
-             report.duplicated, report.acknowledged, report.failed);
-  fmt::print(out, "{:.1f} MB in {:.2f} s: {:.0f} messages/s; seed {}, events {} to {}\n",
-             static_cast<double>(report.bytes) / 1e6, report.seconds,
-             static_cast<double>(report.sent) / seconds, report.shape.seed, report.first_index,
-             report.next_index);
-  for (const std::string& text : report.errors)
-    fmt::print(out, "error: {}\n", text);
+  std::fputs(text.c_str(), out);
   std::fflush(out);
 }
 
@@ -201,8 +202,9 @@ Result<simulate::SimulationReport> simulate_events(const SimulateWords& words,
   std::unique_ptr<simulate::JournalWriter> journal;
   if (!words.journal.empty()) {
     const std::string target = words.sink[0] == "kafka"
-                                   ? fmt::format("kafka://{}/{}", words.bootstrap, words.topic)
-                                   : fmt::format("{}", fmt::join(words.sink, ":"));
+                                   ? "kafka://" + words.bootstrap + "/" + words.topic
+                               : words.sink[0] == "files" ? "files:" + words.sink[1]
+                                                          : "stdout";
     WEIR_ASSIGN(journal, simulate::JournalWriter::open(*files, clock, words.journal, options.shape,
                                                        words.seed.has_value(), target, {}));
   }
