@@ -128,7 +128,7 @@ Result<ArrayPtr> conform(const ArrayPtr& array, const DataType& target, FieldMat
   const TypePtr type = columnar::to_arrow(target);
   if (match == FieldMatch::kName && array->type()->Equals(*type)) return array;
   const arrow::Type::type source = array->type_id();
-  if (source == arrow::Type::NA) {
+  if (source == arrow::Type::NA || target.is(TypeKind::kNull)) {
     WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(type, array->length()));
     return nulls;
   }
