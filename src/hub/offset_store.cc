@@ -273,6 +273,11 @@ OffsetStore::Offsets OffsetStore::fetch_all(const std::string& group) const {
   return found == groups_.end() ? Offsets() : found->second;
 }
 
+bool OffsetStore::has_room_for(const std::string& group, int32_t groups_max) const {
+  const std::lock_guard lock(mutex_);
+  return groups_.size() < static_cast<size_t>(groups_max) || groups_.contains(group);
+}
+
 void OffsetStore::fail(std::string reason) {
   std::vector<Callback> callbacks;
   {

@@ -50,6 +50,8 @@ class OffsetStore final : public Flushable {
   void commit(const std::string& group, const Offsets& offsets, Callback callback);
   std::optional<CommittedOffset> fetch(const std::string& group, const base::TopicPartition& partition) const;
   Offsets fetch_all(const std::string& group) const;
+  // Whether this group has committed before or there are fewer than `groups_max`.
+  bool has_room_for(const std::string& group, int32_t groups_max) const;
   // Forgets what was committed before `before_ms` by groups for which `in_use` is false.
   void expire(int64_t before_ms, const std::function<bool(const std::string&)>& in_use);
 

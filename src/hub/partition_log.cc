@@ -384,6 +384,12 @@ void PartitionLog::remove_listener(const VisibleListener* listener) {
 }
 
 Result<int> PartitionLog::apply_retention(int64_t now_ms) {
+  auto removed = remove_expired(now_ms);
+  if (!removed.ok()) fail(removed.error().message());
+  return removed;
+}
+
+Result<int> PartitionLog::remove_expired(int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   if (offline()) return 0;
   producers_.expire(now_ms - options_.producer_expiry_ms);

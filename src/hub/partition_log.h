@@ -139,6 +139,7 @@ class PartitionLog final : public Flushable {
   int64_t visible_limit(const LogSegment& segment) const;
   base::Result<void> roll();
   base::Result<void> store_snapshot();
+  base::Result<int> remove_expired(int64_t now_ms);  // takes mutex_
   void advance(const DurablePoint& point, Notices& notices);
   void take_offline(std::string reason, Notices& notices);
   std::optional<Place> locate(int64_t offset);
