@@ -87,17 +87,6 @@ bool looks_like_zone(std::string_view zone) {
 
 }  // namespace
 
-std::optional<int64_t> parse_date(std::string_view text) {
-  text = trimmed(text);
-  size_t at = 0;
-  int64_t days = 0;
-  int segments = 0;
-  if (!read_date(text, at, days, segments)) return std::nullopt;
-  if (at == text.size()) return days;
-  if (segments == 3 && (text[at] == ' ' || text[at] == 'T')) return days;
-  return std::nullopt;
-}
-
 std::optional<ParsedTimestamp> parse_timestamp(std::string_view text) {
   text = trimmed(text);
   if (text.empty()) return std::nullopt;
@@ -125,40 +114,6 @@ std::optional<ParsedTimestamp> parse_timestamp(std::string_view text) {
   if (!zone.empty() && !looks_like_zone(zone)) return std::nullopt;
   result.zone = std::string(zone);
   return result;
-}
-
-std::optional<int32_t> parse_zone_offset(std::string_view zone) {
-  zone = trimmed(zone);
-  if (zone == "Z" || zone == "UTC" || zone == "GMT" || zone == "UT") return 0;
-  for (const std::string_view prefix : {"UTC", "GMT", "UT"}) {
-    if (zone.starts_with(prefix) && zone.size() > prefix.size() && (zone[prefix.size()] == '+' || zone[prefix.size()] == '-')) {
-      zone.remove_prefix(prefix.size());
-      break;
-    }
-  }
-  if (zone.empty() || (zone[0] != '+' && zone[0] != '-')) return std::nullopt;
-  const int sign = zone[0] == '-' ? -1 : 1;
-  size_t at = 1;
-  int64_t hours = 0, minutes = 0, seconds = 0;
-  if (zone.find(':') == std::string_view::npos && zone.size() >= 5) {
-    const auto digits = zone.substr(1);
-    size_t begin = 0;
-    if (!read_digits(digits.substr(0, 2), begin, 2, 2, hours)) return std::nullopt;
-    begin = 0;
-    if (!read_digits(digits.substr(2, 2), begin, 2, 2, minutes) || (digits.size() != 4 && digits.size() != 6)) return std::nullopt;
-    begin = 0;
-    if (digits.size() == 6 && !read_digits(digits.substr(4), begin, 2, 2, seconds)) return std::nullopt;
-  } else {
-    if (!read_digits(zone, at, 1, 2, hours)) return std::nullopt;
-    if (at < zone.size()) {
-      if (zone[at++] != ':' || !read_digits(zone, at, 1, 2, minutes)) return std::nullopt;
-      if (at < zone.size() && (zone[at++] != ':' || !read_digits(zone, at, 2, 2, seconds))) return std::nullopt;
-    }
-    if (at != zone.size()) return std::nullopt;
-  }
-  const int64_t total = (hours * 60 + minutes) * 60 + seconds;
-  if (minutes > 59 || seconds > 59 || total > 18 * 3600) return std::nullopt;
-  return static_cast<int32_t>(sign * total);
 }
 
 }  // namespace weir::plan

@@ -1,5 +1,6 @@
-// Dates, times and intervals as Spark reads them from text in casts and typed literals
-// (SparkDateTimeUtils.stringToDate, stringToTimestamp; IntervalUtils). Patterns are another matter.
+// Timestamps as Spark reads them from text in casts and typed literals (SparkDateTimeUtils.parseTimestampString), taken
+// apart: the zone may be a name, which only the evaluation can turn into an offset. (Dates, and texts whose zone is an
+// offset, are read by columnar/datetime_text.h.)
 #pragma once
 
 #include <cstdint>
@@ -9,9 +10,6 @@
 
 namespace weir::plan {
 
-// "2021", "2021-6", "2021-06-28", also followed by ' ' or 'T' and anything; surrounding white space is left out.
-std::optional<int64_t> parse_date(std::string_view text);
-
 struct ParsedTimestamp {
   int64_t local_us = 0;     // of the fields as written
   bool has_date = true;     // false: a bare time ("T12:30", "12:30"): the day is today's
@@ -19,8 +17,5 @@ struct ParsedTimestamp {
 };
 // "2021-06-28 18:49:28.123456+01:00" and shorter forms.
 std::optional<ParsedTimestamp> parse_timestamp(std::string_view text);
-
-// "Z", "UTC", "GMT", "UTC+1", "+1", "+01:00", "-01:30", "+0130" → seconds east of UTC. Named zones: nullopt.
-std::optional<int32_t> parse_zone_offset(std::string_view zone);
 
 }  // namespace weir::plan

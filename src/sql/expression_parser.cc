@@ -5,8 +5,6 @@
 #include <boost/algorithm/string/case_conv.hpp>
 #include <fmt/format.h>
 
-#include "plan/temporal_text.h"
-
 namespace weir::sql {
 
 using columnar::DataType;

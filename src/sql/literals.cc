@@ -6,6 +6,7 @@
 #include <boost/algorithm/string/case_conv.hpp>
 #include <fmt/format.h>
 
+#include "columnar/datetime_text.h"
 #include "plan/calendar.h"
 #include "plan/temporal_text.h"
 #include "sql/expression_parser.h"
@@ -217,9 +218,9 @@ ExpressionParser::Made ExpressionParser::typed_literal(std::string_view kind) {
     return make(plan::Literal{DataType::of(TypeKind::kBinary), std::move(bytes)}, begin);
   }
   if (kind == "DATE") {
-    const auto days = plan::parse_date(token.text);
+    const auto days = columnar::parse_date(token.text);
     if (!days) return invalid("DATE");
-    return make(plan::Literal{DataType::of(TypeKind::kDate), *days}, begin);
+    return make(plan::Literal{DataType::of(TypeKind::kDate), int64_t{*days}}, begin);
   }
   const auto parsed = plan::parse_timestamp(token.text);
   if (!parsed || !parsed->has_date) return invalid(kind);
@@ -227,7 +228,7 @@ ExpressionParser::Made ExpressionParser::typed_literal(std::string_view kind) {
     if (!parsed->zone.empty()) return invalid(kind);
     return make(plan::Literal{DataType::of(TypeKind::kTimestampNtz), parsed->local_us}, begin);
   }
-  if (const auto offset = plan::parse_zone_offset(parsed->zone)) {
+  if (const auto offset = columnar::zone_offset_seconds(parsed->zone)) {
     const int64_t us = parsed->local_us - *offset * plan::kMicrosPerSecond;
     return make(plan::Literal{DataType::of(TypeKind::kTimestamp), us}, begin);
   }

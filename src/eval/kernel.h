@@ -1,0 +1,61 @@
+// What a kernel is: a function from operands to an array, by catalog name.
+//
+// A kernel sees operands already cast to the signature's types, `rows` rows at a time (1 where all operands are
+// constant), and gives `rows` values of call.arrow_type. It is called for rows only that Spark would evaluate.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "eval/program.h"
+#include "eval/vector.h"
+#include "eval/zone.h"
+#include "plan/function_catalog.h"
+
+namespace weir::eval {
+
+using columnar::DataType;
+using columnar::TypeKind;
+
+struct KernelCall {
+  const plan::Typed& expression;
+  const plan::TypedCall& call;
+  const std::shared_ptr<arrow::DataType>& arrow_type;  // of the result
+  const EvalContext& context;
+  Zone zone;  // the session's
+  int64_t rows = 0;
+
+  const DataType& type() const { return expression.type; }
+  const DataType& type_of(size_t argument) const { return call.arguments[argument]->type; }
+  bool ansi() const { return context.ansi; }
+  // An error of Spark's class that points at the expression.
+  base::Error fail(std::string error_class, std::string_view sql_state, std::string message) const;
+};
+
+using Kernel = Result<ArrayPtr> (*)(KernelCall& call, std::span<const Vector> arguments);
+
+// nullptr where the function has no kernel (aggregates, and forms that nodes evaluate themselves).
+Kernel find_kernel(std::string_view function);
+// True where a node of its own evaluates the function (and, or, when …).
+bool is_special_form(const plan::Function& function);
+// Names of all kernels, for the test that compares them with the catalog.
+std::vector<std::string_view> kernel_names();
+
+struct KernelEntry {
+  std::string_view name;
+  Kernel kernel;
+};
+// One list a source file.
+std::span<const KernelEntry> arithmetic_kernels();
+std::span<const KernelEntry> comparison_kernels();
+std::span<const KernelEntry> string_kernels();
+std::span<const KernelEntry> pattern_kernels();
+std::span<const KernelEntry> math_kernels();
+std::span<const KernelEntry> time_kernels();
+std::span<const KernelEntry> hash_kernels();
+std::span<const KernelEntry> nested_kernels();
+
+base::Error kernel_error(std::string error_class, std::string_view sql_state, std::string message,
+                         const plan::Origin& origin);
+
+}  // namespace weir::eval
