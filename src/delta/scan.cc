@@ -243,7 +243,13 @@ Result<std::unique_ptr<FileReader>> Scan::open(size_t file_index) const {
   }
   WEIR_ASSIGN(const std::string path, data_file_path(snapshot_->path(), file.path));
   auto reader = std::make_unique<ParquetFileReader>(arrow_schema_, std::move(columns), match, batch_rows_);
-  WEIR_TRY(reader->open(*fs_, path, std::move(deleted)));
+  auto opened = reader->open(*fs_, path, std::move(deleted));
+  if (!opened.ok() && opened.error().kind() == ErrorKind::kNotFound) {
+    return base::error(ErrorKind::kDataLoss, "data file {}, which version {} of table {} names, is not there (removed by VACUUM?)", path,
+                       snapshot_->version().value(), snapshot_->path())
+        .with_class("FAILED_READ_FILE.FILE_NOT_EXIST");
+  }
+  WEIR_TRY(std::move(opened));
   return std::unique_ptr<FileReader>(std::move(reader));
 }
 
