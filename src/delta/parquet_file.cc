@@ -75,12 +75,13 @@ ParquetFile::ParquetFile(std::string path, StatisticsCollector statistics)
     : path_(std::move(path)), statistics_(std::move(statistics)), encoder_(std::make_unique<Encoder>()) {}
 
 ParquetFile::~ParquetFile() {
-  if (encoder_->writer == nullptr) return;
-  // Given up: whatever the encoder still holds goes to a file that nobody will name.
+  if (encoder_->stream == nullptr) return;  // finished
+  // Given up: nobody will name this file. Parquet's destructor writes a footer into the buffer; it goes no further.
   try {
     encoder_->writer.reset();
-  } catch (...) {  // parquet's destructor closes the file
+  } catch (...) {
   }
+  (void)encoder_->stream->Abort();
 }
 
 Result<std::unique_ptr<ParquetFile>> ParquetFile::create(io::FileSystem& fs, std::string path, const columnar::Schema& schema,
@@ -130,6 +131,7 @@ Result<void> ParquetFile::finish() {
     auto writer = std::move(encoder_->writer);
     WEIR_ARROW_TRY(writer->Close());
     WEIR_ARROW_TRY(encoder_->stream->Flush());
+    encoder_->stream.reset();
   } catch (const std::exception& exception) {
     return base::error(ErrorKind::kIo, "data file {}: {}", path_, exception.what());
   }
