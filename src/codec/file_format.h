@@ -2,7 +2,8 @@
 //
 // A FileFormat is made once per query from Spark's option map and the columns wanted; it is immutable and may be
 // used by several threads. open() gives a reader of one part of one file; a reader belongs to one thread and holds
-// a bounded amount of memory (about batch_bytes, or one record where a record is larger).
+// a bounded amount of memory (about batch_bytes, or one record where a record is larger; multiLine and wholetext
+// files are held whole, and refused past 1 GiB).
 //
 // Options: names in any case. Known ones are applied; those that Spark has and weir does not are kUnsupported, by
 // name; names that Spark does not have are ignored as Spark does and listed by unknown_options() for a warning.

@@ -14,7 +14,7 @@ using base::ErrorKind;
 
 Result<std::shared_ptr<const columnar::DatetimePattern>> compile(const std::string& pattern, std::string_view option) {
   if (pattern.empty()) return std::shared_ptr<const columnar::DatetimePattern>();
-  auto compiled = columnar::DatetimePattern::compile(pattern);
+  auto compiled = columnar::DatetimePattern::compile(pattern, true);
   if (!compiled.ok()) return std::move(compiled).error().with_context(fmt::format("option {}", option));
   return std::make_shared<const columnar::DatetimePattern>(std::move(compiled).value());
 }
@@ -54,11 +54,11 @@ std::optional<int64_t> DatetimeFormats::timestamp_ntz(std::string_view text) con
   return columnar::parse_timestamp_ntz(text, false);
 }
 
-std::optional<int32_t> DatetimeFormats::date(std::string_view text) const {
+std::optional<int32_t> DatetimeFormats::date(std::string_view text, bool day_numbers) const {
   if (date_) return date_->parse_date(text);
   if (auto days = columnar::parse_date(text)) return days;
   if (auto days = columnar::parse_date(without_gmt(text))) return days;
-  // Spark 1.5 stored a date as its number of days.
+  if (!day_numbers) return std::nullopt;
   if (text.starts_with('+')) text.remove_prefix(1);
   int32_t days = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), days);

@@ -27,7 +27,8 @@ class DatetimeFormats {
 
   std::optional<int64_t> timestamp(std::string_view text) const;
   std::optional<int64_t> timestamp_ntz(std::string_view text) const;
-  std::optional<int32_t> date(std::string_view text) const;
+  // day_numbers: a text that is an integer is a number of days (JSON; Spark 1.5 wrote such).
+  std::optional<int32_t> date(std::string_view text, bool day_numbers = true) const;
   bool default_timestamp() const { return !timestamp_; }
 
  private:

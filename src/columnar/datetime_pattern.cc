@@ -143,7 +143,7 @@ struct DatetimePattern::Fields {
   bool zone = false;
 };
 
-base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern) {
+base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern, bool for_parsing) {
   DatetimePattern compiled;
   std::vector<size_t> open;
   const auto literal = [&](char c) {
@@ -171,7 +171,7 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern)
       size_t end = at;
       while (end < pattern.size() && pattern[end] == c) ++end;
       const int count = static_cast<int>(end - at);
-      if (count > count_max(c) || (c == 'V' && count != 2)) {
+      if (count > count_max(c) || (c == 'V' && count != 2) || (c == 'E' && for_parsing)) {
         return error(ErrorKind::kUnsupported, "datetime pattern '{}': {}", pattern, std::string(end - at, c));
       }
       Part part;

@@ -1,7 +1,7 @@
 // Java's DateTimeFormatter patterns as far as Spark allows them (see Spark's "Datetime Patterns").
 //
 // Letters: y u (year), M L (month, number or name), d, D (day of year), E (name of the weekday), a, h K k H, m, s,
-// S (fraction, 1 to 9 digits), n? no; V z (zone id or name), O (GMT+8), X x Z (offsets), quotes '…' and '', optional
+// S (fraction; reading takes 1 to so many digits), V z (zone id or name), O (GMT+8), X x Z (offsets), quotes '…' and '', optional
 // sections […]. Others are kUnsupported by name, as are those that Spark refuses (Y, w, W, e, c, …).
 // Parsing is strict in the number of digits as Java's is ("dd" takes two); names are English, in any case.
 // A pattern is immutable: any thread may use it.
@@ -19,7 +19,8 @@ namespace weir::columnar {
 
 class DatetimePattern {
  public:
-  static base::Result<DatetimePattern> compile(std::string_view pattern);
+  // for_parsing: what Spark only formats (E) is refused too.
+  static base::Result<DatetimePattern> compile(std::string_view pattern, bool for_parsing = false);
 
   // Microseconds since the epoch; a text without a zone is taken at default_offset_seconds. Missing fields are those
   // of 1970-01-01T00:00:00. nullopt where the text does not match or names no time.
