@@ -121,7 +121,7 @@ void Connection::on_read(size_t bytes) {
 }
 
 bool Connection::handle_frames() {
-  if (handling_) return false;
+  if (handling_ || reading_) return false;  // a read under way has the buffer
   handling_ = true;
   while (open_ && end_ - begin_ >= 4 && may_read()) {
     const auto size = kafka::load_big<int32_t>(buffer_.data() + begin_);

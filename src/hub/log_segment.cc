@@ -172,6 +172,13 @@ Result<void> LogSegment::truncate(int64_t bytes) {
   return {};
 }
 
+void LogSegment::close_files() {
+  writer_.reset();
+  syncer_.reset();
+  const std::lock_guard lock(reader_mutex_);
+  reader_.reset();
+}
+
 Result<void> LogSegment::append(std::string_view head, std::string_view batch, const kafka::RecordBatchHeader& header) {
   WEIR_TRY(ensure_writer());
   const std::string_view pieces[] = {head, batch.substr(head.size())};

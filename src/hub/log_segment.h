@@ -41,6 +41,8 @@ class LogSegment {
   base::Result<void> store_index() const;
   base::Result<void> truncate(int64_t bytes);  // recovery only; synced
 
+  void close_files();                          // recovery only; they are opened anew when needed
+
   // Appends the batch, its first kRecordBatchHeaderSize bytes replaced by `head`.
   base::Result<void> append(std::string_view head, std::string_view batch, const kafka::RecordBatchHeader& header);
   base::Result<void> sync_writer();  // by the appending thread

@@ -5,6 +5,7 @@
 
 #include "base/logging.h"
 #include "hub/durable_bytes.h"
+#include "hub/log_segment.h"
 
 namespace weir::hub {
 namespace {
@@ -13,6 +14,7 @@ using base::ErrorKind;
 using base::Result;
 using base::error;
 
+constexpr std::string_view kOfflineMarker = "offline";
 constexpr uint8_t kCommit = 1;
 constexpr uint8_t kForget = 2;
 constexpr size_t kEntryHead = 8;  // CRC and length
@@ -92,6 +94,12 @@ Result<void> OffsetStore::open() {
       WEIR_TRY(replay(bytes, point));
       for (const int64_t old : generations)
         if (old != generation_) WEIR_TRY(files_.remove(path(old)));
+      WEIR_ASSIGN(const bool was_offline, files_.exists(io::join_path(folder_, kOfflineMarker)));
+      if (was_offline) {
+        // As a partition does (PartitionLog::write_anew): what a failed sync left is not trusted.
+        WEIR_TRY(rewrite());
+        WEIR_TRY(files_.remove(io::join_path(folder_, kOfflineMarker)));
+      }
     }
     if (!writer_) {
       WEIR_ASSIGN(writer_, files_.open_append(path(generation_)));
@@ -286,6 +294,8 @@ void OffsetStore::fail(std::string reason) {
     base::log_error("groups state=offline reason=\"{}\"", reason);
     offline_reason_ = std::move(reason);
     offline_.store(true, std::memory_order_release);
+    if (const auto marked = write_rebuildable(files_, io::join_path(folder_, kOfflineMarker), {}); !marked.ok())
+      base::log_warn("groups offline_marker=failed reason=\"{}\"", marked.error().message());
     callbacks.swap(callbacks_);
     pending_.clear();
   }

@@ -173,6 +173,9 @@ void PartitionLog::take_offline(std::string reason, Notices& notices) {
   offline_reason_ = std::move(reason);
   offline_.store(true, std::memory_order_release);
   if (metrics_) metrics_->count_partition_offline();
+  // Not synced: it has to outlive the page cache's lost writes only, which end with the cache (recover()).
+  if (const auto marked = write_rebuildable(files_, io::join_path(options_.folder, kOfflineMarker), {}); !marked.ok())
+    base::log_warn("partition={} offline_marker=failed reason=\"{}\"", name(), marked.error().message());
   notices.durable = false;
   for (auto& [offset, callback] : waiting_) notices.callbacks.push_back(std::move(callback));
   waiting_.clear();

@@ -115,6 +115,7 @@ class PartitionLog final : public Flushable {
   int64_t bytes() const;
 
  private:
+  static constexpr std::string_view kOfflineMarker = "offline";
   struct Notices {  // gathered under the lock, delivered without it
     std::vector<DurableCallback> callbacks;
     bool durable = true;
@@ -155,6 +156,7 @@ class PartitionLog final : public Flushable {
   base::Result<Found> list_files();
   base::Result<void> recover_segments(const Found& found);
   base::Result<void> handle_damage(const Found& found, size_t segment_number, const SegmentScan& scan);
+  base::Result<void> write_anew(LogSegment& segment);
   base::Result<void> set_aside(const std::string& path, int64_t from_byte);
   base::Result<void> rebuild_producers(const Found& found);
 

@@ -39,7 +39,9 @@ struct Run {
       if (random.below(3) == 0) log.flush();
       if (random.below(10) == 0) log->make_recovery_point_durable();
     }
-    if (random.below(4) == 0) EXPECT_TRUE(log->close().ok() || log->offline() || files.power_lost());
+    if (random.below(4) == 0) {
+      EXPECT_TRUE(log->close().ok() || log->offline() || files.power_lost() || files.fault_reached());
+    }
   }
 
   // The log is a prefix of what was sent and holds all that was promised.

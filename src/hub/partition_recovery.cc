@@ -15,6 +15,7 @@ struct PartitionLog::Found {
   std::vector<io::FileInfo> segments;  // by offset
   std::vector<int64_t> snapshots;      // ascending
   std::optional<DurablePoint> point;
+  bool was_offline = false;
 };
 
 Result<void> PartitionLog::create_files(io::FileSystem& files, const std::string& folder) {
@@ -28,13 +29,17 @@ Result<void> PartitionLog::recover() {
     WEIR_ASSIGN(const Found found, list_files());
     WEIR_TRY(recover_segments(found));
     WEIR_TRY(rebuild_producers(found));
-    // After a mere process death the tail is in the file but perhaps not on the disk.
     const DurablePoint end{active().end_offset(), active().base_offset(), active().bytes()};
-    if (!found.point || found.point->offset != end.offset) {
+    if (found.was_offline) {
+      WEIR_TRY(write_anew(active()));
+    } else if (!found.point || found.point->offset != end.offset) {
+      // After a mere process death the tail is in the file but perhaps not on the disk.
       WEIR_TRY(active().sync_writer());
-      WEIR_TRY(point_.reset(end));
+      WEIR_TRY(files_.sync_dir(options_.folder));
     }
+    if (found.was_offline || !found.point || *found.point != end) WEIR_TRY(point_.reset(end));
     durable_ = end;
+    if (found.was_offline) WEIR_TRY(files_.remove(io::join_path(options_.folder, kOfflineMarker)));
     return {};
   }();
   if (!recovered.ok()) fail(recovered.error().message());
@@ -47,6 +52,8 @@ Result<PartitionLog::Found> PartitionLog::list_files() {
   for (const io::FileInfo& file : listed) {
     if (file.name.starts_with(io::kTemporaryPrefix)) {
       WEIR_TRY(files_.remove(file.path));
+    } else if (file.name == kOfflineMarker) {
+      found.was_offline = true;
     } else if (parse_offset_file_name(file.name, ".log") >= 0) {
       found.segments.push_back(file);
     } else if (const int64_t offset = parse_offset_file_name(file.name, ".producers"); offset >= 0) {
@@ -125,6 +132,17 @@ Result<void> PartitionLog::handle_damage(const Found& found, size_t number, cons
     if (offset <= scan.end_offset) continue;
     WEIR_TRY(files_.remove(io::join_path(options_.folder, offset_file_name(offset, ".producers"))));
   }
+  return {};
+}
+
+// After a failed sync the operating system may hold bytes that it believes to be on the disk and that are
+// not there; syncing them again would say ok. So what is good is written once more, to another file.
+Result<void> PartitionLog::write_anew(LogSegment& segment) {
+  WEIR_ASSIGN(const std::string bytes, files_.read_all(segment.path()));
+  if (static_cast<int64_t>(bytes.size()) != segment.bytes())
+    return error(ErrorKind::kIo, "{} has {} bytes where {} are due", segment.path(), bytes.size(), segment.bytes());
+  WEIR_TRY(files_.replace(segment.path(), bytes));
+  segment.close_files();
   return {};
 }
 
