@@ -1,0 +1,43 @@
+#include "eval/kernel.h"
+
+#include <unordered_map>
+
+namespace weir::eval {
+
+base::Error kernel_error(std::string error_class, std::string_view sql_state, std::string message,
+                         const plan::Origin& origin) {
+  return plan::analysis_error(std::move(error_class), sql_state, std::move(message), origin);
+}
+
+base::Error KernelCall::fail(std::string error_class, std::string_view sql_state, std::string message) const {
+  return kernel_error(std::move(error_class), sql_state, std::move(message), expression.origin);
+}
+
+namespace {
+
+const std::unordered_map<std::string_view, Kernel>& registry() {
+  static const auto kernels = [] {
+    std::unordered_map<std::string_view, Kernel> map;
+    for (const auto list : {arithmetic_kernels(), comparison_kernels(), string_kernels(), pattern_kernels(), math_kernels(),
+                            time_kernels(), hash_kernels(), nested_kernels()}) {
+      for (const auto& entry : list) WEIR_CHECK(map.emplace(entry.name, entry.kernel).second, entry.name);
+    }
+    return map;
+  }();
+  return kernels;
+}
+
+}  // namespace
+
+Kernel find_kernel(std::string_view function) {
+  const auto found = registry().find(function);
+  return found == registry().end() ? nullptr : found->second;
+}
+
+std::vector<std::string_view> kernel_names() {
+  std::vector<std::string_view> names;
+  for (const auto& [name, kernel] : registry()) names.push_back(name);
+  return names;
+}
+
+}  // namespace weir::eval

@@ -1,0 +1,77 @@
+#include "eval/text_case.h"
+
+#include <unordered_map>
+
+#include <arrow/api.h>
+#include <arrow/compute/api.h>
+
+#include "eval/utf8.h"
+#include "eval/vector.h"
+
+namespace weir::eval {
+
+namespace {
+
+using CaseTable = std::unordered_map<uint32_t, uint32_t>;
+
+// Arrow's kernels know Unicode's tables: ask them once for every character of the planes that have case.
+CaseTable make_table(const char* function) {
+  CaseTable table;
+  TextWriter writer(0x1E944 - 0x80);
+  for (uint32_t code = 0x80; code < 0x1E944; ++code) {
+    const bool surrogate = code >= 0xD800 && code < 0xE000;
+    std::string one;
+    encode_character(surrogate ? 0x80 : code, one);
+    writer.add(one);
+  }
+  auto input = writer.finish(arrow::utf8());
+  WEIR_CHECK(input.ok(), "case table");
+  auto mapped = arrow::compute::CallFunction(function, {*input});
+  WEIR_CHECK(mapped.ok(), "case table");
+  const auto& texts = static_cast<const arrow::StringArray&>(*mapped->make_array());
+  for (int64_t i = 0; i < texts.length(); ++i) {
+    const auto code = static_cast<uint32_t>(i) + 0x80;
+    const auto to = decode_character(texts.GetView(i), 0);
+    if (to != code && !(code >= 0xD800 && code < 0xE000)) table.emplace(code, to);
+  }
+  return table;
+}
+
+const CaseTable& table(bool upper) {
+  if (upper) {
+    static const CaseTable kUpper = make_table("utf8_upper");
+    return kUpper;
+  }
+  static const CaseTable kLower = make_table("utf8_lower");
+  return kLower;
+}
+
+}  // namespace
+
+void append_case(std::string_view text, bool upper, std::string& out) {
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (!(c & 0x80)) {
+      const bool changes = upper ? c >= 'a' && c <= 'z' : c >= 'A' && c <= 'Z';
+      out += static_cast<char>(changes ? c ^ 0x20 : c);
+      ++at;
+      continue;
+    }
+    const size_t bytes = character_bytes(text, at);
+    const auto one = text.substr(at, bytes);
+    at += bytes;
+    const auto code = decode_character(one, 0);
+    if (upper && code == 0xDF) {  // the one common letter whose upper case is two
+      out += "SS";
+      continue;
+    }
+    const auto found = table(upper).find(code);
+    if (found == table(upper).end()) {
+      out += one;
+    } else {
+      encode_character(found->second, out);
+    }
+  }
+}
+
+}  // namespace weir::eval
