@@ -27,6 +27,8 @@ struct ProducerBatch {
   int32_t base_sequence = -1;  // given at the first send; with idempotence
   int attempts = 0;
   bool in_flight = false;
+  bool unanswered = false;  // an attempt's answer was lost: it may have been written
+  bool doubted = false;     // and was called out of order since; what follows it will tell
 };
 
 struct ProducerPartition {
@@ -41,14 +43,32 @@ struct ProducerPartition {
   bool renumber = false;               // the broker has refused all of them: they go again under a new producer id
   int64_t not_before_us = 0;
   int failures = 0;
+  // The last answer was an acknowledgement. Until then only one batch goes at a time: a broker that has no
+  // state of a producer takes any sequence, so that a second batch could get before a first that failed.
+  bool established = false;
 
   // The next batch to send, or null. At most `in_flight_max` of a partition are under way.
   ProducerBatch* sendable(int64_t now_us, int in_flight_max) const {
-    if (held || not_before_us > now_us || in_flight >= in_flight_max) return nullptr;
+    if (held || not_before_us > now_us || in_flight >= (established ? in_flight_max : 1)) return nullptr;
     for (const auto& batch : closed) {
-      if (!batch->in_flight) return batch.get();
+      if (!batch->in_flight && !batch->doubted) return batch.get();
     }
     return nullptr;
+  }
+  // The first batch that isn't doubted, and whether one stands behind it that was sent as well.
+  const ProducerBatch* first_undoubted() const {
+    for (const auto& batch : closed) {
+      if (!batch->doubted) return batch.get();
+    }
+    return nullptr;
+  }
+  bool attempted_behind(const ProducerBatch* batch) const {
+    bool behind = false;
+    for (const auto& each : closed) {
+      if (behind && each->attempts > 0) return true;
+      behind = behind || each.get() == batch;
+    }
+    return false;
   }
   bool has_attempted() const {
     for (const auto& batch : closed) {
