@@ -62,10 +62,7 @@ Connection::Connection(asio::ip::tcp::socket socket, asio::io_context& context, 
   broker_.metrics.count_connection(1);
 }
 
-Connection::~Connection() {
-  request_memory_.give_back(buffer_taken_);
-  broker_.metrics.count_connection(-1);
-}
+Connection::~Connection() { request_memory_.give_back(buffer_taken_); }  // the broker may be gone
 
 void Connection::start() {
   error_code ignored;
@@ -85,6 +82,7 @@ void Connection::stop_reading() { stopped_ = true; }
 
 void Connection::close(std::string_view why) {
   if (!open_.exchange(false)) return;
+  broker_.metrics.count_connection(-1);
   if (!why.empty()) {
     broker_.metrics.count_refused(why);
     base::log(base::LogLevel::kDebug, "connection=closed reason={}", why);

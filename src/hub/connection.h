@@ -1,7 +1,7 @@
 // One client's connection: reads frames, hands them to the broker, sends the answers in order.
 //
 // Lives on one network thread (its io_context runs on exactly one); reply, drop and run may be called from
-// any thread. Bounded: a frame by frame_bytes_max, unanswered requests by in_flight_max, unsent answers by
+// any thread. Owned by the server until it is closed. Bounded: a frame by frame_bytes_max, unanswered requests by in_flight_max, unsent answers by
 // kUnsentBytesMax (reading pauses while either is reached), the memory for frames by the shared budget.
 #pragma once
 

@@ -31,7 +31,7 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 struct Network {  // one thread
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-  std::list<std::weak_ptr<Connection>> connections;  // its own thread only
+  std::list<std::shared_ptr<Connection>> connections;  // its own thread only; closed ones go now and then
   std::jthread thread;
 };
 
@@ -126,7 +126,7 @@ void Server::Parts::accepted(tcp::socket socket, Network& network) {
   if (broker->metrics.snapshot().connections >= options.connections_max) return broker->metrics.count_refused("TOO_MANY_CONNECTIONS");
   auto connection = std::make_shared<Connection>(std::move(socket), network.context, *broker, request_memory);
   asio::post(network.context, [&network, connection = std::move(connection)] {
-    std::erase_if(network.connections, [](const auto& known) { return known.expired(); });
+    std::erase_if(network.connections, [](const auto& known) { return !known->is_open(); });
     network.connections.push_back(connection);
     connection->start();
   });
@@ -153,8 +153,7 @@ void Server::stop_reading() {
         listener->pause.cancel();
       }
     }
-    for (const auto& known : network.connections)
-      if (const auto connection = known.lock()) connection->stop_reading();
+    for (const auto& connection : network.connections) connection->stop_reading();
   });
 }
 
@@ -162,12 +161,12 @@ void Server::stop() {
   if (!parts_->running) return;
   stop_reading();
   parts_->everywhere([](Network& network) {
-    for (const auto& known : network.connections)
-      if (const auto connection = known.lock()) connection->close();
+    for (const auto& connection : network.connections) connection->close();
   });
   for (const auto& network : parts_->networks) network->context.stop();
   for (const auto& network : parts_->networks)
     if (network->thread.joinable()) network->thread.join();
+  for (const auto& network : parts_->networks) network->connections.clear();
   parts_->running = false;
 }
 
@@ -176,8 +175,9 @@ void Server::close_idle(int64_t now_us) {
   const int64_t oldest_us = now_us - parts_->options.idle_connection_ms * 1000;
   for (const auto& network : parts_->networks) {
     asio::post(network->context, [network = network.get(), oldest_us] {
-      for (const auto& known : network->connections)
-        if (const auto connection = known.lock(); connection && connection->last_active_us() < oldest_us) connection->close("IDLE");
+      for (const auto& connection : network->connections)
+        if (connection->last_active_us() < oldest_us) connection->close("IDLE");
+      std::erase_if(network->connections, [](const auto& known) { return !known->is_open(); });
     });
   }
 }
