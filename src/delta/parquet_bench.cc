@@ -1,6 +1,8 @@
 // Encoding of 23-field events to Parquet data files with statistics, and a batch's commit, on the local disk.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/record_batch.h>
@@ -83,36 +85,71 @@ void parquet_encode(benchmark::State& state) {
 }
 BENCHMARK(parquet_encode)->Unit(benchmark::kMillisecond);
 
-void small_batch(benchmark::State& state) {
-  const auto fs = io::local_file_system();
-  base::SystemClock clock;
-  base::SystemRandom random;
-  const std::string path = "/tmp/weir-delta-bench-" + base::uuid(random);
-  (void)fs->make_dirs(path);
-  const Schema schema = *columnar::parse_ddl_schema(kSchema);
-  const Environment environment{*fs, clock, random};
-  auto fresh = *new_table(environment, schema, {});
-  const auto rows = events(state.range(0), 1);
-  auto table = *Table::open_or_new(environment, path);
-  int64_t batch = 0;
-  for (auto _ : state) {
-    auto writer = *DataFileWriter::create(environment, path, schema, fresh.metadata, {});
-    if (!writer->write(*rows).ok()) state.SkipWithError("write");
+// One batch after the other into one table, as a stream with a trigger of a second does.
+class SmallBatches {
+ public:
+  explicit SmallBatches(int64_t rows) : rows_(events(rows, 1)) {
+    (void)fs_->make_dirs(path_);
+    table_ = std::move(*Table::open_or_new(environment_, path_));
+  }
+  ~SmallBatches() { (void)fs_->remove_tree(path_); }
+
+  bool write() {
+    auto writer = *DataFileWriter::create(environment_, path_, schema_, fresh_.metadata, {});
+    if (!writer->write(*rows_).ok()) return false;
     auto files = writer->finish();
-    if (!table->refresh().ok()) state.SkipWithError("refresh");
-    auto transaction = *Transaction::begin(*table);
+    if (!table_->refresh().ok()) return false;
+    auto transaction = *Transaction::begin(*table_);
     if (!transaction.header()) {
-      transaction.set_protocol(fresh.protocol);
-      transaction.set_metadata(fresh.metadata);
+      transaction.set_protocol(fresh_.protocol);
+      transaction.set_metadata(fresh_.metadata);
     }
-    transaction.set_transaction("bench", batch++);
+    transaction.set_transaction("bench", batch_++);
     for (auto& file : *files) transaction.add(file);
     auto outcome = transaction.commit({"STREAMING UPDATE", {}, {}});
-    if (!outcome.ok() || !std::holds_alternative<Committed>(*outcome)) state.SkipWithError("commit");
+    return outcome.ok() && std::holds_alternative<Committed>(*outcome);
   }
-  (void)fs->remove_tree(path);
+
+ private:
+  std::unique_ptr<io::FileSystem> fs_ = io::local_file_system();
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  Environment environment_{*fs_, clock_, random_};
+  std::string path_ = "/tmp/weir-delta-bench-" + base::uuid(random_);
+  Schema schema_ = *columnar::parse_ddl_schema(kSchema);
+  NewTable fresh_ = *new_table(environment_, schema_, {});
+  std::shared_ptr<arrow::RecordBatch> rows_;
+  std::unique_ptr<Table> table_;
+  int64_t batch_ = 0;
+};
+
+void small_batch(benchmark::State& state) {
+  SmallBatches batches(state.range(0));
+  for (auto _ : state) {
+    if (!batches.write()) state.SkipWithError("commit");
+  }
 }
 BENCHMARK(small_batch)->Arg(100)->Arg(1000)->Unit(benchmark::kMillisecond);
+
+// An hour of triggers of a second: medians of the first and the last six minutes.
+void hour_of_commits(benchmark::State& state) {
+  base::SystemClock clock;
+  std::vector<int64_t> us;
+  for (auto _ : state) {
+    SmallBatches batches(100);
+    us.clear();
+    for (int i = 0; i < 3600; ++i) {
+      const int64_t begin_us = clock.monotonic_us();
+      if (!batches.write()) state.SkipWithError("commit");
+      us.push_back(clock.monotonic_us() - begin_us);
+    }
+  }
+  std::sort(us.begin(), us.begin() + 360);
+  std::sort(us.end() - 360, us.end());
+  state.counters["first_ms"] = static_cast<double>(us[180]) / 1000;
+  state.counters["last_ms"] = static_cast<double>(us[us.size() - 180]) / 1000;
+}
+BENCHMARK(hour_of_commits)->Iterations(1)->Unit(benchmark::kSecond);
 
 }  // namespace
 }  // namespace weir::delta

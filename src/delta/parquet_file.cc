@@ -49,17 +49,19 @@ bool repeats(const arrow::Array& array) {
   return true;
 }
 
-void choose_dictionaries(const arrow::Field& field, const arrow::Array& array, const std::string& parent,
+void choose_encodings(const arrow::Field& field, const arrow::Array& array, const std::string& parent,
                          parquet::WriterProperties::Builder& properties) {
   const std::string path = parent.empty() ? field.name() : parent + "." + field.name();
   if (array.type_id() == arrow::Type::STRUCT) {
     const auto& structure = static_cast<const arrow::StructArray&>(array);
     for (int i = 0; i < structure.num_fields(); ++i) {
-      choose_dictionaries(*array.type()->field(i), *structure.field(i), path, properties);
+      choose_encodings(*array.type()->field(i), *structure.field(i), path, properties);
     }
-  } else if (repeats(array)) {
-    properties.enable_dictionary(path);
+    return;
   }
+  if (repeats(array)) properties.enable_dictionary(path);
+  // The log has the bounds of texts; a second set in the footer costs 5 % of encoding and helps nobody.
+  if (arrow::is_base_binary_like(array.type_id())) properties.disable_statistics(path);
 }
 
 }  // namespace
@@ -99,7 +101,7 @@ Result<std::unique_ptr<ParquetFile>> ParquetFile::create(io::FileSystem& fs, std
   properties.created_by("weir");
   properties.enable_store_decimal_as_integer();
   for (size_t i = 0; i < sample.size(); ++i) {
-    choose_dictionaries(*encoder.schema->field(static_cast<int>(i)), *sample[i], "", properties);
+    choose_encodings(*encoder.schema->field(static_cast<int>(i)), *sample[i], "", properties);
   }
   parquet::ArrowWriterProperties::Builder arrow_properties;
   arrow_properties.set_use_threads(false);

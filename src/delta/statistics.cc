@@ -226,11 +226,14 @@ class DecimalStatistics final : public LeafStatistics {
 };
 
 // The first eight bytes as a number that orders as the text does; equal ones need the whole comparison.
-uint64_t order_prefix(std::string_view text) {
-  unsigned char bytes[8] = {};
-  if (!text.empty()) std::memcpy(bytes, text.data(), std::min<size_t>(text.size(), 8));
+inline uint64_t order_prefix(std::string_view text) {
+  if (text.size() >= 8) {
+    uint64_t little_endian = 0;
+    std::memcpy(&little_endian, text.data(), 8);
+    return __builtin_bswap64(little_endian);
+  }
   uint64_t prefix = 0;
-  for (const unsigned char byte : bytes) prefix = prefix << 8 | byte;
+  for (size_t i = 0; i < 8; ++i) prefix = prefix << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
   return prefix;
 }
 
