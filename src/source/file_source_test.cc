@@ -1,0 +1,209 @@
+#include "source/file_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+
+#include "io/model_file_system.h"
+#include "source/file_listing.h"
+#include "source/file_source_log.h"
+#include "source/option_text.h"
+#include "source/rate_source.h"
+
+namespace weir::source {
+namespace {
+
+using base::ErrorKind;
+using testing::HasSubstr;
+using Names = std::vector<std::string>;
+
+TEST(Glob, AsHadoop) {
+  EXPECT_TRUE(glob_matches("*.json", "a.json"));
+  EXPECT_FALSE(glob_matches("*.json", "a.jsonl"));
+  EXPECT_TRUE(glob_matches("a?[0-9][^x]*", "ab7yz"));
+  EXPECT_FALSE(glob_matches("a?[0-9][^x]*", "ab7x"));
+  EXPECT_TRUE(glob_matches("{jan,feb-{1,2}}.csv", "feb-2.csv"));
+  EXPECT_FALSE(glob_matches("{jan,feb}.csv", "mar.csv"));
+  EXPECT_TRUE(glob_matches("\\*", "*"));
+}
+
+TEST(OptionText, DurationsAndSizes) {
+  EXPECT_EQ(parse_duration_us("10s", "x").value(), 10'000'000);
+  EXPECT_EQ(parse_duration_us("2 Weeks", "x").value(), 1'209'600'000'000);
+  EXPECT_EQ(parse_duration_us("250", "x").value(), 250'000);
+  EXPECT_FALSE(parse_duration_us("-1s", "x").ok());
+  EXPECT_FALSE(parse_duration_us("99999999999d", "x").ok());
+  EXPECT_EQ(parse_byte_size("10mb", "x").value(), 10 << 20);
+  EXPECT_FALSE(parse_byte_size("ten", "x").ok());
+}
+
+TEST(RateSource, RowsGrowAsSparks) {
+  Names rows;
+  for (int64_t second = 0; second <= 6; ++second) rows.push_back(std::to_string(rate_rows_until(second, 10, 4)));
+  EXPECT_EQ(rows, (Names{"0", "2", "6", "12", "20", "30", "40"}));
+}
+
+TEST(FileSourceLog, TextIsSparks) {
+  const std::string text = "v1\n{\"path\":\"file:///in/a%20b.json\",\"timestamp\":1480730949000,\"batchId\":0}";
+  const auto entries = parse_file_entries(text, "x").value();
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].path, "/in/a b.json");
+  EXPECT_EQ(file_entries_text(entries), text);
+  EXPECT_EQ(parse_file_entries("v1\n{\"path\":\"/a/b/0\",\"timestamp\":1,\"batchId\":0}", "x")->at(0).path, "/a/b/0");
+}
+
+TEST(FileSourceLog, CompactsEveryTenthEntryAndReadsThemBack) {
+  io::ModelFileSystem files(1);
+  FileSourceLog log(files, "/cp/sources/0");
+  ASSERT_TRUE(log.open().ok());
+  for (int64_t id = 0; id < 25; ++id) ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
+  EXPECT_TRUE(files.exists("/cp/sources/0/9.compact").value());
+  EXPECT_TRUE(files.exists("/cp/sources/0/19.compact").value());
+  EXPECT_FALSE(files.exists("/cp/sources/0/19").value());
+  FileSourceLog again(files, "/cp/sources/0");
+  EXPECT_EQ(again.open()->size(), 25U);
+  EXPECT_EQ(again.latest(), 24);
+  const auto some = again.get(18, 20).value();
+  ASSERT_EQ(some.size(), 3U);
+  EXPECT_EQ(some[1].path, "/in/19");
+}
+
+TEST(FileSourceLog, OldEntriesGo) {
+  io::ModelFileSystem files(1);
+  FileSourceLog log(files, "/cp");
+  ASSERT_TRUE(log.open().ok());
+  for (int64_t id = 0; id < 130; ++id) ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
+  EXPECT_FALSE(files.exists("/cp/20").value());
+  EXPECT_TRUE(files.exists("/cp/29.compact").value());
+  EXPECT_TRUE(files.exists("/cp/30").value());
+  FileSourceLog again(files, "/cp");
+  EXPECT_EQ(again.open()->size(), 130U);
+}
+
+class FileSourceTest : public testing::Test {
+ protected:
+  void write(const std::string& path, const std::string& text) {
+    ASSERT_TRUE(files.make_dirs(io::parent_path(path)).ok());
+    ASSERT_TRUE(files.create_if_absent(path, text).ok());
+  }
+  void open(std::map<std::string, std::string> options = {}, const std::string& path = "/in") {
+    auto made = make_file_source(files, clock, {.path = path, .format = "text", .schema = {}, .options = std::move(options)});
+    ASSERT_TRUE(made.ok()) << made.error().to_string();
+    source = std::move(made).value();
+    ASSERT_TRUE(source->open("/cp/sources/0").ok());
+    position = source->initial_offset().value();
+  }
+  Result<Names> read(const std::string& from, const std::string& until) {
+    Names lines;
+    WEIR_ASSIGN(auto readers, source->plan(from, until, {"value"}));
+    for (auto& reader : readers)
+      while (true) {
+        WEIR_ASSIGN(const auto rows, reader->next({}));
+        if (rows == nullptr) break;
+        const auto& column = static_cast<const arrow::StringArray&>(*rows->column(0));
+        for (int64_t row = 0; row < column.length(); ++row) lines.emplace_back(column.GetView(row));
+      }
+    return lines;
+  }
+  Names batch() {
+    const auto latest = source->latest_offset(position, false);
+    EXPECT_TRUE(latest.ok()) << latest.error().to_string();
+    const std::string from = std::exchange(position, latest->end);
+    return read(from, position).value();
+  }
+
+  io::ModelFileSystem files{1};
+  base::ManualClock clock;
+  std::unique_ptr<Source> source;
+  std::string position;
+};
+
+TEST_F(FileSourceTest, EachFileOnceInTheOrderOfTime) {
+  write("/in/b", "first\n");
+  write("/in/a", "second\n");
+  write("/in/_hidden", "x\n");
+  write("/in/.hidden", "x\n");
+  open();
+  EXPECT_EQ(batch(), (Names{"first", "second"}));
+  EXPECT_EQ(position, "{\"logOffset\":0}");
+  EXPECT_EQ(batch(), Names{});
+  write("/in/c", "third\n");
+  EXPECT_EQ(batch(), (Names{"third"}));
+}
+
+TEST_F(FileSourceTest, AnOffsetMeansTheSameFilesAfterARestart) {
+  write("/in/a", "1\n");
+  open();
+  EXPECT_EQ(batch(), (Names{"1"}));
+  write("/in/b", "2\n");
+  // Logged by the source, and then the process dies before the query's offset log has it.
+  ASSERT_EQ(source->latest_offset(position, false)->end, "{\"logOffset\":1}");
+  write("/in/c", "3\n");
+  open();
+  position = "{\"logOffset\":0}";
+  EXPECT_EQ(batch(), (Names{"2"}));
+  EXPECT_EQ(batch(), (Names{"3"}));
+  EXPECT_EQ(read("{\"logOffset\":-1}", "{\"logOffset\":0}").value(), (Names{"1"}));
+}
+
+TEST_F(FileSourceTest, Limits) {
+  for (int i = 0; i < 5; ++i) write(fmt::format("/in/{}", i), fmt::format("{}\n", i));
+  open({{"maxFilesPerTrigger", "2"}});
+  EXPECT_EQ(batch(), (Names{"0", "1"}));
+  EXPECT_EQ(batch(), (Names{"2", "3"}));
+  EXPECT_EQ(batch(), (Names{"4"}));
+  ASSERT_TRUE(files.remove_tree("/cp").ok());
+  open({{"maxBytesPerTrigger", "5"}});
+  EXPECT_EQ(batch(), (Names{"0", "1"}));
+  ASSERT_TRUE(files.remove_tree("/cp").ok());
+  open({{"maxFilesPerTrigger", "1"}, {"latestFirst", "true"}});
+  EXPECT_EQ(batch(), (Names{"4"}));
+}
+
+TEST_F(FileSourceTest, FiltersAndGlobs) {
+  write("/in/a.txt", "a\n");
+  write("/in/a.log", "log\n");
+  write("/in/deep/b.txt", "b\n");
+  open({{"pathGlobFilter", "*.txt"}});
+  EXPECT_EQ(batch(), (Names{"a"}));
+  ASSERT_TRUE(files.remove_tree("/cp").ok());
+  open({{"pathGlobFilter", "*.txt"}, {"recursiveFileLookup", "true"}});
+  EXPECT_EQ(batch(), (Names{"a", "b"}));
+  ASSERT_TRUE(files.remove_tree("/cp").ok());
+  open({}, "/in/{deep,none}/*.txt");
+  EXPECT_EQ(batch(), (Names{"b"}));
+}
+
+TEST_F(FileSourceTest, AvailableNowTakesWhatWasThere) {
+  write("/in/a", "1\n");
+  open();
+  ASSERT_TRUE(source->prepare_available_now().ok());
+  write("/in/b", "2\n");
+  EXPECT_EQ(batch(), (Names{"1"}));
+  EXPECT_EQ(batch(), Names{});
+}
+
+TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
+  write("/in/a", "1\n");
+  const auto refused = [&](std::map<std::string, std::string> options, const std::string& name) {
+    const auto made = make_file_source(files, clock, {.path = "/in", .format = "text", .schema = {}, .options = std::move(options)});
+    ASSERT_FALSE(made.ok()) << name;
+    EXPECT_THAT(made.error().message(), HasSubstr(name));
+  };
+  refused({{"cleanSource", "delete"}}, "cleanSource");
+  refused({{"ignoreCorruptFiles", "true"}}, "ignoreCorruptFiles");
+  refused({{"maxFilesPerTriger", "1"}}, "maxFilesPerTriger");
+  refused({{"maxFilesPerTrigger", "0"}}, "maxFilesPerTrigger");
+  EXPECT_EQ(make_file_source(files, clock, {.path = "/in", .format = "json", .schema = {}, .options = {}}).error().kind(),
+            ErrorKind::kInvalidArgument);
+  EXPECT_EQ(make_file_source(files, clock, {.path = "/no", .format = "text", .schema = {}, .options = {}}).error().kind(),
+            ErrorKind::kNotFound);
+  write("/in/day=1/a", "1\n");
+  open();
+  EXPECT_EQ(source->latest_offset(position, false).error().kind(), ErrorKind::kUnsupported);
+}
+
+}  // namespace
+}  // namespace weir::source
