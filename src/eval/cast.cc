@@ -488,7 +488,8 @@ Result<ArrayPtr> cast_vector(CastCall& call, const Vector& input, int64_t rows) 
     WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(columnar::to_arrow(to), rows));
     return nulls;
   }
-  if (from.same_type(to) || (plan::is_text(from) && plan::is_text(to))) return input.array;
+  if (plan::is_text(from) && plan::is_text(to)) return input.array;
+  if (from.same_type(to)) return from.is_nested() ? canonical(input.array, columnar::to_arrow(to)) : Result<ArrayPtr>(input.array);
   const bool from_bytes = plan::is_text(from) || from.is(TypeKind::kBinary);
   if (from_bytes && (plan::is_text(to) || to.is(TypeKind::kBinary))) return relabel_text(call, input);
   if (plan::is_text(to)) return to_text(call, input, rows);
