@@ -135,6 +135,14 @@ class StructAppender {
 // Turns actions into rows and writes them batch by batch.
 class CheckpointFile {
  public:
+  ~CheckpointFile() {
+    if (stream_ == nullptr) return;  // finished, or never opened
+    try {
+      writer_.reset();
+    } catch (...) {  // parquet's destructor writes a footer into the buffer; it goes no further
+    }
+    (void)stream_->Abort();
+  }
   Result<void> open(io::FileSystem& fs, const std::string& path) {
     WEIR_ASSIGN(file_, fs.create(path));
     schema_ = checkpoint_schema();
@@ -169,6 +177,7 @@ class CheckpointFile {
     WEIR_TRY(flush());
     WEIR_ARROW_TRY(writer_->Close());
     WEIR_ARROW_TRY(stream_->Flush());
+    stream_.reset();
     WEIR_TRY(file_->sync());
     const int64_t bytes = file_->size();
     WEIR_TRY(file_->close());
