@@ -54,7 +54,9 @@ std::string java_double_text(double value) {
 std::string java_number_text(std::string_view number) {
   if (number == "NaN") return "\"NaN\"";
   if (number.ends_with("INF") || number.ends_with("Infinity")) return number.starts_with('-') ? "\"-Infinity\"" : "\"Infinity\"";
-  return java_double_text(java_parse_double(number));
+  const double value = java_parse_double(number);
+  if (std::isinf(value)) return value < 0 ? "\"-Infinity\"" : "\"Infinity\"";
+  return java_double_text(value);
 }
 
 }  // namespace weir::codec

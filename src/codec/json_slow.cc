@@ -118,6 +118,13 @@ JsonSlowParser::Outcome JsonSlowParser::convert_map(const DataType& type, JsonTr
 }
 
 JsonSlowParser::Outcome JsonSlowParser::convert(const DataType& type, JsonTree* to) {
+  const Outcome outcome = convert_value(type, to);
+  // Jackson reads a string that does not fit, for its message.
+  if (outcome == Outcome::kBad && tokens_->token() == JsonToken::kString && !type.is(TypeKind::kBinary)) (void)tokens_->finish_token();
+  return outcome;
+}
+
+JsonSlowParser::Outcome JsonSlowParser::convert_value(const DataType& type, JsonTree* to) {
   while (tokens_->token() == JsonToken::kFieldName) {
     if (!tokens_->next()) return Outcome::kBad;
   }
@@ -194,9 +201,12 @@ JsonSlowParser::Outcome JsonSlowParser::convert_from_text(const DataType& type, 
   const JsonToken token = tokens_->token();
   const bool number = token == JsonToken::kInt || (token == JsonToken::kFloat && type.is(TypeKind::kDecimal));
   if (token != JsonToken::kString && !number) return Outcome::kBad;
+  if (type.is(TypeKind::kBinary)) {
+    to->null = false;
+    return !number && tokens_->binary(&to->text) ? Outcome::kOk : Outcome::kBad;
+  }
   const std::string* text;
-  if (!tokens_->text(&text)) return Outcome::kBad;
-  if (text->empty() && !type.is(TypeKind::kBinary)) return Outcome::kBad;
+  if (!tokens_->text(&text) || text->empty()) return Outcome::kBad;
   to->null = false;
   if (type.is(TypeKind::kDecimal)) {
     std::string digits = *text;
@@ -218,12 +228,6 @@ JsonSlowParser::Outcome JsonSlowParser::convert_from_text(const DataType& type, 
     case TypeKind::kTimestamp: value = formats_.timestamp(*text); break;
     case TypeKind::kTimestampNtz: value = formats_.timestamp_ntz(*text); break;
     case TypeKind::kDate: value = formats_.date(*text); break;
-    case TypeKind::kBinary: {
-      auto bytes = parse_base64(*text);
-      if (!bytes) return Outcome::kBad;
-      to->text = std::move(*bytes);
-      return Outcome::kOk;
-    }
     default: return Outcome::kBad;
   }
   if (!value) return Outcome::kBad;
@@ -278,6 +282,7 @@ bool JsonSlowParser::copy_structure(std::string* to) {
   const std::string* text;
   int open = 0;
   bool first = true;
+  if (tokens_->token() == JsonToken::kEndObject || tokens_->token() == JsonToken::kEndArray) return false;
   while (true) {
     const JsonToken token = tokens_->token();
     const bool close = token == JsonToken::kEndObject || token == JsonToken::kEndArray;
@@ -375,8 +380,9 @@ std::string replace_invalid_utf8(std::string_view text) {
       at += wanted;
     } else {
       clean += "\xef\xbf\xbd";
-      // Java replaces the longest valid beginning of a sequence at once, but for surrogates byte by byte.
-      at += std::max<size_t>(good, 1);
+      // Java replaces the longest valid beginning of a sequence at once, and an encoded surrogate whole.
+      const bool surrogate = first == 0xed && (byte(at + 1) & 0xe0) == 0xa0 && (byte(at + 2) & 0xc0) == 0x80;
+      at += surrogate ? 3 : std::max<size_t>(good, 1);
     }
   }
   return clean;

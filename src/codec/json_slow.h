@@ -37,6 +37,7 @@ class JsonSlowParser {
  private:
   enum class Outcome { kOk, kPartial, kBad };
   Outcome convert(const columnar::DataType& type, JsonTree* to);
+  Outcome convert_value(const columnar::DataType& type, JsonTree* to);
   Outcome convert_struct(const columnar::DataType& type, JsonTree* to);
   Outcome convert_array(const columnar::DataType& element, bool root, JsonTree* to);
   Outcome convert_map(const columnar::DataType& type, JsonTree* to);

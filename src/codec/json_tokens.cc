@@ -1,5 +1,7 @@
 #include "codec/json_tokens.h"
 
+#include "codec/text_value.h"
+
 namespace weir::codec {
 
 namespace {
@@ -84,6 +86,63 @@ bool JsonTokens::finish_token() {
   return read_string('"', &value_text_) && value_text_.size() <= kStringLengthMax;
 }
 
+bool JsonTokens::binary(std::string* bytes) {
+  if (!string_pending_) {
+    auto decoded = parse_base64(value_text_);
+    if (decoded) *bytes = std::move(*decoded);
+    return decoded.has_value();
+  }
+  constexpr int kPadding = -2;
+  const auto value_of = [](int c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : c == '=' ? kPadding : -1;
+  };
+  // The next character's value. A failure leaves the place behind the character, inside of the string: what follows
+  // is read from there, as Jackson does.
+  bool failed = false;
+  const auto next = [&](int index) {
+    if (at_ >= text_.size()) return failed = true, -1;
+    int c = static_cast<unsigned char>(text_[at_++]);
+    int value = value_of(c);
+    if (value >= 0 || (value == kPadding && index >= 2)) return value;
+    // Padding is missing: the quote is left for the next token.
+    if (c == '"' && index >= 2) --at_;
+    if (c != '\\') return failed = true, -1;
+    std::string escaped;
+    if (!read_escape(&escaped)) return failed = true, -1;
+    c = static_cast<unsigned char>(escaped[0]);
+    if (index == 0 && c <= ' ') return -1;
+    value = value_of(c);
+    if (value < 0 && !(value == kPadding && index >= 2)) failed = true;
+    return value;
+  };
+  bytes->clear();
+  while (true) {
+    while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) <= ' ') ++at_;
+    if (at_ < text_.size() && text_[at_] == '"') {
+      ++at_;
+      string_pending_ = false;
+      return true;
+    }
+    uint32_t bits = 0;
+    int padding = 0;
+    for (int index = 0; index < 4; ++index) {
+      const int value = next(index);
+      if (failed) return false;
+      if (value == -1) {
+        --index;
+        continue;
+      }
+      if (padding > 0 && value != kPadding) return false;
+      padding += value == kPadding;
+      bits = bits << 6 | static_cast<uint32_t>(value == kPadding ? 0 : value);
+    }
+    for (int i = 0; i < 3 - padding; ++i) *bytes += static_cast<char>(bits >> (16 - 8 * i));
+  }
+}
+
 bool JsonTokens::skip_children() {
   if (token_ != JsonToken::kStartObject && token_ != JsonToken::kStartArray) return true;
   for (int open = 1; open > 0;) {
@@ -139,6 +198,7 @@ bool JsonTokens::next() {
   };
   if (token_ == JsonToken::kFieldName) {
     token_ = after_name_;
+    after_name_ = JsonToken::kNone;
     token_begin_ = value_begin_;
     return open(token_);
   }
@@ -167,13 +227,14 @@ bool JsonTokens::next() {
     if (!read_name(c, &name)) return false;
     context.name = std::move(name);
     context.named = true;
+    // From here on the name is the current token, even where no value follows.
+    token_ = JsonToken::kFieldName;
+    after_name_ = JsonToken::kNone;
     if (skip_blanks() != ':') return false;
     c = skip_blanks();
     if (c < 0) return false;
     value_begin_ = at_ - 1;
-    if (!value(c, &after_name_)) return false;
-    token_ = JsonToken::kFieldName;
-    return true;
+    return value(c, &after_name_);
   }
   token_begin_ = at_ - 1;
   JsonToken token = JsonToken::kNone;
@@ -185,9 +246,13 @@ bool JsonTokens::next() {
 bool JsonTokens::read_name(int c, std::string* to) {
   if (c == '"') return read_string('"', to);
   if (c == '\'' && options_.allow_single_quotes) return read_string('\'', to);
-  if (!options_.allow_unquoted_field_names || !is_identifier(c) ) return false;
+  const auto fits = [this](int x) {
+    if (x >= 0x80) return !options_.from_files;
+    return is_identifier(x) || x == '-' || x == '@' || x == '#' || x == '*' || x == '+';
+  };
+  if (!options_.allow_unquoted_field_names || !fits(c)) return false;
   *to += static_cast<char>(c);
-  while (at_ < text_.size() && is_identifier(static_cast<unsigned char>(text_[at_]))) *to += text_[at_++];
+  while (at_ < text_.size() && fits(static_cast<unsigned char>(text_[at_]))) *to += text_[at_++];
   return true;
 }
 
@@ -208,14 +273,35 @@ bool JsonTokens::read_string(char quote, std::string* to) {
     } else {
       const size_t length = c < 0x80 ? 1 : utf8_length(text_, at_);
       if (length == 0) {
-        ++at_;
-        return false;
+        if (!read_odd_bytes(to)) return false;
+        continue;
       }
       to->append(text_.substr(at_, length));
       at_ += length;
     }
   }
   return false;
+}
+
+bool JsonTokens::read_odd_bytes(std::string* to) {
+  const unsigned lead = static_cast<unsigned char>(text_[at_++]);
+  const int following = lead >= 0xf8 || lead < 0xc0 ? 0 : lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+  uint32_t code = lead & (0x3fu >> following);
+  for (int i = 0; i < following; ++i) {
+    if (at_ >= text_.size()) return false;
+    // The byte that does not fit is read too.
+    const unsigned byte = static_cast<unsigned char>(text_[at_++]);
+    if ((byte & 0xc0) != 0x80) return false;
+    code = code << 6 | (byte & 0x3f);
+  }
+  if (following == 0 || (code >= 0xd800 && code <= 0xdfff)) return false;
+  // Longer than needed, which Jackson takes; past the last code point it makes two surrogates that have no UTF-8.
+  if (code > 0x10ffff) {
+    *to += "??";
+  } else {
+    append_utf8(code, to);
+  }
+  return true;
 }
 
 bool JsonTokens::read_escape(std::string* to) {
@@ -287,10 +373,20 @@ bool JsonTokens::value(int c, JsonToken* token) {
 }
 
 bool JsonTokens::literal(std::string_view rest, JsonToken kind, JsonToken* token) {
-  if (text_.substr(at_, rest.size()) != rest) return false;
-  at_ += rest.size();
-  *token = kind;
-  return at_ >= text_.size() || !is_identifier(static_cast<unsigned char>(text_[at_]));
+  size_t matched = 0;
+  while (matched < rest.size() && at_ < text_.size() && text_[at_] == rest[matched]) {
+    ++at_;
+    ++matched;
+  }
+  const auto identifier_follows = [this] { return at_ < text_.size() && is_identifier(static_cast<unsigned char>(text_[at_])); };
+  if (matched == rest.size() && !identifier_follows()) {
+    *token = kind;
+    return true;
+  }
+  // Jackson reads the rest of the word for its message; from bytes also what ends it.
+  while (identifier_follows()) ++at_;
+  if (options_.from_files && at_ < text_.size()) ++at_;
+  return false;
 }
 
 bool JsonTokens::non_numeric(std::string_view whole, JsonToken* token) {

@@ -40,6 +40,8 @@ class JsonTokens {
   bool name(const std::string** name) const;
   // The text of a string (decoded), number or literal; false where a string's contents are bad.
   bool text(const std::string** text);
+  // The bytes of a base64 string; false where it is none.
+  bool binary(std::string* bytes);
   // Steps from a start token to its end; other tokens stay.
   bool skip_children();
   // Byte positions: of the current token's first byte, and behind what has been read.
@@ -60,6 +62,7 @@ class JsonTokens {
   bool skip_comment();
   bool value(int c, JsonToken* token);
   bool read_string(char quote, std::string* to);
+  bool read_odd_bytes(std::string* to);  // what is not UTF-8, as Jackson reads it
   bool read_escape(std::string* to);
   bool read_name(int c, std::string* to);
   bool number(int c, JsonToken* token);
