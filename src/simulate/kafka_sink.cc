@@ -19,6 +19,7 @@ uint64_t to_bits(MessageTag tag) { return tag.index << 1 | static_cast<uint64_t>
 MessageTag from_bits(uint64_t bits) { return {.index = bits >> 1, .copy = (bits & 1) != 0}; }
 
 bool passes_by_itself(const Error& error) {
+  if (error.kind() == ErrorKind::kNotFound) return false;  // Kafka calls an absent topic retryable
   return error.retryable() || error.kind() == ErrorKind::kTimeout ||
          error.kind() == ErrorKind::kUnavailable;
 }
@@ -41,6 +42,12 @@ Result<void> ensure_topic(const KafkaSinkOptions& options, base::Clock& clock, b
   client_options.connection = options.producer.connection;
   client_options.connection.api_timeout_ms = 2000;
   WEIR_ASSIGN(auto client, kafka::Client::open(client_options, clock, random));
+  auto described =
+      keep_trying(clock, stop, [&] { return client->describe_topics({options.topic}); });
+  if (described.ok()) return {};
+  if (described.error().kind() != ErrorKind::kNotFound) return std::move(described).error();
+  if (options.partitions <= 0)
+    return std::move(described).error().with_context("--partitions N would make the topic");
   auto created = keep_trying(
       clock, stop, [&] { return client->create_topic(options.topic, options.partitions); });
   if (created.ok() || created.error().kind() == ErrorKind::kAlreadyExists) return {};
@@ -52,7 +59,7 @@ Result<void> ensure_topic(const KafkaSinkOptions& options, base::Clock& clock, b
 Result<std::unique_ptr<KafkaSink>> KafkaSink::open(KafkaSinkOptions options, base::Clock& clock,
                                                    base::Random& random, SinkObserver& observer,
                                                    std::stop_token stop) {
-  if (options.partitions > 0) WEIR_TRY(ensure_topic(options, clock, random, stop));
+  WEIR_TRY(ensure_topic(options, clock, random, stop));
   options.producer.max_block_ms = kBlockMs;
   options.producer.delivery_timeout_ms = kDeliveryTimeoutMs;
   std::unique_ptr<KafkaSink> sink(new KafkaSink(options, clock, observer));
