@@ -1,0 +1,117 @@
+#include "kafka/client_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kafka/jaas.h"
+#include "kafka/producer.h"
+
+namespace weir::kafka {
+namespace {
+
+using base::ErrorKind;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(ClientOptions, EventHubsLoginAsTheSamplesWriteIt) {
+  auto options = ClientOptions::from_properties({
+      {"bootstrap.servers", "ns.servicebus.windows.net:9093"},
+      {"security.protocol", "SASL_SSL"},
+      {"sasl.mechanism", "PLAIN"},
+      {"sasl.jaas.config",
+       "kafkashaded.org.apache.kafka.common.security.plain.PlainLoginModule required username=\"$ConnectionString\" "
+       "password=\"Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=abc=\";"},
+      {"group.id", "some-random-id"},
+      {"request.timeout.ms", "60000"},
+      {"session.timeout.ms", "30000"},
+  });
+  ASSERT_TRUE(options.ok()) << options.error().to_string();
+  EXPECT_TRUE(options->connection.tls);
+  EXPECT_TRUE(options->connection.sasl);
+  EXPECT_EQ(options->connection.sasl_username, "$ConnectionString");
+  EXPECT_EQ(options->connection.sasl_password, "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=abc=");
+  EXPECT_EQ(options->connection.request_timeout_ms, 60000);
+  EXPECT_EQ(options->connection.bootstrap_servers, (std::vector<HostPort>{{"ns.servicebus.windows.net", 9093}}));
+}
+
+TEST(ClientOptions, WhatIsNotDoneIsRefusedByName) {
+  struct Case {
+    Properties properties;
+    ErrorKind kind;
+    std::string message;
+  };
+  const Case cases[] = {
+      {{{"isolation.level", "read_committed"}}, ErrorKind::kUnsupported, "isolation.level"},
+      {{{"sasl.mechanism", "SCRAM-SHA-256"}}, ErrorKind::kUnsupported, "sasl.mechanism"},
+      {{{"ssl.truststore.type", "JKS"}}, ErrorKind::kUnsupported, "ssl.truststore.type"},
+      {{{"ssl.truststore.password", "x"}}, ErrorKind::kUnsupported, "ssl.truststore.password"},
+      {{{"interceptor.classes", "x"}}, ErrorKind::kUnsupported, "interceptor.classes"},
+      {{{"fetch.min.byte", "1"}}, ErrorKind::kInvalidArgument, "fetch.min.byte"},
+      {{{"fetch.min.bytes", "many"}}, ErrorKind::kInvalidArgument, "many"},
+      {{{"security.protocol", "SSH"}}, ErrorKind::kInvalidArgument, "SASL_SSL"},
+      {{{"security.protocol", "SASL_SSL"}}, ErrorKind::kInvalidArgument, "no user"},
+      {{{"sasl.username", "me"}}, ErrorKind::kInvalidArgument, "security.protocol"},
+  };
+  for (const Case& each : cases) {
+    Properties properties = each.properties;
+    properties["bootstrap.servers"] = "h:1";
+    auto options = ClientOptions::from_properties(properties);
+    ASSERT_FALSE(options.ok()) << each.message;
+    EXPECT_EQ(options.error().kind(), each.kind) << options.error().to_string();
+    EXPECT_THAT(options.error().message(), HasSubstr(each.message));
+  }
+  EXPECT_FALSE(ClientOptions::from_properties({}).ok());
+}
+
+TEST(ClientOptions, BootstrapServersInEveryForm) {
+  auto servers = parse_bootstrap_servers("PLAINTEXT://a:1, b ,[::1]:3");
+  ASSERT_TRUE(servers.ok());
+  EXPECT_EQ(*servers, (std::vector<HostPort>{{"a", 1}, {"b", 9092}, {"::1", 3}}));
+  EXPECT_EQ((*servers)[2].to_string(), "[::1]:3");
+  for (std::string bad : {"", ",", "a:0", "a:99999", "a:x", ":9092"}) EXPECT_FALSE(parse_bootstrap_servers(bad).ok()) << bad;
+}
+
+TEST(ProducerOptions, IdempotenceFollowsKafkasRules) {
+  Properties properties{{"bootstrap.servers", "h:1"}};
+  EXPECT_TRUE(ProducerOptions::from_properties(properties)->idempotence);
+  properties["acks"] = "1";
+  EXPECT_FALSE(ProducerOptions::from_properties(properties)->idempotence);
+  properties["enable.idempotence"] = "true";
+  EXPECT_FALSE(ProducerOptions::from_properties(properties).ok());
+  properties["acks"] = "all";
+  EXPECT_TRUE(ProducerOptions::from_properties(properties).ok());
+  properties["transactional.id"] = "t";
+  EXPECT_EQ(ProducerOptions::from_properties(properties).error().kind(), ErrorKind::kUnsupported);
+}
+
+TEST(Jaas, QuotesAndEscapes) {
+  auto login = parse_jaas_config("org.apache.kafka.common.security.plain.PlainLoginModule required\n password='a\\'b;c' username=me ;");
+  ASSERT_TRUE(login.ok()) << login.error().to_string();
+  EXPECT_EQ(login->username, "me");
+  EXPECT_EQ(login->password, "a'b;c");
+}
+
+TEST(Jaas, MalformedTextIsAnErrorWithoutTheSecret) {
+  const std::string module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+  for (std::string text : {std::string(""), module, module + " required", module + " required username=\"u\" password=\"geheim\"",
+                           module + " required username=\"u;", module + " required username \"u\" password=\"geheim\";",
+                           module + " optional username=\"u\" password=\"geheim\";", module + " required username=\"u\";",
+                           std::string("com.sun.security.auth.module.Krb5LoginModule required password=\"geheim\";")}) {
+    auto login = parse_jaas_config(text);
+    ASSERT_FALSE(login.ok()) << text;
+    EXPECT_THAT(login.error().message(), Not(HasSubstr("geheim")));
+  }
+}
+
+// Values of Java's Utils.murmur2 (kafka-clients' UtilsTest).
+TEST(Partitioner, MurmurIsJavas) {
+  EXPECT_EQ(static_cast<int32_t>(murmur2("21")), -973932308);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("foobar")), -790332482);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("a-little-bit-long-string")), -985981536);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("a-little-bit-longer-string")), -1486304829);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8")), -58897971);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("abc")), 479470107);
+}
+
+}  // namespace
+}  // namespace weir::kafka
