@@ -39,7 +39,9 @@ class DataFileWriterImpl final : public DataFileWriter {
  public:
   DataFileWriterImpl(Environment environment, std::string path, columnar::Schema schema, const Metadata& metadata,
                      DataFileOptions options)
-      : environment_(environment), path_(std::move(path)), schema_(std::move(schema)), metadata_(metadata), options_(options) {}
+      : environment_(environment), path_(std::move(path)), schema_(std::move(schema)), metadata_(metadata), options_(std::move(options)) {
+    if (options_.folders == nullptr) options_.folders = std::make_shared<DurableFolders>();
+  }
 
   Result<void> plan_columns() {
     for (const std::string& column : metadata_.partition_columns) {
@@ -199,7 +201,7 @@ class DataFileWriterImpl final : public DataFileWriter {
       })));
     }
     const std::string directory = folder.empty() ? path_ : io::join_path(path_, folder);
-    if (folders_.insert(directory).second) WEIR_TRY(environment_.fs.make_dirs(directory));
+    if (folders_.insert(directory).second) WEIR_TRY(options_.folders->ensure(environment_.fs, path_, directory));
     const std::string name = fmt::format("part-{:05d}-{}-c000{}.parquet", files_opened_, base::uuid(environment_.random),
                                          compression_suffix(options_.compression));
     OpenFile open;

@@ -13,6 +13,7 @@
 
 #include "columnar/data_type.h"
 #include "delta/actions.h"
+#include "delta/durable_folders.h"
 #include "delta/table.h"
 
 namespace arrow {
@@ -30,6 +31,7 @@ struct DataFileOptions {
   int64_t target_file_bytes = 128LL << 20;  // a file is ended at the first row group past it
   int64_t row_group_rows = 128 * 1024;
   int64_t open_partitions_max = 64;  // most files open at once; further partitions end the oldest one
+  std::shared_ptr<DurableFolders> folders;  // shared by the writers of one table; null: the writer's own
 };
 
 class DataFileWriter {

@@ -127,6 +127,19 @@ Result<void> Transaction::check_may_write() const {
   return check_writable(table_->path(), protocol, metadata, schema);
 }
 
+// The commit that we build on has to be there: a table that was deleted or replaced under an open handle would get an
+// entry with a gap before it.
+Result<void> Transaction::check_log_is_there() const {
+  io::FileSystem& fs = table_->environment().fs;
+  WEIR_ASSIGN(const bool there, fs.exists(commit_path(table_->path(), header_->version)));
+  if (there) return {};
+  WEIR_ASSIGN(const auto segment, list_log_segment(fs, table_->path(), std::nullopt));  // cleaned up, a checkpoint stands for it
+  if (segment && segment->version >= header_->version) return {};
+  return base::error(ErrorKind::kDataLoss,
+                     "table {}: version {}, which was read before, is gone: the table was deleted or replaced; start the query again",
+                     table_->path(), header_->version.value());
+}
+
 Result<CommitOutcome> Transaction::commit(const Operation& operation) {
   WEIR_TRY(check_may_write());
   io::FileSystem& fs = table_->environment().fs;
@@ -136,7 +149,14 @@ Result<CommitOutcome> Transaction::commit(const Operation& operation) {
       return CommitOutcome(AlreadyCommitted{*recorded});
     }
   }
-  if (!header_) WEIR_TRY(fs.make_dirs(log_path(table_->path())));
+  if (header_) {
+    WEIR_TRY(check_log_is_there());
+  } else {
+    // As DurableFolders: whoever made a folder before may not have synced its parent.
+    WEIR_TRY(fs.make_dirs(log_path(table_->path())));
+    WEIR_TRY(fs.sync_dir(table_->path()));
+    WEIR_TRY(fs.sync_dir(io::parent_path(table_->path())));
+  }
   const std::vector<Action> entry = actions(operation);
   const std::string text = actions_text(entry);
   TableVersion version = header_ ? header_->version.next() : TableVersion(0);

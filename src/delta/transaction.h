@@ -72,6 +72,7 @@ class Transaction {
  private:
   explicit Transaction(Table& table) : table_(&table) {}
   Result<void> check_may_write() const;
+  Result<void> check_log_is_there() const;
   Result<std::optional<CommitOutcome>> judge_winner(TableVersion version) const;
   std::vector<Action> actions(const Operation& operation) const;
 

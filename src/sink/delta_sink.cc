@@ -133,7 +133,9 @@ class DoneBatchWriter final : public BatchWriter {
 class DeltaSink final : public Sink {
  public:
   DeltaSink(delta::Environment environment, DeltaSinkOptions options)
-      : environment_(environment), options_(std::move(options)), checkpoints_(environment) {}
+      : environment_(environment), options_(std::move(options)), checkpoints_(environment) {
+    options_.files.folders = std::make_shared<delta::DurableFolders>();
+  }
 
   std::string description() const override { return "DeltaSink[" + options_.path + "]"; }
   bool exactly_once() const override { return true; }
