@@ -57,6 +57,18 @@ class TcpStream final : public StreamSocket {
     }
   }
 
+  // Waits until a good deal is there before each read, so that a large answer takes few wake-ups.
+  Result<void> read_all(char* into, size_t size, int64_t timeout_ms) override {
+    constexpr size_t kWorthWaiting = 256 << 10;
+    if (size < 2 * kWorthWaiting) return StreamSocket::read_all(into, size, timeout_ms);
+    size_t bulk = size - kWorthWaiting;
+    set_low_mark(static_cast<int>(kWorthWaiting));
+    auto read = StreamSocket::read_all(into, bulk, timeout_ms);
+    set_low_mark(1);
+    if (!read.ok()) return read;
+    return StreamSocket::read_all(into + bulk, size - bulk, timeout_ms);
+  }
+
   Result<void> write_all(std::span<const std::string_view> parts, int64_t timeout_ms) override {
     std::vector<iovec> pieces;
     for (std::string_view part : parts) {
@@ -90,6 +102,8 @@ class TcpStream final : public StreamSocket {
   const std::string& peer() const override { return peer_; }
 
  private:
+  void set_low_mark(int bytes) { ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)); }
+
   Result<void> wait(short events, std::string_view what, int64_t timeout_ms) {
     pollfd entry{descriptor_, events, 0};
     int ready = poll_until(std::span(&entry, 1), timeout_ms);

@@ -22,7 +22,7 @@ class StreamSocket {
   // Reads what is there, at least one byte; kUnavailable at the end of the stream.
   virtual base::Result<size_t> read_some(char* into, size_t size, int64_t timeout_ms) = 0;
   // Reads exactly `size` bytes; the limit holds for each wait, not for the whole.
-  base::Result<void> read_all(char* into, size_t size, int64_t timeout_ms);
+  virtual base::Result<void> read_all(char* into, size_t size, int64_t timeout_ms);
   // Writes all parts, one after the other.
   virtual base::Result<void> write_all(std::span<const std::string_view> parts, int64_t timeout_ms) = 0;
   base::Result<void> write_all(std::string_view bytes, int64_t timeout_ms) { return write_all(std::span(&bytes, 1), timeout_ms); }
