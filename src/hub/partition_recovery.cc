@@ -19,7 +19,7 @@ struct PartitionLog::Found {
 };
 
 Result<void> PartitionLog::create_files(io::FileSystem& files, const std::string& folder) {
-  WEIR_TRY(RecoveryPoint(files, folder).reset({}));
+  WEIR_TRY(RecoveryPoint(files, folder).create());
   WEIR_ASSIGN(const auto segment, LogSegment::create(files, folder, 0));
   return {};
 }

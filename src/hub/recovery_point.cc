@@ -37,6 +37,12 @@ std::optional<DurablePoint> decode(std::string_view record) {
 RecoveryPoint::RecoveryPoint(io::FileSystem& files, std::string folder)
     : files_(files), path_(io::join_path(folder, "recovery-point")) {}
 
+base::Result<void> RecoveryPoint::create() {
+  WEIR_ASSIGN(const auto file, files_.create(path_));
+  WEIR_TRY(file->append(encode({})));
+  return file->sync();
+}
+
 base::Result<std::optional<DurablePoint>> RecoveryPoint::load() {
   WEIR_ASSIGN(const bool there, files_.exists(path_));
   std::optional<DurablePoint> last;

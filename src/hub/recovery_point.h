@@ -34,6 +34,8 @@ class RecoveryPoint {
 
   RecoveryPoint(io::FileSystem& files, std::string folder);
 
+  // The first file, for an empty log; its name is durable after a sync of the folder.
+  base::Result<void> create();
   // Nullopt where there is no undamaged record.
   base::Result<std::optional<DurablePoint>> load();
   // Tells of a newer point. An error is harmless for what is durable already.
