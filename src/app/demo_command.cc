@@ -97,7 +97,7 @@ void print_ten_rows([[maybe_unused]] const std::string& table) {
       "delta.`{}` "
       "ORDER BY storedAt DESC, deviceId LIMIT 10",
       table);
-  std::printf("\nweir sql \"%s\"\n", query.c_str());
+  std::printf("\nweir sql '%s'\n", query.c_str());
   std::fflush(stdout);
   char* words[] = {program.data(), query.data(), nullptr};
   run_sql(2, words);
@@ -116,14 +116,15 @@ void print_how_to_read(const DemoRun& run, bool stays) {
       "\nRead it with Python (pip install deltalake pyarrow duckdb):\n"
       "  python3 -c \"from deltalake import DeltaTable; "
       "print(DeltaTable('%s').to_pyarrow_table().num_rows)\"\n"
-      "with DuckDB:\n"
-      "  duckdb -c \"INSTALL delta; LOAD delta; SELECT type, count(*) FROM delta_scan('%s') GROUP "
-      "BY type\"\n"
-      "  python3 -c \"import duckdb; from deltalake import DeltaTable; events = "
-      "DeltaTable('%s').to_pyarrow_dataset(); "
+      "with DuckDB in Python:\n"
+      "  python3 -c \"import duckdb; from deltalake import DeltaTable; "
+      "events = DeltaTable('%s').to_pyarrow_dataset(); "
       "print(duckdb.sql('SELECT type, count(*) FROM events GROUP BY type'))\"\n"
+      "with the DuckDB program (fetches its delta extension):\n"
+      "  duckdb -c \"INSTALL delta; LOAD delta; "
+      "SELECT type, count(*) FROM delta_scan('%s') GROUP BY type\"\n"
       "or with weir:\n"
-      "  weir sql \"SELECT type, count(*) FROM delta.`%s` GROUP BY type\"\n",
+      "  weir sql 'SELECT type, count(*) FROM delta.`%s` GROUP BY type'\n",
       table.c_str(), table.c_str(), table.c_str(), table.c_str());
 }
 

@@ -182,19 +182,34 @@ void DemoRun::announce_first_row() {
                   static_cast<double>(first_row_us_) / 1e6));
 }
 
-void DemoRun::print_rows(int64_t until_us) {
+void DemoRun::print_row(int64_t start_us, const hub::Traffic& traffic) {
+  printed_.add(traffic);
+  say(simulate::ThroughputTable::row({.time_us = start_us,
+                                      .incoming_messages = traffic.incoming_messages,
+                                      .incoming_bytes = traffic.incoming_bytes,
+                                      .outgoing_messages = traffic.outgoing_messages,
+                                      .outgoing_bytes = traffic.outgoing_bytes,
+                                      .throttled_requests = traffic.throttled_requests}));
+}
+
+void DemoRun::print_rows() {
   for (const hub::TrafficInterval& interval :
        hub_->metrics().intervals(next_row_us_, options_.interval_s)) {
-    if (interval.start_us >= until_us) break;
     next_row_us_ = interval.start_us + options_.interval_s * 1'000'000;
-    say(simulate::ThroughputTable::row(
-        {.time_us = interval.start_us,
-         .incoming_messages = interval.traffic.incoming_messages,
-         .incoming_bytes = interval.traffic.incoming_bytes,
-         .outgoing_messages = interval.traffic.outgoing_messages,
-         .outgoing_bytes = interval.traffic.outgoing_bytes,
-         .throttled_requests = interval.traffic.throttled_requests}));
+    print_row(interval.start_us, interval.traffic);
   }
+}
+
+// What came after the last whole interval, so that the rows add up to what was sent.
+void DemoRun::print_rest() {
+  print_rows();
+  hub::Traffic rest = hub_->metrics().snapshot().total;
+  rest.incoming_messages -= printed_.incoming_messages;
+  rest.incoming_bytes -= printed_.incoming_bytes;
+  rest.outgoing_messages -= printed_.outgoing_messages;
+  rest.outgoing_bytes -= printed_.outgoing_bytes;
+  rest.throttled_requests -= printed_.throttled_requests;
+  if (rest.incoming_messages > 0 || rest.outgoing_messages > 0) print_row(next_row_us_, rest);
 }
 
 Result<void> DemoRun::watch(std::stop_token stop) {
@@ -212,7 +227,7 @@ Result<void> DemoRun::watch(std::stop_token stop) {
   say(table_.header());
   while (!sending_ended_) {
     if (stop.stop_requested()) send_stop_.request_stop();
-    print_rows(INT64_MAX);
+    print_rows();
     if (!query_->active()) {
       send_stop_.request_stop();
       break;
@@ -227,7 +242,7 @@ Result<void> DemoRun::watch(std::stop_token stop) {
 Result<void> DemoRun::catch_up() {
   WEIR_TRY(query_->process_all_available());
   announce_first_row();
-  print_rows(INT64_MAX);
+  print_rest();
   const stream::QueryStatus status = query_->status();
   query_->stop();
   say(fmt::format("The query has caught up: {} rows in {} batches of this run.\n",

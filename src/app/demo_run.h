@@ -70,7 +70,9 @@ class DemoRun {
   base::Result<void> start_simulator();
   base::Result<void> wait_for_first_message(std::stop_token stop);
   base::Result<void> start_query();
-  void print_rows(int64_t until_us);
+  void print_row(int64_t start_us, const hub::Traffic& traffic);
+  void print_rows();
+  void print_rest();
   void announce_first_row();
 
   io::FileSystem& files_;
@@ -88,6 +90,7 @@ class DemoRun {
   std::atomic<int64_t> first_row_us_{0};  // since the process started
   bool first_row_announced_ = false;
   int64_t next_row_us_ = 0;
+  hub::Traffic printed_;
   std::unique_ptr<stream::MicroBatchQuery> query_;
   std::stop_source send_stop_;
   std::thread sender_;
