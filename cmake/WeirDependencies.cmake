@@ -20,9 +20,11 @@ endforeach()
 add_library(weir_ext_arrow_all INTERFACE)
 target_link_libraries(weir_ext_arrow_all INTERFACE weir_ext_arrow weir_ext_arrow_compute weir_ext_parquet)
 
-# simdjson: one source file, built here with hidden symbols (libparquet exports its own copy).
+# simdjson: one source file, built here with hidden symbols. libparquet exports a copy of its own, which the
+# linker would take instead where it comes first: so ours has another namespace.
 add_library(weir_ext_simdjson STATIC ${WEIR_DEPS_DIR}/simdjson/simdjson.cpp)
 target_include_directories(weir_ext_simdjson SYSTEM PUBLIC ${WEIR_DEPS_DIR}/simdjson)
+target_compile_definitions(weir_ext_simdjson PUBLIC simdjson=weir_simdjson)
 target_compile_options(weir_ext_simdjson PRIVATE -w -fvisibility=hidden)
 set_target_properties(weir_ext_simdjson PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
@@ -41,7 +43,6 @@ function(weir_static_library name file)
 endfunction()
 weir_static_library(crypto libcrypto.a)
 weir_static_library(ssl libssl.a)
-weir_static_library(rdkafka librdkafka.a)
 weir_static_library(zstd libzstd.a)
 weir_static_library(lz4 liblz4.a)
 weir_static_library(snappy libsnappy.a)
@@ -55,7 +56,7 @@ find_package(benchmark QUIET)
 # Every executable hides what it links statically; but clang's sanitizers are a static library whose
 # operator new and malloc the shared libraries have to see, so for them the libraries are named.
 if(WEIR_FUZZ OR (WEIR_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang"))
-  foreach(lib ssl crypto rdkafka zstd lz4 snappy z weir_ext_simdjson)
+  foreach(lib ssl crypto zstd lz4 snappy z weir_ext_simdjson)
     add_link_options(-Wl,--exclude-libs,lib${lib}.a)  # one a time: some linkers choke on a list with colons
   endforeach()
 else()
