@@ -3,17 +3,17 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <vector>
-
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
+#include <unistd.h>
+#include <vector>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 namespace weir::io {
 
@@ -23,11 +23,13 @@ using base::ErrorKind;
 using base::Result;
 
 base::Error socket_error(std::string_view what, const std::string& peer, int code) {
-  return base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer, std::strerror(code)).as_retryable();
+  return base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer, std::strerror(code))
+      .as_retryable();
 }
 
 base::Error timed_out(std::string_view what, const std::string& peer, int64_t timeout_ms) {
-  return base::error(ErrorKind::kTimeout, "{} {}: no progress in {} ms", what, peer, timeout_ms).as_retryable();
+  return base::error(ErrorKind::kTimeout, "{} {}: no progress in {} ms", what, peer, timeout_ms)
+      .as_retryable();
 }
 
 // poll() that goes on after signals. 1: ready, 0: time over, -1: error.
@@ -35,8 +37,10 @@ int poll_until(std::span<pollfd> descriptors, int64_t timeout_ms) {
   using Steady = std::chrono::steady_clock;
   auto deadline = Steady::now() + std::chrono::milliseconds(timeout_ms);
   while (true) {
-    int64_t left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now()).count();
-    int ready = ::poll(descriptors.data(), descriptors.size(), static_cast<int>(left < 0 ? 0 : left));
+    int64_t left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now()).count();
+    int ready =
+        ::poll(descriptors.data(), descriptors.size(), static_cast<int>(left < 0 ? 0 : left));
     if (ready >= 0 || errno != EINTR) return ready;
   }
 }
@@ -50,7 +54,9 @@ class TcpStream final : public StreamSocket {
     while (true) {
       ssize_t got = ::recv(descriptor_, into, size, 0);
       if (got > 0) return static_cast<size_t>(got);
-      if (got == 0) return base::error(ErrorKind::kUnavailable, "{} closed the connection", peer_).as_retryable();
+      if (got == 0)
+        return base::error(ErrorKind::kUnavailable, "{} closed the connection", peer_)
+            .as_retryable();
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return socket_error("read from", peer_, errno);
       WEIR_TRY(wait(POLLIN, "read from", timeout_ms));
@@ -102,7 +108,9 @@ class TcpStream final : public StreamSocket {
   const std::string& peer() const override { return peer_; }
 
  private:
-  void set_low_mark(int bytes) { ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)); }
+  void set_low_mark(int bytes) {
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+  }
 
   Result<void> wait(short events, std::string_view what, int64_t timeout_ms) {
     pollfd entry{descriptor_, events, 0};
@@ -118,7 +126,8 @@ class TcpStream final : public StreamSocket {
 
 // Connects to one address; the descriptor, or an errno below zero.
 int connect_address(const addrinfo& address, const TcpOptions& options) {
-  int descriptor = ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol);
+  int descriptor = ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                            address.ai_protocol);
   if (descriptor < 0) return -errno;
   int on = 1;
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -127,7 +136,8 @@ int connect_address(const addrinfo& address, const TcpOptions& options) {
   if (options.receive_buffer_bytes > 0) {
     ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof(int));
   }
-  if (options.send_buffer_bytes > 0) ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
+  if (options.send_buffer_bytes > 0)
+    ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
   int code = ::connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
   if (code == EINPROGRESS) {
     pollfd entry{descriptor, POLLOUT, 0};
@@ -155,7 +165,8 @@ Result<void> StreamSocket::read_all(char* into, size_t size, int64_t timeout_ms)
   return base::ok();
 }
 
-Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int port, const TcpOptions& options) {
+Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int port,
+                                                  const TcpOptions& options) {
   std::string peer = fmt::format("{}:{}", host, port);
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -163,7 +174,8 @@ Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int p
   addrinfo* found = nullptr;
   int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (code != 0) {
-    return base::error(ErrorKind::kUnavailable, "can't resolve {}: {}", peer, ::gai_strerror(code)).as_retryable();
+    return base::error(ErrorKind::kUnavailable, "can't resolve {}: {}", peer, ::gai_strerror(code))
+        .as_retryable();
   }
   std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   int last = -EHOSTUNREACH;
@@ -194,7 +206,8 @@ void WakeEvent::clear() {
 
 Result<int> wait_readable(std::span<const int> descriptors, int64_t timeout_ms) {
   std::vector<pollfd> entries;
-  for (int descriptor : descriptors) entries.push_back({descriptor, POLLIN, 0});
+  for (int descriptor : descriptors)
+    entries.push_back({descriptor, POLLIN, 0});
   int ready = poll_until(entries, timeout_ms);
   if (ready < 0) return base::error(ErrorKind::kIo, "poll: {}", std::strerror(errno));
   for (size_t i = 0; i < entries.size() && ready > 0; ++i) {

@@ -1,8 +1,9 @@
 // A connected byte stream: TCP, and TLS over it.
 //
-// Blocking calls with a time limit. One thread uses a socket at a time, except for shutdown(), which any
-// thread may call to wake the one that waits. Errors: kUnavailable where the other side is gone or never
-// was there (retryable), kTimeout, kPermissionDenied where TLS can't trust the other side.
+// Blocking calls with a time limit. One thread uses a socket at a time, except for shutdown(),
+// which any thread may call to wake the one that waits. Errors: kUnavailable where the other side
+// is gone or never was there (retryable), kTimeout, kPermissionDenied where TLS can't trust the
+// other side.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +25,13 @@ class StreamSocket {
   // Reads exactly `size` bytes; the limit holds for each wait, not for the whole.
   virtual base::Result<void> read_all(char* into, size_t size, int64_t timeout_ms);
   // Writes all parts, one after the other.
-  virtual base::Result<void> write_all(std::span<const std::string_view> parts, int64_t timeout_ms) = 0;
-  base::Result<void> write_all(std::string_view bytes, int64_t timeout_ms) { return write_all(std::span(&bytes, 1), timeout_ms); }
-  // True where read_some would not wait although the descriptor may not be readable (TLS keeps bytes back).
+  virtual base::Result<void> write_all(std::span<const std::string_view> parts,
+                                       int64_t timeout_ms) = 0;
+  base::Result<void> write_all(std::string_view bytes, int64_t timeout_ms) {
+    return write_all(std::span(&bytes, 1), timeout_ms);
+  }
+  // True where read_some would not wait although the descriptor may not be readable (TLS keeps
+  // bytes back).
   virtual bool has_buffered() const { return false; }
   // For poll(); -1 never.
   virtual int descriptor() const = 0;
@@ -41,7 +46,8 @@ struct TcpOptions {
   int64_t connect_timeout_ms = 10000;
 };
 
-base::Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int port, const TcpOptions& options);
+base::Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int port,
+                                                        const TcpOptions& options);
 
 struct TlsOptions {
   std::string ca_file;  // PEM; empty and no ca_pem: the system's store
@@ -59,7 +65,8 @@ class TlsContext {
   static base::Result<std::shared_ptr<TlsContext>> make(const TlsOptions& options);
   virtual ~TlsContext() = default;
   // Shakes hands over `plain`, naming `host` (SNI) and checking the certificate against it.
-  virtual base::Result<std::unique_ptr<StreamSocket>> connect(std::unique_ptr<StreamSocket> plain, const std::string& host,
+  virtual base::Result<std::unique_ptr<StreamSocket>> connect(std::unique_ptr<StreamSocket> plain,
+                                                              const std::string& host,
                                                               int64_t timeout_ms) = 0;
 };
 

@@ -3,12 +3,12 @@
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <poll.h>
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <poll.h>
 
 #include "io/stream_socket.h"
 
@@ -35,8 +35,8 @@ struct SslDelete {
   void operator()(X509* certificate) const { X509_free(certificate); }
 };
 
-// OpenSSL writes with write(2), which raises SIGPIPE where the other side is gone. It is kept from the
-// thread for the time of the call, and taken back where it came.
+// OpenSSL writes with write(2), which raises SIGPIPE where the other side is gone. It is kept from
+// the thread for the time of the call, and taken back where it came.
 class NoSigpipe {
  public:
   NoSigpipe() {
@@ -71,7 +71,8 @@ class TlsStream final : public StreamSocket {
   Result<size_t> read_some(char* into, size_t size, int64_t timeout_ms) override {
     int want = static_cast<int>(std::min<size_t>(size, INT_MAX));
     int got = 0;
-    WEIR_TRY(drive("read from", timeout_ms, [&] { return got = SSL_read(ssl_.get(), into, want); }));
+    WEIR_TRY(
+        drive("read from", timeout_ms, [&] { return got = SSL_read(ssl_.get(), into, want); }));
     return static_cast<size_t>(got);
   }
 
@@ -80,7 +81,8 @@ class TlsStream final : public StreamSocket {
       while (!part.empty()) {
         int want = static_cast<int>(std::min<size_t>(part.size(), INT_MAX));
         int written = 0;
-        WEIR_TRY(drive("write to", timeout_ms, [&] { return written = SSL_write(ssl_.get(), part.data(), want); }));
+        WEIR_TRY(drive("write to", timeout_ms,
+                       [&] { return written = SSL_write(ssl_.get(), part.data(), want); }));
         part.remove_prefix(static_cast<size_t>(written));
       }
     }
@@ -116,19 +118,22 @@ class TlsStream final : public StreamSocket {
       ready = ::poll(&entry, 1, static_cast<int>(timeout_ms));
     } while (ready < 0 && errno == EINTR);
     if (ready > 0) return base::ok();
-    return base::error(ErrorKind::kTimeout, "{} {}: no progress in {} ms", what, peer(), timeout_ms).as_retryable();
+    return base::error(ErrorKind::kTimeout, "{} {}: no progress in {} ms", what, peer(), timeout_ms)
+        .as_retryable();
   }
 
   base::Error failure(std::string_view what, int why) {
     long verified = SSL_get_verify_result(ssl_.get());
     if (why == SSL_ERROR_SSL && verified != X509_V_OK) {
-      return base::error(ErrorKind::kPermissionDenied, "{} {}: its certificate is not trusted: {}", what, peer(),
-                         X509_verify_cert_error_string(verified));
+      return base::error(ErrorKind::kPermissionDenied, "{} {}: its certificate is not trusted: {}",
+                         what, peer(), X509_verify_cert_error_string(verified));
     }
     if (why == SSL_ERROR_ZERO_RETURN || why == SSL_ERROR_SYSCALL) {
-      return base::error(ErrorKind::kUnavailable, "{} {}: the connection was closed", what, peer()).as_retryable();
+      return base::error(ErrorKind::kUnavailable, "{} {}: the connection was closed", what, peer())
+          .as_retryable();
     }
-    return base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer(), openssl_reason()).as_retryable();
+    return base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer(), openssl_reason())
+        .as_retryable();
   }
 
   std::unique_ptr<StreamSocket> plain_;
@@ -138,22 +143,27 @@ class TlsStream final : public StreamSocket {
 class OpenSslContext final : public TlsContext {
  public:
   OpenSslContext(std::unique_ptr<SSL_CTX, SslDelete> context, const TlsOptions& options)
-      : context_(std::move(context)), verify_hostname_(options.verify_certificate && options.verify_hostname) {}
+      : context_(std::move(context)),
+        verify_hostname_(options.verify_certificate && options.verify_hostname) {}
 
-  Result<std::unique_ptr<StreamSocket>> connect(std::unique_ptr<StreamSocket> plain, const std::string& host,
+  Result<std::unique_ptr<StreamSocket>> connect(std::unique_ptr<StreamSocket> plain,
+                                                const std::string& host,
                                                 int64_t timeout_ms) override {
     std::unique_ptr<SSL, SslDelete> ssl(SSL_new(context_.get()));
     if (!ssl || SSL_set_fd(ssl.get(), plain->descriptor()) != 1) {
       return base::error(ErrorKind::kInternal, "TLS with {}: {}", plain->peer(), openssl_reason());
     }
     in6_addr address{};
-    bool is_address = inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+    bool is_address = inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+                      inet_pton(AF_INET6, host.c_str(), &address) == 1;
     if (!is_address) SSL_set_tlsext_host_name(ssl.get(), host.c_str());
     if (verify_hostname_) {
       X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl.get());
       int set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str())
                            : X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
-      if (set != 1) return base::error(ErrorKind::kInvalidArgument, "TLS: \"{}\" can't be checked as a host name", host);
+      if (set != 1)
+        return base::error(ErrorKind::kInvalidArgument,
+                           "TLS: \"{}\" can't be checked as a host name", host);
     }
     auto stream = std::make_unique<TlsStream>(std::move(plain), std::move(ssl));
     WEIR_TRY(stream->handshake(timeout_ms));
@@ -170,20 +180,26 @@ Result<void> add_authorities(SSL_CTX* context, const std::string& pem) {
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   int count = 0;
   while (bio) {
-    std::unique_ptr<X509, SslDelete> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    std::unique_ptr<X509, SslDelete> certificate(
+        PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     if (!certificate) break;
     if (X509_STORE_add_cert(store, certificate.get()) == 1) ++count;
   }
   ERR_clear_error();
-  if (count == 0) return base::error(ErrorKind::kInvalidArgument, "TLS: no PEM certificate in the trusted certificates given");
+  if (count == 0)
+    return base::error(ErrorKind::kInvalidArgument,
+                       "TLS: no PEM certificate in the trusted certificates given");
   return base::ok();
 }
 
 Result<void> set_trust(SSL_CTX* context, const TlsOptions& options) {
-  SSL_CTX_set_verify(context, options.verify_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  SSL_CTX_set_verify(context, options.verify_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                     nullptr);
   if (!options.ca_pem.empty()) WEIR_TRY(add_authorities(context, options.ca_pem));
-  if (!options.ca_file.empty() && SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr) != 1) {
-    return base::error(ErrorKind::kInvalidArgument, "TLS: can't read PEM certificates from {}: {}", options.ca_file, openssl_reason());
+  if (!options.ca_file.empty() &&
+      SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr) != 1) {
+    return base::error(ErrorKind::kInvalidArgument, "TLS: can't read PEM certificates from {}: {}",
+                       options.ca_file, openssl_reason());
   }
   if (options.ca_pem.empty() && options.ca_file.empty()) SSL_CTX_set_default_verify_paths(context);
   return base::ok();
@@ -203,12 +219,15 @@ Result<void> set_own_certificate(SSL_CTX* context, const TlsOptions& options) {
   SSL_CTX_set_default_passwd_cb_userdata(context, &password);
   const std::string& key = options.key_file.empty() ? options.certificate_file : options.key_file;
   if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1) {
-    return base::error(ErrorKind::kInvalidArgument, "TLS: can't use the certificate {}: {}", options.certificate_file, openssl_reason());
+    return base::error(ErrorKind::kInvalidArgument, "TLS: can't use the certificate {}: {}",
+                       options.certificate_file, openssl_reason());
   }
   int used = SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM);
   SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
   SSL_CTX_set_default_passwd_cb(context, nullptr);
-  if (used != 1) return base::error(ErrorKind::kInvalidArgument, "TLS: can't use the key {}: {}", key, openssl_reason());
+  if (used != 1)
+    return base::error(ErrorKind::kInvalidArgument, "TLS: can't use the key {}: {}", key,
+                       openssl_reason());
   return base::ok();
 }
 
@@ -218,7 +237,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::make(const TlsOptions& options) 
   std::unique_ptr<SSL_CTX, SslDelete> context(SSL_CTX_new(TLS_client_method()));
   if (!context) return base::error(ErrorKind::kInternal, "TLS: {}", openssl_reason());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   WEIR_TRY(set_trust(context.get(), options));

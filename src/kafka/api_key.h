@@ -32,7 +32,8 @@ struct ApiVersionRange {
   int16_t max;
 };
 
-// Everything that has messages here, ascending by key; a broker answers ApiVersions with (a part of) it.
+// Everything that has messages here, ascending by key; a broker answers ApiVersions with (a part
+// of) it.
 std::span<const ApiVersionRange> api_versions();
 bool supports(ApiKey key, int16_t version);
 // True where headers and bodies carry tagged fields (in our range: ApiVersions 3 only).

@@ -1,5 +1,6 @@
-// Lends PaddedBuffers and takes them back when the last holder lets go, so that a stream of arenas runs in
-// memory that is mapped and warm already. Keeps at most `free_max` of them. Thread-safe; outlives its user.
+// Lends PaddedBuffers and takes them back when the last holder lets go, so that a stream of arenas
+// runs in memory that is mapped and warm already. Keeps at most `free_max` of them. Thread-safe;
+// outlives its user.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,9 @@ namespace weir::kafka {
 
 class BufferPool {
  public:
-  explicit BufferPool(size_t free_max) : state_(std::make_shared<State>()) { state_->free_max = free_max; }
+  explicit BufferPool(size_t free_max) : state_(std::make_shared<State>()) {
+    state_->free_max = free_max;
+  }
 
   std::shared_ptr<PaddedBuffer> take() {
     PaddedBuffer* buffer = nullptr;
@@ -24,7 +27,9 @@ class BufferPool {
       }
     }
     if (!buffer) buffer = new PaddedBuffer();
-    return {buffer, [state = state_](PaddedBuffer* back) { give_back(*state, std::unique_ptr<PaddedBuffer>(back)); }};
+    return {buffer, [state = state_](PaddedBuffer* back) {
+              give_back(*state, std::unique_ptr<PaddedBuffer>(back));
+            }};
   }
 
  private:

@@ -14,33 +14,43 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-// How often a topic that isn't there is looked for: one just made may not have reached every broker.
+// How often a topic that isn't there is looked for: one just made may not have reached every
+// broker.
 constexpr int kMissingTopicAttempts = 3;
 
 TopicInfo topic_info(const MetadataResponse::Topic& topic) {
   TopicInfo info{topic.name, topic.is_internal, {}};
-  for (const auto& partition : topic.partitions) info.partitions.push_back(partition.index);
+  for (const auto& partition : topic.partitions)
+    info.partitions.push_back(partition.index);
   std::sort(info.partitions.begin(), info.partitions.end());
   return info;
 }
 
 class KafkaClient final : public Client {
  public:
-  KafkaClient(ConnectionSettings settings, ClientOptions options, base::Clock& clock, base::Random& random)
-      : settings_(settings), options_(std::move(options)), clock_(clock), random_(random), cluster_(std::move(settings), clock, random) {}
+  KafkaClient(ConnectionSettings settings, ClientOptions options, base::Clock& clock,
+              base::Random& random)
+      : settings_(settings),
+        options_(std::move(options)),
+        clock_(clock),
+        random_(random),
+        cluster_(std::move(settings), clock, random) {}
 
   Result<std::vector<TopicInfo>> list_topics() override;
   Result<std::vector<TopicInfo>> describe_topics(const std::vector<std::string>& names) override;
   Result<std::vector<TopicInfo>> match_topics(const std::string& pattern) override;
   Result<std::vector<int64_t>> list_offsets(std::span<const OffsetQuery> queries) override;
-  Result<void> create_topic(const std::string& name, int32_t partitions, int16_t replication) override;
+  Result<void> create_topic(const std::string& name, int32_t partitions,
+                            int16_t replication) override;
   Result<std::unique_ptr<Fetcher>> fetch(std::vector<FetchRange> ranges) override;
 
  private:
   Result<void> check_ranges(const std::vector<FetchRange>& ranges);
-  Result<void> find_leaders(std::span<const OffsetQuery> queries, const std::vector<size_t>& pending, int attempt);
-  Result<void> ask_offsets(int32_t node, std::span<const OffsetQuery> queries, const std::vector<size_t>& wanted,
-                           std::vector<int64_t>& offsets, std::vector<size_t>& pending, base::Error& last);
+  Result<void> find_leaders(std::span<const OffsetQuery> queries,
+                            const std::vector<size_t>& pending, int attempt);
+  Result<void> ask_offsets(int32_t node, std::span<const OffsetQuery> queries,
+                           const std::vector<size_t>& wanted, std::vector<int64_t>& offsets,
+                           std::vector<size_t>& pending, base::Error& last);
   Result<void> pause(int failures, int64_t deadline_us, const base::Error& why);
 
   ConnectionSettings settings_;
@@ -68,7 +78,8 @@ Result<std::vector<TopicInfo>> KafkaClient::list_topics() {
   for (const auto& topic : response.topics) {
     if (!topic.is_internal && topic.error == ErrorCode::kNone) topics.push_back(topic_info(topic));
   }
-  std::sort(topics.begin(), topics.end(), [](const TopicInfo& a, const TopicInfo& b) { return a.name < b.name; });
+  std::sort(topics.begin(), topics.end(),
+            [](const TopicInfo& a, const TopicInfo& b) { return a.name < b.name; });
   return topics;
 }
 
@@ -88,7 +99,8 @@ Result<std::vector<TopicInfo>> KafkaClient::describe_topics(const std::vector<st
       } else {
         problem = error_of(topic.error, fmt::format("topic \"{}\"", topic.name));
         if (!problem->retryable()) return *problem;
-        if (topic.error == ErrorCode::kUnknownTopicOrPartition && attempt >= kMissingTopicAttempts) return *problem;
+        if (topic.error == ErrorCode::kUnknownTopicOrPartition && attempt >= kMissingTopicAttempts)
+          return *problem;
       }
     }
     if (!problem) return topics;
@@ -101,7 +113,8 @@ Result<std::vector<TopicInfo>> KafkaClient::match_topics(const std::string& patt
   try {
     expression.assign(pattern, std::regex::ECMAScript | std::regex::optimize);
   } catch (const std::regex_error& problem) {
-    return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern, problem.what());
+    return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern,
+                       problem.what());
   }
   WEIR_ASSIGN(std::vector<TopicInfo> topics, list_topics());
   std::vector<TopicInfo> matching;
@@ -109,13 +122,15 @@ Result<std::vector<TopicInfo>> KafkaClient::match_topics(const std::string& patt
     try {
       if (std::regex_match(topic.name, expression)) matching.push_back(std::move(topic));
     } catch (const std::regex_error& problem) {
-      return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern, problem.what());
+      return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern,
+                         problem.what());
     }
   }
   return matching;
 }
 
-Result<void> KafkaClient::find_leaders(std::span<const OffsetQuery> queries, const std::vector<size_t>& pending, int attempt) {
+Result<void> KafkaClient::find_leaders(std::span<const OffsetQuery> queries,
+                                       const std::vector<size_t>& pending, int attempt) {
   std::set<std::string> topics;
   for (size_t at : pending) {
     if (!cluster_.leader(queries[at].partition)) topics.insert(queries[at].partition.topic);
@@ -125,17 +140,23 @@ Result<void> KafkaClient::find_leaders(std::span<const OffsetQuery> queries, con
   for (size_t at : pending) {
     const base::TopicPartition& partition = queries[at].partition;
     ErrorCode code = cluster_.topic_error(partition.topic);
-    bool beyond = code == ErrorCode::kNone && partition.partition >= cluster_.partition_count(partition.topic);
+    bool beyond = code == ErrorCode::kNone &&
+                  partition.partition >= cluster_.partition_count(partition.topic);
     if (beyond) code = ErrorCode::kUnknownTopicOrPartition;
     if (code == ErrorCode::kNone) continue;
-    base::Error problem = error_of(code, fmt::format("{}-{}", partition.topic, partition.partition));
-    if (!problem.retryable() || (code == ErrorCode::kUnknownTopicOrPartition && attempt >= kMissingTopicAttempts)) return problem;
+    base::Error problem =
+        error_of(code, fmt::format("{}-{}", partition.topic, partition.partition));
+    if (!problem.retryable() ||
+        (code == ErrorCode::kUnknownTopicOrPartition && attempt >= kMissingTopicAttempts))
+      return problem;
   }
   return base::ok();
 }
 
-Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery> queries, const std::vector<size_t>& wanted,
-                                      std::vector<int64_t>& offsets, std::vector<size_t>& pending, base::Error& last) {
+Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery> queries,
+                                      const std::vector<size_t>& wanted,
+                                      std::vector<int64_t>& offsets, std::vector<size_t>& pending,
+                                      base::Error& last) {
   // Answers come by partition: one partition asked for two times goes into two requests.
   std::map<base::TopicPartition, size_t> by_partition;
   ListOffsetsRequest request;
@@ -145,7 +166,8 @@ Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery>
       pending.push_back(at);
       continue;
     }
-    if (request.topics.empty() || request.topics.back().name != query.partition.topic) request.topics.push_back({query.partition.topic, {}});
+    if (request.topics.empty() || request.topics.back().name != query.partition.topic)
+      request.topics.push_back({query.partition.topic, {}});
     request.topics.back().partitions.push_back({query.partition.partition, -1, query.timestamp_ms});
   }
   auto response = cluster_.call<ListOffsetsResponse>(node, request);
@@ -165,7 +187,8 @@ Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery>
       if (partition.error == ErrorCode::kNone) {
         offsets[found->second] = partition.offset;
       } else {
-        last = error_of(partition.error, fmt::format("offsets of {}-{}", topic.name, partition.index));
+        last =
+            error_of(partition.error, fmt::format("offsets of {}-{}", topic.name, partition.index));
         if (!last.retryable()) return last;
         cluster_.forget_leader(found->first);
         pending.push_back(found->second);
@@ -173,7 +196,8 @@ Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery>
       by_partition.erase(found);
     }
   }
-  for (const auto& [partition, at] : by_partition) pending.push_back(at);  // not answered: once more
+  for (const auto& [partition, at] : by_partition)
+    pending.push_back(at);  // not answered: once more
   return base::ok();
 }
 
@@ -181,13 +205,15 @@ Result<std::vector<int64_t>> KafkaClient::list_offsets(std::span<const OffsetQue
   std::lock_guard lock(mutex_);
   std::vector<int64_t> offsets(queries.size(), -1);
   std::vector<size_t> pending(queries.size());
-  for (size_t i = 0; i < pending.size(); ++i) pending[i] = i;
+  for (size_t i = 0; i < pending.size(); ++i)
+    pending[i] = i;
   int64_t deadline = cluster_.deadline_us();
   base::Error last(ErrorKind::kUnavailable, "no leader for a partition");
   for (int attempt = 1; !pending.empty(); ++attempt) {
     auto found = find_leaders(queries, pending, attempt);
     if (!found.ok()) {
-      if (!found.error().retryable() || found.error().kind() == ErrorKind::kNotFound) return std::move(found).error();
+      if (!found.error().retryable() || found.error().kind() == ErrorKind::kNotFound)
+        return std::move(found).error();
       WEIR_TRY(pause(attempt, deadline, found.error()));
       continue;
     }
@@ -201,14 +227,16 @@ Result<std::vector<int64_t>> KafkaClient::list_offsets(std::span<const OffsetQue
       }
     }
     size_t before = pending.size();
-    for (const auto& [node, wanted] : by_node) WEIR_TRY(ask_offsets(node, queries, wanted, offsets, left, last));
+    for (const auto& [node, wanted] : by_node)
+      WEIR_TRY(ask_offsets(node, queries, wanted, offsets, left, last));
     pending = std::move(left);
     if (!pending.empty() && pending.size() == before) WEIR_TRY(pause(attempt, deadline, last));
   }
   return offsets;
 }
 
-Result<void> KafkaClient::create_topic(const std::string& name, int32_t partitions, int16_t replication) {
+Result<void> KafkaClient::create_topic(const std::string& name, int32_t partitions,
+                                       int16_t replication) {
   std::lock_guard lock(mutex_);
   int64_t deadline = cluster_.deadline_us();
   CreateTopicsRequest request;
@@ -228,7 +256,8 @@ Result<void> KafkaClient::create_topic(const std::string& name, int32_t partitio
     if (response.ok() && response->topics.size() == 1) {
       const auto& made = response->topics[0];
       if (made.error == ErrorCode::kNone) return base::ok();
-      problem = error_of(made.error, fmt::format("create topic \"{}\"", name), made.error_message.value_or(""));
+      problem = error_of(made.error, fmt::format("create topic \"{}\"", name),
+                         made.error_message.value_or(""));
     } else if (!response.ok()) {
       problem = response.error();
     }
@@ -241,11 +270,14 @@ Result<void> KafkaClient::check_ranges(const std::vector<FetchRange>& ranges) {
   std::set<base::TopicPartition> seen;
   for (const FetchRange& range : ranges) {
     if (!seen.insert(range.partition).second) {
-      return base::error(ErrorKind::kInvalidArgument, "{}-{} is to be fetched twice", range.partition.topic, range.partition.partition);
+      return base::error(ErrorKind::kInvalidArgument, "{}-{} is to be fetched twice",
+                         range.partition.topic, range.partition.partition);
     }
     if (range.start < 0) {
-      return base::error(ErrorKind::kInvalidArgument, "{}-{} is to be fetched from offset {}; resolve it with list_offsets first",
-                         range.partition.topic, range.partition.partition, range.start);
+      return base::error(
+          ErrorKind::kInvalidArgument,
+          "{}-{} is to be fetched from offset {}; resolve it with list_offsets first",
+          range.partition.topic, range.partition.partition, range.start);
     }
   }
   return base::ok();
@@ -258,9 +290,11 @@ Result<std::unique_ptr<Fetcher>> KafkaClient::fetch(std::vector<FetchRange> rang
 
 }  // namespace
 
-Result<std::unique_ptr<Client>> Client::open(ClientOptions options, base::Clock& clock, base::Random& random) {
+Result<std::unique_ptr<Client>> Client::open(ClientOptions options, base::Clock& clock,
+                                             base::Random& random) {
   WEIR_ASSIGN(ConnectionSettings settings, ConnectionSettings::make(options.connection));
-  return std::unique_ptr<Client>(std::make_unique<KafkaClient>(std::move(settings), std::move(options), clock, random));
+  return std::unique_ptr<Client>(
+      std::make_unique<KafkaClient>(std::move(settings), std::move(options), clock, random));
 }
 
 }  // namespace weir::kafka

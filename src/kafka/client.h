@@ -1,12 +1,14 @@
 // weir's own fetch client: metadata, offsets, and whole record batches by the arena.
 //
-// Client answers questions about a cluster (topics, partitions, offsets); safe to call from any thread, one
-// call at a time inside. Fetcher reads ranges of partitions: a thread of its own fetches ahead into arenas,
-// up to read_ahead_bytes that next() has not taken; next() hands on batches as views into a shared arena.
-// One thread takes from a Fetcher. A Fetcher has connections of its own and doesn't need its Client to live.
+// Client answers questions about a cluster (topics, partitions, offsets); safe to call from any
+// thread, one call at a time inside. Fetcher reads ranges of partitions: a thread of its own
+// fetches ahead into arenas, up to read_ahead_bytes that next() has not taken; next() hands on
+// batches as views into a shared arena. One thread takes from a Fetcher. A Fetcher has connections
+// of its own and doesn't need its Client to live.
 //
-// Errors that pass by themselves (leader moved, broker gone, request timed out) are retried with back-off;
-// what can't mend is a Result error; an offset that the broker no longer (or not yet) has is an outcome.
+// Errors that pass by themselves (leader moved, broker gone, request timed out) are retried with
+// back-off; what can't mend is a Result error; an offset that the broker no longer (or not yet) has
+// is an outcome.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +38,8 @@ struct TopicInfo {
 
 struct OffsetQuery {
   base::TopicPartition partition;
-  int64_t timestamp_ms = kLatestTimestamp;  // or kEarliestTimestamp, or milliseconds since the epoch
+  int64_t timestamp_ms =
+      kLatestTimestamp;  // or kEarliestTimestamp, or milliseconds since the epoch
 };
 
 // Offsets [start, end) of a partition; without an end the range never finishes.
@@ -51,23 +54,23 @@ struct BatchView {
   std::string_view bytes;  // the whole batch, in FetchedBatches::arena
 };
 
-// Some batches of one partition, in order. Control batches are left out. The first batch may begin before
-// the range's start and the last may go past its end: look at each record's offset.
+// Some batches of one partition, in order. Control batches are left out. The first batch may begin
+// before the range's start and the last may go past its end: look at each record's offset.
 struct FetchedBatches {
-  size_t range = 0;  // index into the ranges given to fetch()
+  size_t range = 0;                           // index into the ranges given to fetch()
   std::shared_ptr<const PaddedBuffer> arena;  // at least 64 zeroed bytes stand after its end
   std::vector<BatchView> batches;
-  int64_t next_offset = 0;      // where this partition goes on
+  int64_t next_offset = 0;  // where this partition goes on
   int64_t high_watermark = -1;
   int64_t log_start_offset = -1;
 };
 
 enum class FetchStatus {
   kBatches,           // `fetched` holds some
-  kOffsetOutOfRange,  // `fetched.range` was asked for at `requested_offset`; the log is [start, end). The range
-                      // is not fetched any further until seek().
-  kTimeout,           // nothing came within the time
-  kFinished,          // all ranges have reached their ends
+  kOffsetOutOfRange,  // `fetched.range` was asked for at `requested_offset`; the log is [start,
+                      // end). The range is not fetched any further until seek().
+  kTimeout,   // nothing came within the time
+  kFinished,  // all ranges have reached their ends
 };
 
 struct FetchOutcome {
@@ -93,18 +96,23 @@ class Client {
  public:
   virtual ~Client() = default;
   // Doesn't connect yet: the first call does.
-  static base::Result<std::unique_ptr<Client>> open(ClientOptions options, base::Clock& clock, base::Random& random);
+  static base::Result<std::unique_ptr<Client>> open(ClientOptions options, base::Clock& clock,
+                                                    base::Random& random);
 
   // All topics by name, internal ones left out.
   virtual base::Result<std::vector<TopicInfo>> list_topics() = 0;
   // As named; kNotFound where one isn't there. Never creates a topic.
-  virtual base::Result<std::vector<TopicInfo>> describe_topics(const std::vector<std::string>& names) = 0;
-  // Topics whose whole name matches (ECMAScript syntax, near Java's); kInvalidArgument where malformed.
+  virtual base::Result<std::vector<TopicInfo>> describe_topics(
+      const std::vector<std::string>& names) = 0;
+  // Topics whose whole name matches (ECMAScript syntax, near Java's); kInvalidArgument where
+  // malformed.
   virtual base::Result<std::vector<TopicInfo>> match_topics(const std::string& pattern) = 0;
   // One offset for each query, -1 where no record has the timestamp or a later one.
   virtual base::Result<std::vector<int64_t>> list_offsets(std::span<const OffsetQuery> queries) = 0;
-  // kAlreadyExists where it is there. For tests, demo and simulator; replication -1 is the broker's default.
-  virtual base::Result<void> create_topic(const std::string& name, int32_t partitions, int16_t replication = -1) = 0;
+  // kAlreadyExists where it is there. For tests, demo and simulator; replication -1 is the broker's
+  // default.
+  virtual base::Result<void> create_topic(const std::string& name, int32_t partitions,
+                                          int16_t replication = -1) = 0;
 
   virtual base::Result<std::unique_ptr<Fetcher>> fetch(std::vector<FetchRange> ranges) = 0;
 };

@@ -23,15 +23,19 @@ std::string_view trim(std::string_view text) {
 }
 
 base::Error bad_value(std::string_view name, std::string_view value, std::string_view wanted) {
-  return base::error(ErrorKind::kInvalidArgument, "Kafka option {} = \"{}\": {}", name, value, wanted);
+  return base::error(ErrorKind::kInvalidArgument, "Kafka option {} = \"{}\": {}", name, value,
+                     wanted);
 }
 
 template <typename T>
-Result<void> set_integer(std::string_view name, std::string_view value, int64_t least, int64_t most, T& target) {
+Result<void> set_integer(std::string_view name, std::string_view value, int64_t least, int64_t most,
+                         T& target) {
   int64_t parsed = 0;
   auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-  if (code != std::errc() || end != value.data() + value.size() || parsed < least || parsed > most) {
-    return bad_value(name, value, fmt::format("a whole number from {} to {} is needed", least, most));
+  if (code != std::errc() || end != value.data() + value.size() || parsed < least ||
+      parsed > most) {
+    return bad_value(name, value,
+                     fmt::format("a whole number from {} to {} is needed", least, most));
   }
   target = static_cast<T>(parsed);
   return base::ok();
@@ -51,10 +55,14 @@ using Table = std::map<std::string_view, Setter>;
 
 template <typename T>
 Setter integer(T& target, int64_t least, int64_t most = kIntMax) {
-  return [&target, least, most](std::string_view name, std::string_view value) { return set_integer(name, value, least, most, target); };
+  return [&target, least, most](std::string_view name, std::string_view value) {
+    return set_integer(name, value, least, most, target);
+  };
 }
 Setter boolean(bool& target) {
-  return [&target](std::string_view name, std::string_view value) { return set_boolean(name, value, target); };
+  return [&target](std::string_view name, std::string_view value) {
+    return set_boolean(name, value, target);
+  };
 }
 Setter text(std::string& target) {
   return [&target](std::string_view, std::string_view value) -> Result<void> {
@@ -66,12 +74,13 @@ Setter text(std::string& target) {
 Setter only(std::vector<std::string_view> accepted) {
   return [accepted](std::string_view name, std::string_view value) -> Result<void> {
     if (std::find(accepted.begin(), accepted.end(), value) != accepted.end()) return base::ok();
-    return base::error(ErrorKind::kUnsupported, "Kafka option {} = \"{}\" is not supported; leave it out or use {}", name, value,
-                       fmt::join(accepted, " or "));
+    return base::error(ErrorKind::kUnsupported,
+                       "Kafka option {} = \"{}\" is not supported; leave it out or use {}", name,
+                       value, fmt::join(accepted, " or "));
   };
 }
-// Options of group membership and of buffers that weir has no use for: their values are checked, and they
-// have no effect here as they have none on a Kafka consumer with assigned partitions.
+// Options of group membership and of buffers that weir has no use for: their values are checked,
+// and they have no effect here as they have none on a Kafka consumer with assigned partitions.
 Setter without_effect(int64_t least = -1) {
   return [least](std::string_view name, std::string_view value) {
     int64_t unused = 0;
@@ -79,9 +88,11 @@ Setter without_effect(int64_t least = -1) {
   };
 }
 
-Result<void> set_security_protocol(std::string_view name, std::string_view value, ConnectionOptions& options) {
+Result<void> set_security_protocol(std::string_view name, std::string_view value,
+                                   ConnectionOptions& options) {
   std::string upper(value);
-  for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  for (char& c : upper)
+    c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
   if (upper != "PLAINTEXT" && upper != "SSL" && upper != "SASL_PLAINTEXT" && upper != "SASL_SSL") {
     return bad_value(name, value, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL is needed");
   }
@@ -97,7 +108,9 @@ void add_connection(Table& table, ConnectionOptions& o) {
   };
   table["metadata.broker.list"] = table["bootstrap.servers"];
   table["client.id"] = text(o.client_id);
-  table["security.protocol"] = [&o](std::string_view name, std::string_view value) { return set_security_protocol(name, value, o); };
+  table["security.protocol"] = [&o](std::string_view name, std::string_view value) {
+    return set_security_protocol(name, value, o);
+  };
   table["sasl.mechanism"] = only({"PLAIN"});
   table["sasl.mechanisms"] = only({"PLAIN"});
   table["sasl.jaas.config"] = [&o](std::string_view, std::string_view value) -> Result<void> {
@@ -112,9 +125,11 @@ void add_connection(Table& table, ConnectionOptions& o) {
   table["ssl.truststore.type"] = only({"PEM"});
   table["ssl.truststore.certificates"] = text(o.ca_pem);
   table["ssl.ca.location"] = text(o.ca_file);
-  table["ssl.endpoint.identification.algorithm"] = [&o](std::string_view name, std::string_view value) -> Result<void> {
+  table["ssl.endpoint.identification.algorithm"] = [&o](std::string_view name,
+                                                        std::string_view value) -> Result<void> {
     if (value != "https" && value != "HTTPS" && !value.empty() && value != "none") {
-      return bad_value(name, value, "https, or nothing to leave the host name unchecked, is needed");
+      return bad_value(name, value,
+                       "https, or nothing to leave the host name unchecked, is needed");
     }
     o.verify_hostname = value == "https" || value == "HTTPS";
     return base::ok();
@@ -165,14 +180,17 @@ void add_consumer(Table& table, ClientOptions& o) {
   table["value.deserializer"] = table["key.deserializer"];
   table["allow.auto.create.topics"] = only({"false"});
   table["exclude.internal.topics"] = only({"true"});
-  std::string_view membership[] = {"session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "max.poll.records"};
-  for (std::string_view name : membership) table[name] = without_effect(1);
+  std::string_view membership[] = {"session.timeout.ms", "heartbeat.interval.ms",
+                                   "max.poll.interval.ms", "max.poll.records"};
+  for (std::string_view name : membership)
+    table[name] = without_effect(1);
   auto any = [](std::string_view, std::string_view) -> Result<void> { return base::ok(); };
   table["group.id"] = any;  // no group is joined and nothing is committed, as with Spark's source
   table["group.instance.id"] = any;
 }
 
-void add_producer(Table& table, ProducerOptions& o, bool& in_flight_given, bool& idempotence_given) {
+void add_producer(Table& table, ProducerOptions& o, bool& in_flight_given,
+                  bool& idempotence_given) {
   table["acks"] = [&o](std::string_view name, std::string_view value) -> Result<void> {
     if (value == "all") {
       o.acks = -1;
@@ -180,11 +198,13 @@ void add_producer(Table& table, ProducerOptions& o, bool& in_flight_given, bool&
     }
     return set_integer(name, value, -1, 1, o.acks);
   };
-  table["enable.idempotence"] = [&o, &idempotence_given](std::string_view name, std::string_view value) {
+  table["enable.idempotence"] = [&o, &idempotence_given](std::string_view name,
+                                                         std::string_view value) {
     idempotence_given = true;
     return set_boolean(name, value, o.idempotence);
   };
-  table["max.in.flight.requests.per.connection"] = [&o, &in_flight_given](std::string_view name, std::string_view value) {
+  table["max.in.flight.requests.per.connection"] = [&o, &in_flight_given](std::string_view name,
+                                                                          std::string_view value) {
     in_flight_given = true;
     return set_integer(name, value, 1, 1000, o.max_in_flight);
   };
@@ -204,11 +224,27 @@ void add_producer(Table& table, ProducerOptions& o, bool& in_flight_given, bool&
 }
 
 // What Kafka's clients know and weir doesn't do.
-constexpr std::string_view kKnown[] = {
-    "sasl.kerberos.", "sasl.login.", "sasl.oauthbearer.", "sasl.client.", "ssl.", "interceptor.classes", "partition.assignment.strategy",
-    "client.rack", "group.protocol", "group.remote.assignor", "metadata.recovery.", "metrics.", "security.providers", "transactional.id",
-    "transaction.timeout.ms", "partitioner.", "auto.include.jmx.reporter", "compression.", "throw.on.fetch.stable.offset.unsupported",
-    "internal.leave.group.on.close", "config.providers"};
+constexpr std::string_view kKnown[] = {"sasl.kerberos.",
+                                       "sasl.login.",
+                                       "sasl.oauthbearer.",
+                                       "sasl.client.",
+                                       "ssl.",
+                                       "interceptor.classes",
+                                       "partition.assignment.strategy",
+                                       "client.rack",
+                                       "group.protocol",
+                                       "group.remote.assignor",
+                                       "metadata.recovery.",
+                                       "metrics.",
+                                       "security.providers",
+                                       "transactional.id",
+                                       "transaction.timeout.ms",
+                                       "partitioner.",
+                                       "auto.include.jmx.reporter",
+                                       "compression.",
+                                       "throw.on.fetch.stable.offset.unsupported",
+                                       "internal.leave.group.on.close",
+                                       "config.providers"};
 
 Result<void> apply_properties(const Table& table, const Properties& properties) {
   for (const auto& [name, value] : properties) {
@@ -217,24 +253,32 @@ Result<void> apply_properties(const Table& table, const Properties& properties) 
       WEIR_TRY(entry->second(name, trim(value)));
       continue;
     }
-    bool known = std::any_of(std::begin(kKnown), std::end(kKnown), [&](std::string_view prefix) { return name.starts_with(prefix); });
-    if (known) return base::error(ErrorKind::kUnsupported, "Kafka option {} is not supported; leave it out", name);
+    bool known = std::any_of(std::begin(kKnown), std::end(kKnown),
+                             [&](std::string_view prefix) { return name.starts_with(prefix); });
+    if (known)
+      return base::error(ErrorKind::kUnsupported, "Kafka option {} is not supported; leave it out",
+                         name);
     std::string names;
-    for (const auto& [each, setter] : table) names += (names.empty() ? "" : ", ") + std::string(each);
-    return base::error(ErrorKind::kInvalidArgument, "there is no Kafka option {}; there are {}", name, names);
+    for (const auto& [each, setter] : table)
+      names += (names.empty() ? "" : ", ") + std::string(each);
+    return base::error(ErrorKind::kInvalidArgument, "there is no Kafka option {}; there are {}",
+                       name, names);
   }
   return base::ok();
 }
 
 Result<void> check_connection(const ConnectionOptions& o) {
-  if (o.bootstrap_servers.empty()) return base::error(ErrorKind::kInvalidArgument, "Kafka option bootstrap.servers is missing");
+  if (o.bootstrap_servers.empty())
+    return base::error(ErrorKind::kInvalidArgument, "Kafka option bootstrap.servers is missing");
   if (o.sasl && o.sasl_username.empty()) {
     return base::error(ErrorKind::kInvalidArgument,
-                       "security.protocol asks for SASL, but there is no user: set sasl.jaas.config, or sasl.username and sasl.password");
+                       "security.protocol asks for SASL, but there is no user: set "
+                       "sasl.jaas.config, or sasl.username and sasl.password");
   }
   if (!o.sasl && !o.sasl_username.empty()) {
     return base::error(ErrorKind::kInvalidArgument,
-                       "a SASL user is given, but security.protocol doesn't use it: set it to SASL_SSL (or SASL_PLAINTEXT)");
+                       "a SASL user is given, but security.protocol doesn't use it: set it to "
+                       "SASL_SSL (or SASL_PLAINTEXT)");
   }
   return base::ok();
 }
@@ -242,7 +286,8 @@ Result<void> check_connection(const ConnectionOptions& o) {
 }  // namespace
 
 std::string HostPort::to_string() const {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
 }
 
 Result<std::vector<HostPort>> parse_bootstrap_servers(std::string_view text) {
@@ -254,19 +299,23 @@ Result<std::vector<HostPort>> parse_bootstrap_servers(std::string_view text) {
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
     if (item.empty()) continue;
     std::string_view whole = item;
-    if (size_t scheme = item.find("://"); scheme != std::string_view::npos) item.remove_prefix(scheme + 3);
+    if (size_t scheme = item.find("://"); scheme != std::string_view::npos)
+      item.remove_prefix(scheme + 3);
     HostPort server;
     size_t colon = item.rfind(':');
     size_t bracket = item.rfind(']');
-    bool has_port = colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
+    bool has_port =
+        colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
     std::string_view host = has_port ? item.substr(0, colon) : item;
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     if (host.empty()) return bad_value("bootstrap.servers", whole, "host:port is needed");
     server.host = host;
-    if (has_port) WEIR_TRY(set_integer("bootstrap.servers", item.substr(colon + 1), 1, 65535, server.port));
+    if (has_port)
+      WEIR_TRY(set_integer("bootstrap.servers", item.substr(colon + 1), 1, 65535, server.port));
     servers.push_back(std::move(server));
   }
-  if (servers.empty()) return bad_value("bootstrap.servers", text, "at least one host:port is needed");
+  if (servers.empty())
+    return bad_value("bootstrap.servers", text, "at least one host:port is needed");
   return servers;
 }
 
@@ -293,7 +342,8 @@ Result<ProducerOptions> ProducerOptions::from_properties(const Properties& prope
   if (options.idempotence && !possible) {
     if (idempotence_given) {
       return base::error(ErrorKind::kInvalidArgument,
-                         "enable.idempotence=true needs acks=all and at most 5 max.in.flight.requests.per.connection");
+                         "enable.idempotence=true needs acks=all and at most 5 "
+                         "max.in.flight.requests.per.connection");
     }
     options.idempotence = false;  // as Kafka does where idempotence was not asked for by name
   }

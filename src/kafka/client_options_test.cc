@@ -19,8 +19,10 @@ TEST(ClientOptions, EventHubsLoginAsTheSamplesWriteIt) {
       {"security.protocol", "SASL_SSL"},
       {"sasl.mechanism", "PLAIN"},
       {"sasl.jaas.config",
-       "kafkashaded.org.apache.kafka.common.security.plain.PlainLoginModule required username=\"$ConnectionString\" "
-       "password=\"Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=abc=\";"},
+       "kafkashaded.org.apache.kafka.common.security.plain.PlainLoginModule required "
+       "username=\"$ConnectionString\" "
+       "password=\"Endpoint=sb://ns.servicebus.windows.net/"
+       ";SharedAccessKeyName=k;SharedAccessKey=abc=\";"},
       {"group.id", "some-random-id"},
       {"request.timeout.ms", "60000"},
       {"session.timeout.ms", "30000"},
@@ -29,9 +31,11 @@ TEST(ClientOptions, EventHubsLoginAsTheSamplesWriteIt) {
   EXPECT_TRUE(options->connection.tls);
   EXPECT_TRUE(options->connection.sasl);
   EXPECT_EQ(options->connection.sasl_username, "$ConnectionString");
-  EXPECT_EQ(options->connection.sasl_password, "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=abc=");
+  EXPECT_EQ(options->connection.sasl_password,
+            "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=abc=");
   EXPECT_EQ(options->connection.request_timeout_ms, 60000);
-  EXPECT_EQ(options->connection.bootstrap_servers, (std::vector<HostPort>{{"ns.servicebus.windows.net", 9093}}));
+  EXPECT_EQ(options->connection.bootstrap_servers,
+            (std::vector<HostPort>{{"ns.servicebus.windows.net", 9093}}));
 }
 
 TEST(ClientOptions, WhatIsNotDoneIsRefusedByName) {
@@ -68,7 +72,8 @@ TEST(ClientOptions, BootstrapServersInEveryForm) {
   ASSERT_TRUE(servers.ok());
   EXPECT_EQ(*servers, (std::vector<HostPort>{{"a", 1}, {"b", 9092}, {"::1", 3}}));
   EXPECT_EQ((*servers)[2].to_string(), "[::1]:3");
-  for (std::string bad : {"", ",", "a:0", "a:99999", "a:x", ":9092"}) EXPECT_FALSE(parse_bootstrap_servers(bad).ok()) << bad;
+  for (std::string bad : {"", ",", "a:0", "a:99999", "a:x", ":9092"})
+    EXPECT_FALSE(parse_bootstrap_servers(bad).ok()) << bad;
 }
 
 TEST(ProducerOptions, IdempotenceFollowsKafkasRules) {
@@ -85,7 +90,9 @@ TEST(ProducerOptions, IdempotenceFollowsKafkasRules) {
 }
 
 TEST(Jaas, QuotesAndEscapes) {
-  auto login = parse_jaas_config("org.apache.kafka.common.security.plain.PlainLoginModule required\n password='a\\'b;c' username=me ;");
+  auto login = parse_jaas_config(
+      "org.apache.kafka.common.security.plain.PlainLoginModule required\n password='a\\'b;c' "
+      "username=me ;");
   ASSERT_TRUE(login.ok()) << login.error().to_string();
   EXPECT_EQ(login->username, "me");
   EXPECT_EQ(login->password, "a'b;c");
@@ -93,10 +100,14 @@ TEST(Jaas, QuotesAndEscapes) {
 
 TEST(Jaas, MalformedTextIsAnErrorWithoutTheSecret) {
   const std::string module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-  for (std::string text : {std::string(""), module, module + " required", module + " required username=\"u\" password=\"geheim\"",
-                           module + " required username=\"u;", module + " required username \"u\" password=\"geheim\";",
-                           module + " optional username=\"u\" password=\"geheim\";", module + " required username=\"u\";",
-                           std::string("com.sun.security.auth.module.Krb5LoginModule required password=\"geheim\";")}) {
+  for (std::string text :
+       {std::string(""), module, module + " required",
+        module + " required username=\"u\" password=\"geheim\"", module + " required username=\"u;",
+        module + " required username \"u\" password=\"geheim\";",
+        module + " optional username=\"u\" password=\"geheim\";",
+        module + " required username=\"u\";",
+        std::string(
+            "com.sun.security.auth.module.Krb5LoginModule required password=\"geheim\";")}) {
     auto login = parse_jaas_config(text);
     ASSERT_FALSE(login.ok()) << text;
     EXPECT_THAT(login.error().message(), Not(HasSubstr("geheim")));
@@ -109,7 +120,8 @@ TEST(Partitioner, MurmurIsJavas) {
   EXPECT_EQ(static_cast<int32_t>(murmur2("foobar")), -790332482);
   EXPECT_EQ(static_cast<int32_t>(murmur2("a-little-bit-long-string")), -985981536);
   EXPECT_EQ(static_cast<int32_t>(murmur2("a-little-bit-longer-string")), -1486304829);
-  EXPECT_EQ(static_cast<int32_t>(murmur2("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8")), -58897971);
+  EXPECT_EQ(static_cast<int32_t>(murmur2("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8")),
+            -58897971);
   EXPECT_EQ(static_cast<int32_t>(murmur2("abc")), 479470107);
 }
 

@@ -1,17 +1,18 @@
 // Client, fetcher and producer against a small broker in this process, which misbehaves as told.
+#include "kafka/client.h"
+
 #include <atomic>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "kafka/client.h"
 #include "kafka/producer.h"
 #include "kafka/protocol.h"
 
@@ -21,7 +22,8 @@ namespace {
 using base::ErrorKind;
 using ::testing::HasSubstr;
 
-// One topic "t" with two partitions, all led by this broker. Remembers the last five batches of a producer.
+// One topic "t" with two partitions, all led by this broker. Remembers the last five batches of a
+// producer.
 class SmallBroker {
  public:
   SmallBroker() {
@@ -43,9 +45,11 @@ class SmallBroker {
     ::close(listener_);
     {
       std::lock_guard lock(mutex_);
-      for (int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+      for (int socket : sockets_)
+        ::shutdown(socket, SHUT_RDWR);
     }
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_)
+      thread.join();
   }
 
   std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
@@ -122,7 +126,8 @@ class SmallBroker {
         auto request = MetadataRequest::decode(reader, header.api_version);
         MetadataResponse::Topic topic;
         topic.name = "t";
-        for (int32_t i = 0; i < 2; ++i) topic.partitions.push_back({ErrorCode::kNone, i, 1, 0, {1}, {1}, {}});
+        for (int32_t i = 0; i < 2; ++i)
+          topic.partitions.push_back({ErrorCode::kNone, i, 1, 0, {1}, {1}, {}});
         for (const std::string& name : request->topics.value_or(std::vector<std::string>{"t"})) {
           topic.name = name;
           topic.error = name == "t" ? ErrorCode::kNone : ErrorCode::kUnknownTopicOrPartition;
@@ -135,21 +140,26 @@ class SmallBroker {
         response.producer_id = next_producer_id_++;
         return frame(header, response);
       }
-      case ApiKey::kProduce: return produce(header, *ProduceRequest::decode(reader, header.api_version));
-      case ApiKey::kFetch: return fetch(header, *FetchRequest::decode(reader, header.api_version));
+      case ApiKey::kProduce:
+        return produce(header, *ProduceRequest::decode(reader, header.api_version));
+      case ApiKey::kFetch:
+        return fetch(header, *FetchRequest::decode(reader, header.api_version));
       case ApiKey::kListOffsets: {
         auto request = ListOffsetsRequest::decode(reader, header.api_version);
         ListOffsetsResponse response;
         for (const auto& topic : request->topics) {
           response.topics.push_back({topic.name, {}});
           for (const auto& partition : topic.partitions) {
-            int64_t offset = partition.timestamp == kEarliestTimestamp ? log_start : ends_[partition.index];
-            response.topics.back().partitions.push_back({partition.index, ErrorCode::kNone, -1, offset, 0});
+            int64_t offset =
+                partition.timestamp == kEarliestTimestamp ? log_start : ends_[partition.index];
+            response.topics.back().partitions.push_back(
+                {partition.index, ErrorCode::kNone, -1, offset, 0});
           }
         }
         return frame(header, response);
       }
-      default: return "";
+      default:
+        return "";
     }
   }
   int64_t append_locked(int partition, std::string batch) {
@@ -211,16 +221,20 @@ class SmallBroker {
         if (fetch_errors > 0) {
           --fetch_errors;
           answer.error = fetch_error;
-        } else if (partition.fetch_offset < log_start || partition.fetch_offset > ends_[partition.index]) {
+        } else if (partition.fetch_offset < log_start ||
+                   partition.fetch_offset > ends_[partition.index]) {
           answer.error = ErrorCode::kOffsetOutOfRange;
         } else {
           std::string_view log = logs_[partition.index];
-          while (!log.empty() && load_big<int64_t>(log.data()) + load_big<int32_t>(log.data() + 23) < partition.fetch_offset) {
+          while (!log.empty() &&
+                 load_big<int64_t>(log.data()) + load_big<int32_t>(log.data() + 23) <
+                     partition.fetch_offset) {
             log.remove_prefix(*record_batch_size(log));
           }
           // Cut as a broker cuts, but never the first batch.
           size_t least = log.empty() ? 0 : *record_batch_size(log);
-          answer.records = log.substr(0, std::max<size_t>(least, static_cast<size_t>(partition.max_bytes)));
+          answer.records =
+              log.substr(0, std::max<size_t>(least, static_cast<size_t>(partition.max_bytes)));
         }
         response.topics.back().partitions.push_back(answer);
       }
@@ -247,22 +261,27 @@ class KafkaClientTest : public ::testing::Test {
   std::unique_ptr<Client> client(Properties properties = {}) {
     properties["bootstrap.servers"] = broker_.address();
     properties.try_emplace("retry.backoff.ms", "1");
-    return std::move(Client::open(*ClientOptions::from_properties(properties), clock_, random_)).value();
+    return std::move(Client::open(*ClientOptions::from_properties(properties), clock_, random_))
+        .value();
   }
   std::unique_ptr<Producer> producer(Properties properties, Producer::Callback callback) {
     properties["bootstrap.servers"] = broker_.address();
     properties.try_emplace("retry.backoff.ms", "1");
     properties.try_emplace("linger.ms", "0");
-    return std::move(Producer::open(*ProducerOptions::from_properties(properties), clock_, random_, std::move(callback))).value();
+    return std::move(Producer::open(*ProducerOptions::from_properties(properties), clock_, random_,
+                                    std::move(callback)))
+        .value();
   }
   // Values of offsets [start, end) of a partition, or the error.
-  base::Result<std::vector<std::string>> read(Client& client, int partition, int64_t start, int64_t end) {
+  base::Result<std::vector<std::string>> read(Client& client, int partition, int64_t start,
+                                              int64_t end) {
     WEIR_ASSIGN(auto fetcher, client.fetch({{{"t", partition}, start, end}}));
     std::vector<std::string> values;
     while (true) {
       WEIR_ASSIGN(FetchOutcome outcome, fetcher->next(20000));
       if (outcome.status == FetchStatus::kFinished) return values;
-      if (outcome.status != FetchStatus::kBatches) return base::error(ErrorKind::kInternal, "status {}", static_cast<int>(outcome.status));
+      if (outcome.status != FetchStatus::kBatches)
+        return base::error(ErrorKind::kInternal, "status {}", static_cast<int>(outcome.status));
       for (const BatchView& batch : outcome.fetched.batches) {
         WEIR_ASSIGN(BatchRecords opened, open_record_batch(batch.bytes, batch.header));
         RecordIterator iterator(opened.header, opened.records);
@@ -276,14 +295,16 @@ class KafkaClientTest : public ::testing::Test {
   }
   std::string batch_of(int from, int count, Compression compression = Compression::kNone) {
     RecordBatchBuilder builder;
-    for (int i = from; i < from + count; ++i) builder.add(std::nullopt, std::to_string(i), i);
+    for (int i = from; i < from + count; ++i)
+      builder.add(std::nullopt, std::to_string(i), i);
     RecordBatchBuilder::Options options;
     options.compression = compression;
     return std::move(builder.finish(options)).value();
   }
   static std::vector<std::string> numbers(int from, int to) {
     std::vector<std::string> all;
-    for (int i = from; i < to; ++i) all.push_back(std::to_string(i));
+    for (int i = from; i < to; ++i)
+      all.push_back(std::to_string(i));
     return all;
   }
   // Sends 0 … count-1 to partition 0, with a flush after every `stride`.
@@ -318,15 +339,18 @@ TEST_F(KafkaClientTest, DescribesTopicsAndOffsets) {
   EXPECT_EQ(c->match_topics("[s-u]")->size(), 1u);
   EXPECT_EQ(c->match_topics("x.*")->size(), 0u);
   EXPECT_EQ(c->match_topics("(").error().kind(), ErrorKind::kInvalidArgument);
-  std::vector<OffsetQuery> queries{{{"t", 0}, kLatestTimestamp}, {{"t", 1}, kLatestTimestamp}, {{"t", 1}, kEarliestTimestamp}};
+  std::vector<OffsetQuery> queries{
+      {{"t", 0}, kLatestTimestamp}, {{"t", 1}, kLatestTimestamp}, {{"t", 1}, kEarliestTimestamp}};
   auto offsets = c->list_offsets(queries);
   ASSERT_TRUE(offsets.ok()) << offsets.error().to_string();
   EXPECT_EQ(*offsets, (std::vector<int64_t>{0, 7, 0}));
-  EXPECT_EQ(c->list_offsets(std::vector<OffsetQuery>{{{"t", 9}, kLatestTimestamp}}).error().kind(), ErrorKind::kNotFound);
+  EXPECT_EQ(c->list_offsets(std::vector<OffsetQuery>{{{"t", 9}, kLatestTimestamp}}).error().kind(),
+            ErrorKind::kNotFound);
 }
 
 TEST_F(KafkaClientTest, FetchesARangeThatBeginsAndEndsInsideBatches) {
-  for (int i = 0; i < 100; i += 10) broker_.append(0, batch_of(i, 10, i % 20 ? Compression::kLz4 : Compression::kNone));
+  for (int i = 0; i < 100; i += 10)
+    broker_.append(0, batch_of(i, 10, i % 20 ? Compression::kLz4 : Compression::kNone));
   auto c = client({{"max.partition.fetch.bytes", "1024"}});
   auto values = read(*c, 0, 13, 87);
   ASSERT_TRUE(values.ok()) << values.error().to_string();
@@ -408,7 +432,8 @@ TEST_F(KafkaClientTest, StopWakesAWaitingReader) {
 }
 
 TEST_F(KafkaClientTest, ABrokerThatIsNotThereIsUnavailable) {
-  auto options = ClientOptions::from_properties({{"bootstrap.servers", "127.0.0.1:1"}, {"default.api.timeout.ms", "50"}});
+  auto options = ClientOptions::from_properties(
+      {{"bootstrap.servers", "127.0.0.1:1"}, {"default.api.timeout.ms", "50"}});
   auto c = Client::open(*options, clock_, random_);
   auto topics = (*c)->list_topics();
   ASSERT_FALSE(topics.ok());
@@ -420,12 +445,13 @@ TEST_F(KafkaClientTest, WhatIsProducedIsRead) {
   for (std::string compression : {"none", "gzip", "snappy", "lz4", "zstd"}) {
     int64_t before = broker_.end_offset(0);
     std::atomic<int64_t> acknowledged{0};
-    auto p = producer({{"compression.type", compression}, {"batch.size", "500"}}, [&](const Delivery& delivery) {
-      EXPECT_EQ(delivery.error, nullptr);
-      EXPECT_EQ(delivery.tags.size(), static_cast<size_t>(delivery.record_count));
-      EXPECT_EQ(delivery.base_offset - before, static_cast<int64_t>(delivery.tags.front()));
-      acknowledged += delivery.record_count;
-    });
+    auto p = producer(
+        {{"compression.type", compression}, {"batch.size", "500"}}, [&](const Delivery& delivery) {
+          EXPECT_EQ(delivery.error, nullptr);
+          EXPECT_EQ(delivery.tags.size(), static_cast<size_t>(delivery.record_count));
+          EXPECT_EQ(delivery.base_offset - before, static_cast<int64_t>(delivery.tags.front()));
+          acknowledged += delivery.record_count;
+        });
     send_numbers(*p, 1000);
     ASSERT_TRUE(p->flush(20000).ok());
     EXPECT_EQ(acknowledged, 1000);
@@ -438,7 +464,8 @@ TEST_F(KafkaClientTest, WhatIsProducedIsRead) {
 
 TEST_F(KafkaClientTest, ProducerKeepsOrderOverErrorsThatPass) {
   broker_.produce_errors = 4;
-  auto p = producer({{"batch.size", "200"}}, [](const Delivery& delivery) { EXPECT_EQ(delivery.error, nullptr); });
+  auto p = producer({{"batch.size", "200"}},
+                    [](const Delivery& delivery) { EXPECT_EQ(delivery.error, nullptr); });
   send_numbers(*p, 500);
   broker_.produce_errors = 3;
   ASSERT_TRUE(p->flush(20000).ok());
@@ -447,7 +474,8 @@ TEST_F(KafkaClientTest, ProducerKeepsOrderOverErrorsThatPass) {
 
 TEST_F(KafkaClientTest, ABatchWhoseAnswerIsLostIsWrittenOnce) {
   broker_.lost_answers = 3;
-  auto p = producer({{"batch.size", "200"}}, [](const Delivery& delivery) { EXPECT_EQ(delivery.error, nullptr); });
+  auto p = producer({{"batch.size", "200"}},
+                    [](const Delivery& delivery) { EXPECT_EQ(delivery.error, nullptr); });
   send_numbers(*p, 500);
   broker_.lost_answers = 2;
   ASSERT_TRUE(p->flush(20000).ok());
@@ -500,7 +528,8 @@ TEST_F(KafkaClientTest, ABrokerThatNeverAnswersFailsTheBatchInTime) {
 TEST_F(KafkaClientTest, ClosingFailsWhatIsLeft) {
   broker_.produce_errors = 1'000'000;
   std::atomic<int> failed{0};
-  auto p = producer({}, [&](const Delivery& delivery) { failed += delivery.error ? delivery.record_count : 0; });
+  auto p = producer(
+      {}, [&](const Delivery& delivery) { failed += delivery.error ? delivery.record_count : 0; });
   send_numbers(*p, 50);
   p->close(0);
   EXPECT_EQ(failed, 50);

@@ -1,4 +1,5 @@
-// What a client knows of a cluster: its brokers, who leads which partition, and one connection a broker.
+// What a client knows of a cluster: its brokers, who leads which partition, and one connection a
+// broker.
 //
 // A building block of Client, Fetcher and Producer; each has its own. Used by one thread at a time.
 #pragma once
@@ -22,7 +23,8 @@ namespace weir::kafka {
 // Doubles from retry.backoff.ms to retry.backoff.max.ms, 20 % of chance either way (KIP-580).
 class Backoff {
  public:
-  Backoff(const ConnectionOptions& options, base::Random& random) : options_(options), random_(random) {}
+  Backoff(const ConnectionOptions& options, base::Random& random)
+      : options_(options), random_(random) {}
   int64_t delay_us(int failures) const;
 
  private:
@@ -33,18 +35,25 @@ class Backoff {
 class Cluster {
  public:
   Cluster(ConnectionSettings settings, base::Clock& clock, base::Random& random)
-      : settings_(std::move(settings)), clock_(clock), random_(random), backoff_(settings_.options, random) {}
+      : settings_(std::move(settings)),
+        clock_(clock),
+        random_(random),
+        backoff_(settings_.options, random) {}
 
   const ConnectionOptions& options() const { return settings_.options; }
   const Backoff& backoff() const { return backoff_; }
   // When a call that starts now has to be over.
-  int64_t deadline_us() const { return clock_.monotonic_us() + int64_t{options().api_timeout_ms} * 1000; }
+  int64_t deadline_us() const {
+    return clock_.monotonic_us() + int64_t{options().api_timeout_ms} * 1000;
+  }
 
   // Asks any broker, the known ones and those of bootstrap.servers in turn, until the deadline.
-  base::Result<MetadataResponse> metadata(const MetadataRequest& request, int64_t deadline_us, std::stop_token stop);
+  base::Result<MetadataResponse> metadata(const MetadataRequest& request, int64_t deadline_us,
+                                          std::stop_token stop);
   // One round: asks each broker at most once.
   base::Result<MetadataResponse> metadata_once(const MetadataRequest& request);
-  // Looks up who leads the partitions of these topics; one round. What is wrong with a topic is in topic_error.
+  // Looks up who leads the partitions of these topics; one round. What is wrong with a topic is in
+  // topic_error.
   base::Result<void> refresh(const std::set<std::string>& topics, bool allow_creation = false);
 
   ErrorCode topic_error(const std::string& topic) const;  // as of the last refresh
@@ -83,7 +92,7 @@ class Cluster {
   std::map<std::string, ErrorCode> topic_errors_;
   std::map<std::string, int32_t> partition_counts_;
   std::map<int32_t, std::unique_ptr<Connection>> connections_;
-  std::unique_ptr<Connection> any_;     // for metadata
+  std::unique_ptr<Connection> any_;  // for metadata
 };
 
 }  // namespace weir::kafka

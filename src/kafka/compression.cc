@@ -1,9 +1,8 @@
 #include "kafka/compression.h"
 
 #include <algorithm>
-#include <memory>
-
 #include <lz4frame.h>
+#include <memory>
 #include <snappy.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -22,14 +21,16 @@ base::Error damaged(std::string_view what, std::string_view why) {
 }
 
 base::Error too_large(std::string_view what, size_t limit) {
-  return base::error(ErrorKind::kResourceExhausted, "{} data of a record batch decompresses to more than the limit of {} bytes",
+  return base::error(ErrorKind::kResourceExhausted,
+                     "{} data of a record batch decompresses to more than the limit of {} bytes",
                      what, limit);
 }
 
 // Output that grows by doubling up to the limit.
 class Output {
  public:
-  // `claimed`: what the data say of themselves, 0 where they don't. Believed up to 64 times the input.
+  // `claimed`: what the data say of themselves, 0 where they don't. Believed up to 64 times the
+  // input.
   Output(size_t input, size_t claimed, size_t limit) : limit_(limit) {
     size_t believable = std::max<size_t>(64 * input, 4096);
     size_t first = claimed ? std::min(claimed, believable) : std::max<size_t>(4 * input, 4096);
@@ -66,7 +67,8 @@ class Output {
 
 Result<PaddedBuffer> gunzip(std::string_view bytes, size_t limit) {
   z_stream stream{};
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) return base::error(ErrorKind::kInternal, "zlib: inflateInit2 failed");
+  if (inflateInit2(&stream, 15 + 16) != Z_OK)
+    return base::error(ErrorKind::kInternal, "zlib: inflateInit2 failed");
   struct End {
     z_stream* stream;
     ~End() { inflateEnd(stream); }
@@ -107,11 +109,13 @@ constexpr size_t kXerialBlock = 32 * 1024;
 
 Result<void> unsnappy_block(std::string_view block, Output& out, size_t limit) {
   size_t size = 0;
-  if (!snappy::GetUncompressedLength(block.data(), block.size(), &size)) return damaged("snappy", "its length can't be read");
+  if (!snappy::GetUncompressedLength(block.data(), block.size(), &size))
+    return damaged("snappy", "its length can't be read");
   // No element of the format gives more than 64 bytes out of 2, so that a greater claim is false.
   if (size > 64 * block.size()) return damaged("snappy", "it claims a length that it can't hold");
   if (!out.reserve(size)) return too_large("snappy", limit);
-  if (size > 0 && !snappy::RawUncompress(block.data(), block.size(), out.at())) return damaged("snappy", "a block can't be read");
+  if (size > 0 && !snappy::RawUncompress(block.data(), block.size(), out.at()))
+    return damaged("snappy", "a block can't be read");
   out.advance(size);
   return base::ok();
 }
@@ -137,19 +141,22 @@ Result<PaddedBuffer> unlz4(std::string_view bytes, size_t limit) {
   if (LZ4F_isError(LZ4F_createDecompressionContext(&raw, LZ4F_VERSION))) {
     return base::error(ErrorKind::kInternal, "lz4: no memory for a context");
   }
-  std::unique_ptr<LZ4F_dctx, decltype(&LZ4F_freeDecompressionContext)> context(raw, &LZ4F_freeDecompressionContext);
+  std::unique_ptr<LZ4F_dctx, decltype(&LZ4F_freeDecompressionContext)> context(
+      raw, &LZ4F_freeDecompressionContext);
   LZ4F_frameInfo_t info{};
   size_t consumed = bytes.size();
   size_t code = LZ4F_getFrameInfo(context.get(), &info, bytes.data(), &consumed);
   if (LZ4F_isError(code)) return damaged("lz4", LZ4F_getErrorName(code));
   bytes.remove_prefix(consumed);
-  Output out(bytes.size(), static_cast<size_t>(std::min<unsigned long long>(info.contentSize, limit)), limit);
+  Output out(bytes.size(),
+             static_cast<size_t>(std::min<unsigned long long>(info.contentSize, limit)), limit);
   while (code != 0) {
     char extra;
     bool full = out.room() == 0 && !out.grow();
     size_t room = full ? 1 : out.room();
     size_t read = bytes.size();
-    code = LZ4F_decompress(context.get(), full ? &extra : out.at(), &room, bytes.data(), &read, nullptr);
+    code = LZ4F_decompress(context.get(), full ? &extra : out.at(), &room, bytes.data(), &read,
+                           nullptr);
     if (LZ4F_isError(code)) return damaged("lz4", LZ4F_getErrorName(code));
     if (full && room > 0) return too_large("lz4", limit);
     if (!full) out.advance(room);
@@ -178,13 +185,15 @@ Result<PaddedBuffer> unzstd(std::string_view bytes, size_t limit) {
     if (full && to.pos > 0) return too_large("zstd", limit);
     if (!full) out.advance(to.pos);
     if (code == 0 && in.pos == in.size) return out.take();
-    if (to.pos == 0 && in.pos == before && in.pos == in.size) return damaged("zstd", "it ends too early");
+    if (to.pos == 0 && in.pos == before && in.pos == in.size)
+      return damaged("zstd", "it ends too early");
   }
 }
 
 Result<void> gzip(std::string_view bytes, std::string& out) {
   z_stream stream{};
-  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
+      Z_OK) {
     return base::error(ErrorKind::kInternal, "zlib: deflateInit2 failed");
   }
   size_t start = out.size();
@@ -196,7 +205,8 @@ Result<void> gzip(std::string_view bytes, std::string& out) {
   int code = deflate(&stream, Z_FINISH);
   out.resize(start + stream.total_out);
   deflateEnd(&stream);
-  if (code != Z_STREAM_END) return base::error(ErrorKind::kInternal, "zlib: deflate failed with {}", code);
+  if (code != Z_STREAM_END)
+    return base::error(ErrorKind::kInternal, "zlib: deflate failed with {}", code);
   return base::ok();
 }
 
@@ -221,8 +231,10 @@ Result<void> lz4(std::string_view bytes, std::string& out) {
   preferences.frameInfo.blockSizeID = LZ4F_max64KB;
   size_t start = out.size();
   out.resize(start + LZ4F_compressFrameBound(bytes.size(), &preferences));
-  size_t size = LZ4F_compressFrame(out.data() + start, out.size() - start, bytes.data(), bytes.size(), &preferences);
-  if (LZ4F_isError(size)) return base::error(ErrorKind::kInternal, "lz4: {}", LZ4F_getErrorName(size));
+  size_t size = LZ4F_compressFrame(out.data() + start, out.size() - start, bytes.data(),
+                                   bytes.size(), &preferences);
+  if (LZ4F_isError(size))
+    return base::error(ErrorKind::kInternal, "lz4: {}", LZ4F_getErrorName(size));
   out.resize(start + size);
   return base::ok();
 }
@@ -230,8 +242,10 @@ Result<void> lz4(std::string_view bytes, std::string& out) {
 Result<void> zstd(std::string_view bytes, std::string& out) {
   size_t start = out.size();
   out.resize(start + ZSTD_compressBound(bytes.size()));
-  size_t size = ZSTD_compress(out.data() + start, out.size() - start, bytes.data(), bytes.size(), 3);
-  if (ZSTD_isError(size)) return base::error(ErrorKind::kInternal, "zstd: {}", ZSTD_getErrorName(size));
+  size_t size =
+      ZSTD_compress(out.data() + start, out.size() - start, bytes.data(), bytes.size(), 3);
+  if (ZSTD_isError(size))
+    return base::error(ErrorKind::kInternal, "zstd: {}", ZSTD_getErrorName(size));
   out.resize(start + size);
   return base::ok();
 }
@@ -240,42 +254,63 @@ Result<void> zstd(std::string_view bytes, std::string& out) {
 
 Result<PaddedBuffer> decompress(Compression compression, std::string_view bytes, size_t limit) {
   switch (compression) {
-    case Compression::kNone: break;
-    case Compression::kGzip: return gunzip(bytes, limit);
-    case Compression::kSnappy: return unsnappy(bytes, limit);
-    case Compression::kLz4: return unlz4(bytes, limit);
-    case Compression::kZstd: return unzstd(bytes, limit);
+    case Compression::kNone:
+      break;
+    case Compression::kGzip:
+      return gunzip(bytes, limit);
+    case Compression::kSnappy:
+      return unsnappy(bytes, limit);
+    case Compression::kLz4:
+      return unlz4(bytes, limit);
+    case Compression::kZstd:
+      return unzstd(bytes, limit);
   }
-  return base::error(ErrorKind::kUnsupported, "record batch with unknown compression {}", static_cast<int>(compression));
+  return base::error(ErrorKind::kUnsupported, "record batch with unknown compression {}",
+                     static_cast<int>(compression));
 }
 
 Result<void> compress(Compression compression, std::string_view bytes, std::string& out) {
   switch (compression) {
-    case Compression::kNone: out.append(bytes); return base::ok();
-    case Compression::kGzip: return gzip(bytes, out);
-    case Compression::kSnappy: snappy_framed(bytes, out); return base::ok();
-    case Compression::kLz4: return lz4(bytes, out);
-    case Compression::kZstd: return zstd(bytes, out);
+    case Compression::kNone:
+      out.append(bytes);
+      return base::ok();
+    case Compression::kGzip:
+      return gzip(bytes, out);
+    case Compression::kSnappy:
+      snappy_framed(bytes, out);
+      return base::ok();
+    case Compression::kLz4:
+      return lz4(bytes, out);
+    case Compression::kZstd:
+      return zstd(bytes, out);
   }
-  return base::error(ErrorKind::kUnsupported, "unknown compression {}", static_cast<int>(compression));
+  return base::error(ErrorKind::kUnsupported, "unknown compression {}",
+                     static_cast<int>(compression));
 }
 
 std::string_view compression_name(Compression compression) {
   switch (compression) {
-    case Compression::kNone: return "none";
-    case Compression::kGzip: return "gzip";
-    case Compression::kSnappy: return "snappy";
-    case Compression::kLz4: return "lz4";
-    case Compression::kZstd: return "zstd";
+    case Compression::kNone:
+      return "none";
+    case Compression::kGzip:
+      return "gzip";
+    case Compression::kSnappy:
+      return "snappy";
+    case Compression::kLz4:
+      return "lz4";
+    case Compression::kZstd:
+      return "zstd";
   }
   return "unknown";
 }
 
 Result<Compression> parse_compression(std::string_view name) {
-  for (Compression c : {Compression::kNone, Compression::kGzip, Compression::kSnappy, Compression::kLz4, Compression::kZstd}) {
+  for (Compression c : {Compression::kNone, Compression::kGzip, Compression::kSnappy,
+                        Compression::kLz4, Compression::kZstd}) {
     if (compression_name(c) == name) return c;
   }
-  return base::error(ErrorKind::kInvalidArgument, "compression \"{}\": use none, gzip, snappy, lz4 or zstd", name);
+  return base::error(ErrorKind::kInvalidArgument,
+                     "compression \"{}\": use none, gzip, snappy, lz4 or zstd", name);
 }
 
 }  // namespace weir::kafka

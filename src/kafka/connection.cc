@@ -11,8 +11,8 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-// The largest answer that is believed. Brokers send more than fetch.max.bytes only for a first batch that is
-// larger by itself, and those are bounded by message.max.bytes.
+// The largest answer that is believed. Brokers send more than fetch.max.bytes only for a first
+// batch that is larger by itself, and those are bounded by message.max.bytes.
 constexpr int32_t kAnswerBytesMax = 1 << 30;
 // Memory follows what has arrived: a buffer grows by at most this much ahead of it.
 constexpr size_t kGrowthBytes = size_t{64} << 20;
@@ -36,12 +36,16 @@ Result<ConnectionSettings> ConnectionSettings::make(ConnectionOptions options) {
   return settings;
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const HostPort& broker, const ConnectionSettings& settings) {
+Result<std::unique_ptr<Connection>> Connection::open(const HostPort& broker,
+                                                     const ConnectionSettings& settings) {
   const ConnectionOptions& options = settings.options;
-  io::TcpOptions tcp{options.receive_buffer_bytes, options.send_buffer_bytes, options.connect_timeout_ms};
-  WEIR_ASSIGN(std::unique_ptr<io::StreamSocket> socket, io::connect_tcp(broker.host, broker.port, tcp));
+  io::TcpOptions tcp{options.receive_buffer_bytes, options.send_buffer_bytes,
+                     options.connect_timeout_ms};
+  WEIR_ASSIGN(std::unique_ptr<io::StreamSocket> socket,
+              io::connect_tcp(broker.host, broker.port, tcp));
   if (settings.tls) {
-    WEIR_ASSIGN(socket, settings.tls->connect(std::move(socket), broker.host, options.connect_timeout_ms));
+    WEIR_ASSIGN(socket,
+                settings.tls->connect(std::move(socket), broker.host, options.connect_timeout_ms));
   }
   std::unique_ptr<Connection> connection(new Connection(std::move(socket), options));
   WEIR_TRY(connection->learn_versions());
@@ -49,7 +53,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const HostPort& broker, con
   return connection;
 }
 
-// Version 3 first. A broker that doesn't know it answers UNSUPPORTED_VERSION in the layout of version 0.
+// Version 3 first. A broker that doesn't know it answers UNSUPPORTED_VERSION in the layout of
+// version 0.
 Result<void> Connection::learn_versions() {
   ApiVersionsRequest request{"weir", "1"};
   for (int16_t version : {int16_t{3}, int16_t{0}}) {
@@ -58,13 +63,17 @@ Result<void> Connection::learn_versions() {
     WEIR_ASSIGN(Answer answer, receive(buffer, request_timeout_ms_));
     std::string_view body = buffer.view().substr(answer.body_at);
     Reader reader(body);
-    if (static_cast<ErrorCode>(Reader(body).int16()) == ErrorCode::kUnsupportedVersion && version > 0) continue;
+    if (static_cast<ErrorCode>(Reader(body).int16()) == ErrorCode::kUnsupportedVersion &&
+        version > 0)
+      continue;
     WEIR_ASSIGN(ApiVersionsResponse response, ApiVersionsResponse::decode(reader, version));
-    if (response.error != ErrorCode::kNone) return error_of(response.error, "ApiVersions of " + peer());
+    if (response.error != ErrorCode::kNone)
+      return error_of(response.error, "ApiVersions of " + peer());
     versions_ = std::move(response.api_keys);
     return base::ok();
   }
-  return base::error(ErrorKind::kUnsupported, "{} has no version of ApiVersions that weir knows", peer());
+  return base::error(ErrorKind::kUnsupported, "{} has no version of ApiVersions that weir knows",
+                     peer());
 }
 
 Result<int16_t> Connection::version_of(ApiKey key) const {
@@ -76,33 +85,43 @@ Result<int16_t> Connection::version_of(ApiKey key) const {
       if (version >= std::max(ours.min, theirs.min)) return version;
     }
   }
-  return base::error(ErrorKind::kUnsupported, "{} speaks no version of {} that weir knows", peer(), api_key_name(key));
+  return base::error(ErrorKind::kUnsupported, "{} speaks no version of {} that weir knows", peer(),
+                     api_key_name(key));
 }
 
 Result<void> Connection::log_in(const ConnectionOptions& options) {
-  // Handshake version 1: the login then travels in SaslAuthenticate. Brokers since Kafka 1.0 have it.
-  WEIR_ASSIGN(SaslHandshakeResponse handshake,
-              call_version<SaslHandshakeResponse>(SaslHandshakeRequest{"PLAIN"}, 1, request_timeout_ms_));
+  // Handshake version 1: the login then travels in SaslAuthenticate. Brokers since Kafka 1.0 have
+  // it.
+  WEIR_ASSIGN(
+      SaslHandshakeResponse handshake,
+      call_version<SaslHandshakeResponse>(SaslHandshakeRequest{"PLAIN"}, 1, request_timeout_ms_));
   if (handshake.error != ErrorCode::kNone) {
-    return error_of(handshake.error, "SASL PLAIN with " + peer(), fmt::format("it offers {}", fmt::join(handshake.mechanisms, ", ")));
+    return error_of(handshake.error, "SASL PLAIN with " + peer(),
+                    fmt::format("it offers {}", fmt::join(handshake.mechanisms, ", ")));
   }
   SaslAuthenticateRequest request;
-  request.auth_bytes.append(1, '\0').append(options.sasl_username).append(1, '\0').append(options.sasl_password);
-  WEIR_ASSIGN(SaslAuthenticateResponse response, call<SaslAuthenticateResponse>(request, request_timeout_ms_));
+  request.auth_bytes.append(1, '\0')
+      .append(options.sasl_username)
+      .append(1, '\0')
+      .append(options.sasl_password);
+  WEIR_ASSIGN(SaslAuthenticateResponse response,
+              call<SaslAuthenticateResponse>(request, request_timeout_ms_));
   if (response.error != ErrorCode::kNone) {
     return error_of(response.error, "SASL login at " + peer(), response.error_message.value_or(""));
   }
   return base::ok();
 }
 
-Result<void> Connection::send_body(ApiKey key, int16_t version, const std::vector<std::string_view>& parts, bool answered) {
+Result<void> Connection::send_body(ApiKey key, int16_t version,
+                                   const std::vector<std::string_view>& parts, bool answered) {
   RequestHeader header{key, version, next_correlation_id_, client_id_};
   next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
   Writer head;
   head.int32(0);
   header.encode(head);
   size_t size = head.size() - 4;
-  for (std::string_view part : parts) size += part.size();
+  for (std::string_view part : parts)
+    size += part.size();
   head.patch_int32(0, static_cast<int32_t>(size));
   std::vector<std::string_view> all{head.buffer()};
   all.insert(all.end(), parts.begin(), parts.end());
@@ -117,8 +136,10 @@ Result<Connection::Answer> Connection::receive(PaddedBuffer& buffer, int64_t tim
   WEIR_TRY(socket_->read_all(size_bytes, sizeof(size_bytes), timeout_ms));
   int32_t size = load_big<int32_t>(size_bytes);
   if (size < 4 || size > kAnswerBytesMax) {
-    return base::error(ErrorKind::kCorruption, "{} sent an answer of {} bytes; is it a Kafka broker, and is TLS set as it has it?", peer(),
-                       size);
+    return base::error(
+        ErrorKind::kCorruption,
+        "{} sent an answer of {} bytes; is it a Kafka broker, and is TLS set as it has it?", peer(),
+        size);
   }
   buffer.set_size(0);
   for (size_t have = 0, want = static_cast<size_t>(size); have < want;) {
@@ -133,7 +154,8 @@ Result<Connection::Answer> Connection::receive(PaddedBuffer& buffer, int64_t tim
   Reader reader(buffer.view());
   WEIR_ASSIGN(int32_t correlation_id, decode_response_header(reader, waiting.key, waiting.version));
   if (correlation_id != waiting.correlation_id) {
-    return base::error(ErrorKind::kCorruption, "{} answered request {} where {} was asked", peer(), correlation_id, waiting.correlation_id);
+    return base::error(ErrorKind::kCorruption, "{} answered request {} where {} was asked", peer(),
+                       correlation_id, waiting.correlation_id);
   }
   return Answer{waiting.key, waiting.version, buffer.size() - reader.remaining()};
 }

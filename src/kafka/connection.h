@@ -1,8 +1,8 @@
 // One connection to one broker: TCP or TLS, logged in, its versions known.
 //
-// call() is question and answer. send() and receive() are the halves of it for pipelining: answers come in
-// the order of the questions, which the connection remembers. After any error the connection is of no
-// further use. Used by one thread at a time, except for shutdown().
+// call() is question and answer. send() and receive() are the halves of it for pipelining: answers
+// come in the order of the questions, which the connection remembers. After any error the
+// connection is of no further use. Used by one thread at a time, except for shutdown().
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ struct ConnectionSettings {
 
 class Connection {
  public:
-  static base::Result<std::unique_ptr<Connection>> open(const HostPort& broker, const ConnectionSettings& settings);
+  static base::Result<std::unique_ptr<Connection>> open(const HostPort& broker,
+                                                        const ConnectionSettings& settings);
 
   // The version to use: the highest that both sides have. kUnsupported where there is none.
   base::Result<int16_t> version_of(ApiKey key) const;
@@ -40,15 +41,16 @@ class Connection {
     return call_version<Response>(request, version, timeout_ms);
   }
 
-  // Sends a request. send_body sends one that is encoded already, in parts, so that record batches needn't be
-  // copied; `answered` is false for Produce with acks=0.
+  // Sends a request. send_body sends one that is encoded already, in parts, so that record batches
+  // needn't be copied; `answered` is false for Produce with acks=0.
   template <typename Request>
   base::Result<void> send(const Request& request, int16_t version) {
     Writer body;
     request.encode(body, version);
     return send_body(Request::kApiKey, version, {{body.buffer()}}, true);
   }
-  base::Result<void> send_body(ApiKey key, int16_t version, const std::vector<std::string_view>& parts, bool answered);
+  base::Result<void> send_body(ApiKey key, int16_t version,
+                               const std::vector<std::string_view>& parts, bool answered);
 
   struct Answer {
     ApiKey key{};
@@ -70,7 +72,9 @@ class Connection {
     int32_t correlation_id;
   };
   Connection(std::unique_ptr<io::StreamSocket> socket, const ConnectionOptions& options)
-      : socket_(std::move(socket)), client_id_(options.client_id), request_timeout_ms_(options.request_timeout_ms) {}
+      : socket_(std::move(socket)),
+        client_id_(options.client_id),
+        request_timeout_ms_(options.request_timeout_ms) {}
 
   base::Result<void> learn_versions();
   base::Result<void> log_in(const ConnectionOptions& options);

@@ -21,7 +21,8 @@ constexpr Tables make_tables() {
   Tables tables{};
   for (uint32_t b = 0; b < 256; ++b) {
     uint32_t crc = b;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? kPolynomial : 0);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = (crc >> 1) ^ ((crc & 1) ? kPolynomial : 0);
     tables[0][b] = crc;
   }
   for (size_t k = 1; k < 8; ++k) {
@@ -50,18 +51,22 @@ class ZeroShift {
   explicit constexpr ZeroShift(int log2_bytes) : tables_{} {
     std::array<uint32_t, 32> map{};
     map[0] = kPolynomial;
-    for (size_t bit = 1; bit < 32; ++bit) map[bit] = 1u << (bit - 1);
+    for (size_t bit = 1; bit < 32; ++bit)
+      map[bit] = 1u << (bit - 1);
     for (int i = 0; i < log2_bytes + 3; ++i) {
       std::array<uint32_t, 32> squared{};
-      for (size_t bit = 0; bit < 32; ++bit) squared[bit] = apply(map, map[bit]);
+      for (size_t bit = 0; bit < 32; ++bit)
+        squared[bit] = apply(map, map[bit]);
       map = squared;
     }
     for (size_t k = 0; k < 4; ++k) {
-      for (uint32_t b = 0; b < 256; ++b) tables_[k][b] = apply(map, b << (8 * k));
+      for (uint32_t b = 0; b < 256; ++b)
+        tables_[k][b] = apply(map, b << (8 * k));
     }
   }
   uint32_t operator()(uint32_t crc) const {
-    return tables_[0][crc & 0xff] ^ tables_[1][(crc >> 8) & 0xff] ^ tables_[2][(crc >> 16) & 0xff] ^ tables_[3][crc >> 24];
+    return tables_[0][crc & 0xff] ^ tables_[1][(crc >> 8) & 0xff] ^ tables_[2][(crc >> 16) & 0xff] ^
+           tables_[3][crc >> 24];
   }
 
  private:
@@ -75,8 +80,9 @@ class ZeroShift {
   std::array<std::array<uint32_t, 256>, 4> tables_;
 };
 
-// The crc32 instruction takes three cycles and one may start each cycle: three streams side by side keep
-// it busy. Their sums are joined by shifting the earlier ones over the length of the later ones.
+// The crc32 instruction takes three cycles and one may start each cycle: three streams side by side
+// keep it busy. Their sums are joined by shifting the earlier ones over the length of the later
+// ones.
 template <size_t kBlock>
 uint64_t three_streams(uint64_t crc, const char*& at, const char* end, const ZeroShift& shift) {
   while (static_cast<size_t>(end - at) >= 3 * kBlock) {
@@ -103,9 +109,11 @@ uint32_t crc32c_sse42(std::string_view bytes, uint32_t start) {
   uint64_t crc = ~start;
   crc = three_streams<4096>(crc, at, end, kShift4096);
   crc = three_streams<256>(crc, at, end, kShift256);
-  for (; end - at >= 8; at += 8) crc = _mm_crc32_u64(crc, load64(at));
+  for (; end - at >= 8; at += 8)
+    crc = _mm_crc32_u64(crc, load64(at));
   uint32_t rest = static_cast<uint32_t>(crc);
-  for (; at < end; ++at) rest = _mm_crc32_u8(rest, static_cast<uint8_t>(*at));
+  for (; at < end; ++at)
+    rest = _mm_crc32_u8(rest, static_cast<uint8_t>(*at));
   return ~rest;
 }
 
@@ -120,9 +128,11 @@ uint32_t crc32c_portable(std::string_view bytes, uint32_t start) {
   for (; end - at >= 8; at += 8) {
     uint64_t word = load64(at) ^ crc;
     crc = 0;
-    for (size_t k = 0; k < 8; ++k) crc ^= kTables[7 - k][(word >> (8 * k)) & 0xff];
+    for (size_t k = 0; k < 8; ++k)
+      crc ^= kTables[7 - k][(word >> (8 * k)) & 0xff];
   }
-  for (; at < end; ++at) crc = (crc >> 8) ^ kTables[0][(crc ^ static_cast<uint8_t>(*at)) & 0xff];
+  for (; at < end; ++at)
+    crc = (crc >> 8) ^ kTables[0][(crc ^ static_cast<uint8_t>(*at)) & 0xff];
   return ~crc;
 }
 

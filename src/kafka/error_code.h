@@ -93,13 +93,15 @@ enum class ErrorCode : int16_t {
   kUnknownTopicId = 100,
 };
 
-// "NOT_LEADER_OR_FOLLOWER"; "ERROR_CODE_<n>" is not made up: unknown codes give "UNKNOWN_ERROR_CODE".
+// "NOT_LEADER_OR_FOLLOWER"; "ERROR_CODE_<n>" is not made up: unknown codes give
+// "UNKNOWN_ERROR_CODE".
 std::string_view error_code_name(ErrorCode code);
 // Kafka's own classification (org.apache.kafka.common.errors.RetriableException).
 bool is_retriable(ErrorCode code);
 // True where the cure is a fresh look at the metadata (InvalidMetadataException).
 bool needs_new_metadata(ErrorCode code);
-// The code as an Error with a kind that fits, "<what>: NAME (n)[: detail]", retryable as is_retriable says.
+// The code as an Error with a kind that fits, "<what>: NAME (n)[: detail]", retryable as
+// is_retriable says.
 base::Error error_of(ErrorCode code, std::string_view what, std::string_view detail = {});
 
 }  // namespace weir::kafka

@@ -21,9 +21,12 @@ constexpr size_t kFreeArenas = 4;
 
 class ReadAheadFetcher final : public Fetcher {
  public:
-  ReadAheadFetcher(ConnectionSettings settings, ClientOptions options, std::vector<FetchRange> ranges, base::Clock& clock,
-                   base::Random& random)
-      : options_(std::move(options)), clock_(clock), cluster_(std::move(settings), clock, random), pool_(kFreeArenas) {
+  ReadAheadFetcher(ConnectionSettings settings, ClientOptions options,
+                   std::vector<FetchRange> ranges, base::Clock& clock, base::Random& random)
+      : options_(std::move(options)),
+        clock_(clock),
+        cluster_(std::move(settings), clock, random),
+        pool_(kFreeArenas) {
     for (FetchRange& range : ranges) {
       Position position;
       position.next_offset = range.start;
@@ -79,8 +82,8 @@ class ReadAheadFetcher final : public Fetcher {
   std::vector<size_t> wanted_from(int32_t node);
   Result<void> wait_for_answers(std::stop_token stop);
   Result<void> receive_from(int32_t node);
-  Result<void> take_partition(const FetchResponse::Partition& answer, size_t at, const std::shared_ptr<const PaddedBuffer>& arena,
-                              Fetched& fetched);
+  Result<void> take_partition(const FetchResponse::Partition& answer, size_t at,
+                              const std::shared_ptr<const PaddedBuffer>& arena, Fetched& fetched);
   Result<void> split_batches(std::string_view records, Position& position, FetchedBatches& piece);
   Result<void> report_out_of_range(int32_t node, size_t at);
   Result<void> retry_later(Position& position, const base::Error& why);
@@ -95,7 +98,7 @@ class ReadAheadFetcher final : public Fetcher {
   std::vector<Position> positions_;
   std::map<base::TopicPartition, size_t> index_;
   std::set<std::string> topics_;
-  std::map<int32_t, std::vector<size_t>> asked_;    // by node: the positions of the request under way
+  std::map<int32_t, std::vector<size_t>> asked_;  // by node: the positions of the request under way
   std::map<int32_t, int64_t> answer_due_us_;
   size_t rotation_ = 0;
   int refresh_failures_ = 0;
@@ -172,7 +175,9 @@ bool ReadAheadFetcher::has_room() {
 // False where stop is requested.
 bool ReadAheadFetcher::wait_for_room(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stop.stop_requested() || stopped_ || queued_bytes_ < options_.read_ahead_bytes; });
+  changed_.wait(lock, [&] {
+    return stop.stop_requested() || stopped_ || queued_bytes_ < options_.read_ahead_bytes;
+  });
   return !stop.stop_requested() && !stopped_;
 }
 
@@ -201,7 +206,8 @@ Result<void> ReadAheadFetcher::loop(std::stop_token stop) {
 
 Result<void> ReadAheadFetcher::find_leaders() {
   bool missing = std::any_of(positions_.begin(), positions_.end(), [&](const Position& position) {
-    return !position.idle() && !position.in_flight && position.not_before_us <= now() && !cluster_.leader(position.range.partition);
+    return !position.idle() && !position.in_flight && position.not_before_us <= now() &&
+           !cluster_.leader(position.range.partition);
   });
   if (!missing || now() < no_refresh_before_us_) return base::ok();
   auto refreshed = cluster_.refresh(topics_);
@@ -216,11 +222,13 @@ Result<void> ReadAheadFetcher::find_leaders() {
   }
   unreachable_since_us_ = -1;
   for (Position& position : positions_) {
-    if (position.idle() || position.in_flight || cluster_.leader(position.range.partition)) continue;
+    if (position.idle() || position.in_flight || cluster_.leader(position.range.partition))
+      continue;
     ErrorCode code = cluster_.topic_error(position.range.partition.topic);
     if (code == ErrorCode::kNone) code = ErrorCode::kLeaderNotAvailable;
-    WEIR_TRY(retry_later(position, error_of(code, fmt::format("metadata of {}-{}", position.range.partition.topic,
-                                                              position.range.partition.partition))));
+    WEIR_TRY(retry_later(
+        position, error_of(code, fmt::format("metadata of {}-{}", position.range.partition.topic,
+                                             position.range.partition.partition))));
   }
   return base::ok();
 }
@@ -229,7 +237,8 @@ Result<void> ReadAheadFetcher::find_leaders() {
 Result<void> ReadAheadFetcher::retry_later(Position& position, const base::Error& why) {
   if (!why.retryable()) return why;
   if (position.failing_since_us < 0) position.failing_since_us = now();
-  if (now() - position.failing_since_us > int64_t{options_.connection.api_timeout_ms} * 1000) return why;
+  if (now() - position.failing_since_us > int64_t{options_.connection.api_timeout_ms} * 1000)
+    return why;
   position.not_before_us = now() + cluster_.backoff().delay_us(++position.failures);
   cluster_.forget_leader(position.range.partition);
   return base::ok();
@@ -238,7 +247,8 @@ Result<void> ReadAheadFetcher::retry_later(Position& position, const base::Error
 std::vector<size_t> ReadAheadFetcher::wanted_from(int32_t node) {
   std::vector<size_t> wanted;
   for (size_t i = 0; i < positions_.size(); ++i) {
-    // Another partition comes first each time, so that each has its turn where max bytes cuts the answer.
+    // Another partition comes first each time, so that each has its turn where max bytes cuts the
+    // answer.
     size_t at = (i + rotation_) % positions_.size();
     const Position& position = positions_[at];
     if (position.idle() || position.in_flight || position.not_before_us > now()) continue;
@@ -265,7 +275,8 @@ Result<void> ReadAheadFetcher::send_request(int32_t node, const std::vector<size
   FetchRequest request;
   request.max_wait_ms = options_.fetch_max_wait_ms;
   request.min_bytes = options_.fetch_min_bytes;
-  request.max_bytes = static_cast<int32_t>(std::min<int64_t>(options_.fetch_max_bytes, std::max<int64_t>(options_.read_ahead_bytes, 1024)));
+  request.max_bytes = static_cast<int32_t>(std::min<int64_t>(
+      options_.fetch_max_bytes, std::max<int64_t>(options_.read_ahead_bytes, 1024)));
   for (size_t at : wanted) {
     const Position& position = positions_[at];
     if (request.topics.empty() || request.topics.back().name != position.range.partition.topic) {
@@ -278,7 +289,8 @@ Result<void> ReadAheadFetcher::send_request(int32_t node, const std::vector<size
     request.topics.back().partitions.push_back(partition);
   }
   asked_[node] = wanted;
-  for (size_t at : wanted) positions_[at].in_flight = true;
+  for (size_t at : wanted)
+    positions_[at].in_flight = true;
   answer_due_us_[node] = now() + int64_t{options_.connection.request_timeout_ms} * 1000;
   ++rotation_;
   auto connection = cluster_.connection(node);
@@ -302,14 +314,16 @@ Result<void> ReadAheadFetcher::lose_connection(int32_t node, const base::Error& 
 }
 
 Result<void> ReadAheadFetcher::wait_for_answers(std::stop_token stop) {
-  bool all_idle = std::all_of(positions_.begin(), positions_.end(), [](const Position& position) { return position.idle(); });
+  bool all_idle = std::all_of(positions_.begin(), positions_.end(),
+                              [](const Position& position) { return position.idle(); });
   std::vector<int> descriptors{wake_.descriptor()};
   std::vector<int32_t> nodes{-1};
   int64_t wake_us = now() + 60'000'000;
   for (const auto& [node, positions] : asked_) {
     Connection* connection = cluster_.open_connection(node);
     if (!connection) {  // closed because the metadata names another address for this broker
-      return lose_connection(node, base::error(ErrorKind::kUnavailable, "broker {} has moved", node).as_retryable());
+      return lose_connection(
+          node, base::error(ErrorKind::kUnavailable, "broker {} has moved", node).as_retryable());
     }
     if (connection->socket().has_buffered()) return receive_from(node);
     descriptors.push_back(connection->socket().descriptor());
@@ -328,13 +342,15 @@ Result<void> ReadAheadFetcher::wait_for_answers(std::stop_token stop) {
   if (waits_for_leader) wake_us = std::min(wake_us, std::max(no_refresh_before_us_, now()));
   if (all_idle && asked_.empty()) {
     std::lock_guard lock(mutex_);
-    bool all_done = std::all_of(positions_.begin(), positions_.end(), [](const Position& position) { return position.done; });
+    bool all_done = std::all_of(positions_.begin(), positions_.end(),
+                                [](const Position& position) { return position.done; });
     if (all_done && seeks_.empty()) {
       finished_ = true;
       changed_.notify_all();
     }
   }
-  WEIR_ASSIGN(int ready, io::wait_readable(descriptors, std::max<int64_t>(0, wake_us - now() + 999) / 1000));
+  WEIR_ASSIGN(int ready,
+              io::wait_readable(descriptors, std::max<int64_t>(0, wake_us - now() + 999) / 1000));
   if (stop.stop_requested() || ready == 0) return base::ok();
   if (ready > 0) return receive_from(nodes[static_cast<size_t>(ready)]);
   std::vector<int32_t> late;
@@ -342,7 +358,8 @@ Result<void> ReadAheadFetcher::wait_for_answers(std::stop_token stop) {
     if (answer_due_us_[node] <= now()) late.push_back(node);
   }
   for (int32_t node : late) {
-    WEIR_TRY(lose_connection(node, base::error(ErrorKind::kTimeout, "no answer to a fetch in {} ms", options_.connection.request_timeout_ms)
+    WEIR_TRY(lose_connection(node, base::error(ErrorKind::kTimeout, "no answer to a fetch in {} ms",
+                                               options_.connection.request_timeout_ms)
                                        .as_retryable()));
   }
   return base::ok();
@@ -360,9 +377,12 @@ Result<void> ReadAheadFetcher::receive_from(int32_t node) {
   WEIR_ASSIGN(FetchResponse response, FetchResponse::decode(reader, answer->version));
   std::vector<size_t> asked = std::move(asked_[node]);
   asked_.erase(node);
-  for (size_t at : asked) positions_[at].in_flight = false;
+  for (size_t at : asked)
+    positions_[at].in_flight = false;
   if (response.error != ErrorCode::kNone) {
-    for (size_t at : asked) WEIR_TRY(retry_later(positions_[at], error_of(response.error, "fetch from " + connection->peer())));
+    for (size_t at : asked)
+      WEIR_TRY(retry_later(positions_[at],
+                           error_of(response.error, "fetch from " + connection->peer())));
     return base::ok();
   }
   Fetched fetched;
@@ -370,12 +390,16 @@ Result<void> ReadAheadFetcher::receive_from(int32_t node) {
   for (const auto& topic : response.topics) {
     for (const auto& partition : topic.partitions) {
       auto found = index_.find({topic.name, partition.index});
-      if (found == index_.end()) return base::error(ErrorKind::kCorruption, "{} answered for {}-{}, which was not asked for", connection->peer(), topic.name, partition.index);
+      if (found == index_.end())
+        return base::error(ErrorKind::kCorruption, "{} answered for {}-{}, which was not asked for",
+                           connection->peer(), topic.name, partition.index);
       WEIR_TRY(take_partition(partition, found->second, arena, fetched));
     }
   }
-  for (size_t at : fetched.out_of_range) WEIR_TRY(report_out_of_range(node, at));
-  // The next question goes out before the work on this answer, so that the broker is busy meanwhile.
+  for (size_t at : fetched.out_of_range)
+    WEIR_TRY(report_out_of_range(node, at));
+  // The next question goes out before the work on this answer, so that the broker is busy
+  // meanwhile.
   if (has_room() && !asked_.contains(node)) WEIR_TRY(send_request(node, wanted_from(node)));
   for (FetchedBatches& piece : fetched.pieces) {
     int64_t bytes = 0;
@@ -385,7 +409,8 @@ Result<void> ReadAheadFetcher::receive_from(int32_t node) {
       auto checked = validate_record_batch(batch.bytes);
       if (!checked.ok()) {
         const base::TopicPartition& partition = positions_[piece.range].range.partition;
-        return std::move(checked).error().with_context(fmt::format("{}-{} at offset {}", partition.topic, partition.partition, batch.header.base_offset));
+        return std::move(checked).error().with_context(fmt::format(
+            "{}-{} at offset {}", partition.topic, partition.partition, batch.header.base_offset));
       }
     }
     FetchOutcome outcome;
@@ -397,9 +422,11 @@ Result<void> ReadAheadFetcher::receive_from(int32_t node) {
 }
 
 Result<void> ReadAheadFetcher::take_partition(const FetchResponse::Partition& answer, size_t at,
-                                              const std::shared_ptr<const PaddedBuffer>& arena, Fetched& fetched) {
+                                              const std::shared_ptr<const PaddedBuffer>& arena,
+                                              Fetched& fetched) {
   Position& position = positions_[at];
-  std::string name = fmt::format("fetch of {}-{} at offset {}", position.range.partition.topic, position.range.partition.partition, position.next_offset);
+  std::string name = fmt::format("fetch of {}-{} at offset {}", position.range.partition.topic,
+                                 position.range.partition.partition, position.next_offset);
   if (answer.error == ErrorCode::kOffsetOutOfRange) {
     position.out_of_range = true;
     fetched.out_of_range.push_back(at);
@@ -424,7 +451,8 @@ Result<void> ReadAheadFetcher::take_partition(const FetchResponse::Partition& an
 }
 
 // Whole batches only: the broker may cut the last one off, which comes again with the next fetch.
-Result<void> ReadAheadFetcher::split_batches(std::string_view records, Position& position, FetchedBatches& piece) {
+Result<void> ReadAheadFetcher::split_batches(std::string_view records, Position& position,
+                                             FetchedBatches& piece) {
   const std::optional<int64_t>& end = position.range.end;
   while (!position.done) {
     std::optional<size_t> size = record_batch_size(records);
@@ -452,17 +480,22 @@ Result<void> ReadAheadFetcher::report_out_of_range(int32_t node, size_t at) {
   outcome.requested_offset = position.next_offset;
   for (int64_t timestamp : {kEarliestTimestamp, kLatestTimestamp}) {
     ListOffsetsRequest request;
-    request.topics.push_back({position.range.partition.topic, {{position.range.partition.partition, -1, timestamp}}});
+    request.topics.push_back(
+        {position.range.partition.topic, {{position.range.partition.partition, -1, timestamp}}});
     auto response = cluster_.call<ListOffsetsResponse>(node, request);
     if (!response.ok() && !response.error().retryable()) return std::move(response).error();
-    bool usable = response.ok() && response->topics.size() == 1 && response->topics[0].partitions.size() == 1 &&
+    bool usable = response.ok() && response->topics.size() == 1 &&
+                  response->topics[0].partitions.size() == 1 &&
                   response->topics[0].partitions[0].error == ErrorCode::kNone;
     if (!usable) {  // ask anew from the start
       position.out_of_range = false;
-      return retry_later(position, base::error(ErrorKind::kUnavailable, "offsets of {}-{} can't be had", position.range.partition.topic,
-                                               position.range.partition.partition).as_retryable());
+      return retry_later(
+          position, base::error(ErrorKind::kUnavailable, "offsets of {}-{} can't be had",
+                                position.range.partition.topic, position.range.partition.partition)
+                        .as_retryable());
     }
-    (timestamp == kEarliestTimestamp ? outcome.log_start_offset : outcome.log_end_offset) = response->topics[0].partitions[0].offset;
+    (timestamp == kEarliestTimestamp ? outcome.log_start_offset : outcome.log_end_offset) =
+        response->topics[0].partitions[0].offset;
   }
   push(std::move(outcome), 0);
   return base::ok();
@@ -470,9 +503,11 @@ Result<void> ReadAheadFetcher::report_out_of_range(int32_t node, size_t at) {
 
 }  // namespace
 
-std::unique_ptr<Fetcher> make_fetcher(ConnectionSettings settings, ClientOptions options, std::vector<FetchRange> ranges,
-                                      base::Clock& clock, base::Random& random) {
-  return std::make_unique<ReadAheadFetcher>(std::move(settings), std::move(options), std::move(ranges), clock, random);
+std::unique_ptr<Fetcher> make_fetcher(ConnectionSettings settings, ClientOptions options,
+                                      std::vector<FetchRange> ranges, base::Clock& clock,
+                                      base::Random& random) {
+  return std::make_unique<ReadAheadFetcher>(std::move(settings), std::move(options),
+                                            std::move(ranges), clock, random);
 }
 
 }  // namespace weir::kafka

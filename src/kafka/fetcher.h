@@ -1,4 +1,5 @@
-// The Fetcher behind Client::fetch: one thread that keeps one fetch request under way at each leader.
+// The Fetcher behind Client::fetch: one thread that keeps one fetch request under way at each
+// leader.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,8 @@
 
 namespace weir::kafka {
 
-std::unique_ptr<Fetcher> make_fetcher(ConnectionSettings settings, ClientOptions options, std::vector<FetchRange> ranges,
-                                      base::Clock& clock, base::Random& random);
+std::unique_ptr<Fetcher> make_fetcher(ConnectionSettings settings, ClientOptions options,
+                                      std::vector<FetchRange> ranges, base::Clock& clock,
+                                      base::Random& random);
 
 }  // namespace weir::kafka

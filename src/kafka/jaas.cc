@@ -14,8 +14,9 @@ constexpr std::string_view kShaded = "kafkashaded.";
 constexpr std::string_view kPlain = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
 base::Error malformed(std::string_view why) {
-  return base::error(ErrorKind::kInvalidArgument, "sasl.jaas.config: {}; it should be {} required username=\"…\" password=\"…\";", why,
-                     kPlain);
+  return base::error(
+      ErrorKind::kInvalidArgument,
+      "sasl.jaas.config: {}; it should be {} required username=\"…\" password=\"…\";", why, kPlain);
 }
 
 // Words, quoted strings (backslash escapes), '=' and ';', as java.io.StreamTokenizer cuts them.
@@ -60,15 +61,19 @@ Result<PlainLogin> parse_jaas_config(std::string_view text) {
   std::string_view module = tokens[0].text;
   if (module.starts_with(kShaded)) module.remove_prefix(kShaded.size());
   if (module != kPlain) {
-    return base::error(ErrorKind::kUnsupported, "sasl.jaas.config: the login module {} is not supported, only {} is", module, kPlain);
+    return base::error(ErrorKind::kUnsupported,
+                       "sasl.jaas.config: the login module {} is not supported, only {} is", module,
+                       kPlain);
   }
-  if (tokens.size() < 2 || tokens[1].text != "required") return malformed("the module is not followed by \"required\"");
+  if (tokens.size() < 2 || tokens[1].text != "required")
+    return malformed("the module is not followed by \"required\"");
   PlainLogin login;
   bool has_username = false;
   bool has_password = false;
   size_t at = 2;
   for (; at < tokens.size() && !(tokens[at].text == ";" && !tokens[at].quoted); at += 3) {
-    if (at + 2 >= tokens.size() || tokens[at + 1].text != "=" || tokens[at + 1].quoted) return malformed("name=\"value\" is needed");
+    if (at + 2 >= tokens.size() || tokens[at + 1].text != "=" || tokens[at + 1].quoted)
+      return malformed("name=\"value\" is needed");
     if (tokens[at].text == "username") {
       login.username = tokens[at + 2].text;
       has_username = true;

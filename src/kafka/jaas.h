@@ -15,7 +15,8 @@ struct PlainLogin {
   std::string password;
 };
 
-// kUnsupported for another login module, kInvalidArgument where malformed. Messages never hold the password.
+// kUnsupported for another login module, kInvalidArgument where malformed. Messages never hold the
+// password.
 base::Result<PlainLogin> parse_jaas_config(std::string_view text);
 
 }  // namespace weir::kafka

@@ -1,5 +1,6 @@
-// One description of a message serves both directions: walk(io, message, version) visits the fields in the
-// order of the wire, and io is a FieldDecoder or a FieldEncoder. Included by the messages_*.cc files only.
+// One description of a message serves both directions: walk(io, message, version) visits the fields
+// in the order of the wire, and io is a FieldDecoder or a FieldEncoder. Included by the
+// messages_*.cc files only.
 #pragma once
 
 #include <optional>
@@ -56,7 +57,8 @@ class FieldDecoder {
   template <typename T, typename Each>
   void elements(std::vector<T>& values, int32_t count, Each each) {
     // Grown as elements turn out to be there, so that memory follows bytes, not the claimed count.
-    for (int32_t i = 0; i < count && reader_.ok(); ++i) each(values.emplace_back());
+    for (int32_t i = 0; i < count && reader_.ok(); ++i)
+      each(values.emplace_back());
   }
   Reader& reader_;
 };
@@ -87,7 +89,8 @@ class FieldEncoder {
   template <typename T, typename Each>
   void array(const std::vector<T>& values, Each each) {
     writer_.array_length(static_cast<int32_t>(values.size()));
-    for (const T& value : values) each(value);
+    for (const T& value : values)
+      each(value);
   }
   template <typename T, typename Each>
   void nullable_array(const std::optional<std::vector<T>>& values, Each each) {
@@ -114,12 +117,12 @@ base::Result<Message> decode_message(Reader& reader, int16_t version, const char
 }  // namespace weir::kafka
 
 // Defines decode and encode of a message that has a walk().
-#define WEIR_KAFKA_MESSAGE(Message, side)                                                         \
-  base::Result<Message> Message::decode(Reader& reader, int16_t version) {                        \
-    return decode_message<Message>(reader, version, side,                                         \
-                                   [&](FieldDecoder& io, Message& m) { walk(io, m, version); });  \
-  }                                                                                               \
-  void Message::encode(Writer& writer, int16_t version) const {                                   \
-    FieldEncoder io(writer);                                                                      \
-    walk(io, *this, version);                                                                     \
+#define WEIR_KAFKA_MESSAGE(Message, side)                                                        \
+  base::Result<Message> Message::decode(Reader& reader, int16_t version) {                       \
+    return decode_message<Message>(reader, version, side,                                        \
+                                   [&](FieldDecoder& io, Message& m) { walk(io, m, version); }); \
+  }                                                                                              \
+  void Message::encode(Writer& writer, int16_t version) const {                                  \
+    FieldEncoder io(writer);                                                                     \
+    walk(io, *this, version);                                                                    \
   }

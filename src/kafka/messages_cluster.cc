@@ -116,18 +116,19 @@ WEIR_KAFKA_MESSAGE(SaslAuthenticateResponse, "response")
 
 // An empty list of topics means all of them in v0, and none of them later, where null means all.
 base::Result<MetadataRequest> MetadataRequest::decode(Reader& reader, int16_t version) {
-  return decode_message<MetadataRequest>(reader, version, "request", [&](FieldDecoder& io, MetadataRequest& m) {
-    io.nullable_array(m.topics, [&](std::string& name) { io(name); });
-    if (version == 0) {
-      if (!m.topics) reader.fail("an array that may not be null is null");
-      if (m.topics && m.topics->empty()) m.topics.reset();
-    }
-    if (version >= 4) io(m.allow_auto_topic_creation);
-    if (version >= 8) {
-      io(m.include_cluster_authorized_operations);
-      io(m.include_topic_authorized_operations);
-    }
-  });
+  return decode_message<MetadataRequest>(
+      reader, version, "request", [&](FieldDecoder& io, MetadataRequest& m) {
+        io.nullable_array(m.topics, [&](std::string& name) { io(name); });
+        if (version == 0) {
+          if (!m.topics) reader.fail("an array that may not be null is null");
+          if (m.topics && m.topics->empty()) m.topics.reset();
+        }
+        if (version >= 4) io(m.allow_auto_topic_creation);
+        if (version >= 8) {
+          io(m.include_cluster_authorized_operations);
+          io(m.include_topic_authorized_operations);
+        }
+      });
 }
 
 void MetadataRequest::encode(Writer& writer, int16_t version) const {
@@ -146,12 +147,13 @@ void MetadataRequest::encode(Writer& writer, int16_t version) const {
 
 // The one flexible call: compact strings and arrays, and tagged fields, in v3.
 base::Result<ApiVersionsRequest> ApiVersionsRequest::decode(Reader& reader, int16_t version) {
-  return decode_message<ApiVersionsRequest>(reader, version, "request", [&](FieldDecoder&, ApiVersionsRequest& m) {
-    if (version < 3) return;
-    m.client_software_name = reader.compact_string();
-    m.client_software_version = reader.compact_string();
-    reader.skip_tagged_fields();
-  });
+  return decode_message<ApiVersionsRequest>(reader, version, "request",
+                                            [&](FieldDecoder&, ApiVersionsRequest& m) {
+                                              if (version < 3) return;
+                                              m.client_software_name = reader.compact_string();
+                                              m.client_software_version = reader.compact_string();
+                                              reader.skip_tagged_fields();
+                                            });
 }
 
 void ApiVersionsRequest::encode(Writer& writer, int16_t version) const {
@@ -162,21 +164,22 @@ void ApiVersionsRequest::encode(Writer& writer, int16_t version) const {
 }
 
 base::Result<ApiVersionsResponse> ApiVersionsResponse::decode(Reader& reader, int16_t version) {
-  return decode_message<ApiVersionsResponse>(reader, version, "response", [&](FieldDecoder& io, ApiVersionsResponse& m) {
-    bool flexible = version >= 3;
-    io(m.error);
-    int32_t count = flexible ? reader.compact_array_length() : reader.array_length();
-    if (count < 0) reader.fail("an array that may not be null is null");
-    for (int32_t i = 0; i < count && reader.ok(); ++i) {
-      ApiVersionRange& range = m.api_keys.emplace_back();
-      range.key = static_cast<ApiKey>(reader.int16());
-      range.min = reader.int16();
-      range.max = reader.int16();
-      if (flexible) reader.skip_tagged_fields();
-    }
-    if (version >= 1) io(m.throttle_time_ms);
-    if (flexible) reader.skip_tagged_fields();
-  });
+  return decode_message<ApiVersionsResponse>(
+      reader, version, "response", [&](FieldDecoder& io, ApiVersionsResponse& m) {
+        bool flexible = version >= 3;
+        io(m.error);
+        int32_t count = flexible ? reader.compact_array_length() : reader.array_length();
+        if (count < 0) reader.fail("an array that may not be null is null");
+        for (int32_t i = 0; i < count && reader.ok(); ++i) {
+          ApiVersionRange& range = m.api_keys.emplace_back();
+          range.key = static_cast<ApiKey>(reader.int16());
+          range.min = reader.int16();
+          range.max = reader.int16();
+          if (flexible) reader.skip_tagged_fields();
+        }
+        if (version >= 1) io(m.throttle_time_ms);
+        if (flexible) reader.skip_tagged_fields();
+      });
 }
 
 void ApiVersionsResponse::encode(Writer& writer, int16_t version) const {

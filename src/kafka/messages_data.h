@@ -1,4 +1,5 @@
-// Produce, Fetch, ListOffsets: the calls that move records. See protocol.h for the rules of all messages.
+// Produce, Fetch, ListOffsets: the calls that move records. See protocol.h for the rules of all
+// messages.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +47,8 @@ struct ProduceResponse {
     ErrorCode error = ErrorCode::kNone;
     int64_t base_offset = -1;
     int64_t log_append_time_ms = -1;
-    int64_t log_start_offset = -1;           // v5
-    std::vector<RecordError> record_errors;  // v8
+    int64_t log_start_offset = -1;             // v5
+    std::vector<RecordError> record_errors;    // v8
     std::optional<std::string> error_message;  // v8
   };
   struct Topic {
@@ -82,9 +83,9 @@ struct FetchRequest {  // versions 4 to 11
   int32_t max_wait_ms = 0;
   int32_t min_bytes = 0;
   int32_t max_bytes = 0x7fffffff;
-  int8_t isolation_level = 0;   // 0 read_uncommitted, 1 read_committed
-  int32_t session_id = 0;       // v7
-  int32_t session_epoch = -1;   // v7; -1: no session
+  int8_t isolation_level = 0;  // 0 read_uncommitted, 1 read_committed
+  int32_t session_id = 0;      // v7
+  int32_t session_epoch = -1;  // v7; -1: no session
   std::vector<Topic> topics;
   std::vector<ForgottenTopic> forgotten_topics;  // v7
   std::string rack_id;                           // v11

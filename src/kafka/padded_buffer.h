@@ -1,5 +1,5 @@
-// Bytes on the heap, not initialised, with zeroed padding after their end, so that a parser that reads a
-// few bytes past a value (simdjson) may work on them in place.
+// Bytes on the heap, not initialised, with zeroed padding after their end, so that a parser that
+// reads a few bytes past a value (simdjson) may work on them in place.
 //
 // Invariant: data()[size()] … data()[size() + kPadding - 1] are zero. Immutable once shared.
 #pragma once

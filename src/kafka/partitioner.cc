@@ -9,7 +9,8 @@ uint32_t murmur2(std::string_view bytes) {
   const unsigned char* at = reinterpret_cast<const unsigned char*>(bytes.data());
   size_t left = bytes.size();
   for (; left >= 4; at += 4, left -= 4) {
-    uint32_t word = uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 | uint32_t{at[3]} << 24;
+    uint32_t word =
+        uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 | uint32_t{at[3]} << 24;
     word *= kMultiplier;
     word ^= word >> 24;
     word *= kMultiplier;

@@ -1,11 +1,12 @@
-// A producer that sends record batches: one thread of its own, several requests in flight a connection,
-// idempotent by default.
+// A producer that sends record batches: one thread of its own, several requests in flight a
+// connection, idempotent by default.
 //
-// Per partition, records are delivered in the order of send() and, with idempotence, once each, over broker
-// restarts and lost answers, until delivery.timeout.ms has passed for a batch. A batch that fails for good
-// takes the batches of its partition with it that were sent after it, so that order never breaks.
-// send() may be called from several threads; it blocks while buffer.memory is full. Callbacks come on the
-// producer's thread (or on the one that calls close()) and must not call the producer.
+// Per partition, records are delivered in the order of send() and, with idempotence, once each,
+// over broker restarts and lost answers, until delivery.timeout.ms has passed for a batch. A batch
+// that fails for good takes the batches of its partition with it that were sent after it, so that
+// order never breaks. send() may be called from several threads; it blocks while buffer.memory is
+// full. Callbacks come on the producer's thread (or on the one that calls close()) and must not
+// call the producer.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +35,9 @@ struct Delivery {
   std::string_view topic;
   int32_t partition = 0;
   int32_t record_count = 0;
-  int64_t base_offset = -1;         // -1 with acks=0, and where the broker had it already and forgot where
-  size_t bytes = 0;                 // of the batch as sent
-  std::span<const uint64_t> tags;   // those given to send(), in order
+  int64_t base_offset = -1;  // -1 with acks=0, and where the broker had it already and forgot where
+  size_t bytes = 0;          // of the batch as sent
+  std::span<const uint64_t> tags;      // those given to send(), in order
   const base::Error* error = nullptr;  // null: acknowledged
 };
 
@@ -51,13 +52,13 @@ struct ProduceRecord {
 };
 
 struct ProducerCounters {
-  uint64_t records_sent = 0;          // taken by send()
+  uint64_t records_sent = 0;  // taken by send()
   uint64_t records_acknowledged = 0;
   uint64_t records_failed = 0;
   uint64_t batches = 0;
   uint64_t bytes_acknowledged = 0;
-  uint64_t retries = 0;               // batches sent once more
-  uint64_t buffered_bytes = 0;        // now
+  uint64_t retries = 0;         // batches sent once more
+  uint64_t buffered_bytes = 0;  // now
 };
 
 class Producer {
@@ -65,12 +66,12 @@ class Producer {
   using Callback = std::function<void(const Delivery&)>;
   virtual ~Producer() = default;
 
-  static base::Result<std::unique_ptr<Producer>> open(ProducerOptions options, base::Clock& clock, base::Random& random,
-                                                      Callback callback);
+  static base::Result<std::unique_ptr<Producer>> open(ProducerOptions options, base::Clock& clock,
+                                                      base::Random& random, Callback callback);
 
-  // Copies the record into its partition's open batch. kTimeout after max.block.ms without room or without
-  // metadata; kNotFound and the like where the topic can't be had; kResourceExhausted for a record over
-  // max.request.size.
+  // Copies the record into its partition's open batch. kTimeout after max.block.ms without room or
+  // without metadata; kNotFound and the like where the topic can't be had; kResourceExhausted for a
+  // record over max.request.size.
   virtual base::Result<void> send(const ProduceRecord& record) = 0;
   // Closes open batches and waits until all that was sent is acknowledged or has failed.
   virtual base::Result<void> flush(int64_t timeout_ms) = 0;

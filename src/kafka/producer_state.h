@@ -33,23 +33,29 @@ struct ProducerBatch {
 
 struct ProducerPartition {
   base::TopicPartition name;
-  std::unique_ptr<ProducerBatch> open;                // takes records
-  std::deque<std::unique_ptr<ProducerBatch>> closed;  // in order; those in flight stay until answered
+  std::unique_ptr<ProducerBatch> open;  // takes records
+  std::deque<std::unique_ptr<ProducerBatch>>
+      closed;  // in order; those in flight stay until answered
   int in_flight = 0;
   int32_t next_sequence = 0;
-  // After a failure nothing more is sent until all in flight have come back; then it goes on in order.
+  // After a failure nothing more is sent until all in flight have come back; then it goes on in
+  // order.
   bool held = false;
-  std::optional<base::Error> failing;  // the batches that were sent already fail with this once in_flight is 0
-  bool renumber = false;               // the broker has refused all of them: they go again under a new producer id
+  std::optional<base::Error>
+      failing;  // the batches that were sent already fail with this once in_flight is 0
+  bool renumber =
+      false;  // the broker has refused all of them: they go again under a new producer id
   int64_t not_before_us = 0;
   int failures = 0;
-  // The last answer was an acknowledgement. Until then only one batch goes at a time: a broker that has no
-  // state of a producer takes any sequence, so that a second batch could get before a first that failed.
+  // The last answer was an acknowledgement. Until then only one batch goes at a time: a broker that
+  // has no state of a producer takes any sequence, so that a second batch could get before a first
+  // that failed.
   bool established = false;
 
   // The next batch to send, or null. At most `in_flight_max` of a partition are under way.
   ProducerBatch* sendable(int64_t now_us, int in_flight_max) const {
-    if (held || not_before_us > now_us || in_flight >= (established ? in_flight_max : 1)) return nullptr;
+    if (held || not_before_us > now_us || in_flight >= (established ? in_flight_max : 1))
+      return nullptr;
     for (const auto& batch : closed) {
       if (!batch->in_flight && !batch->doubted) return batch.get();
     }

@@ -7,12 +7,14 @@ namespace weir::kafka {
 namespace {
 
 constexpr ApiVersionRange kApiVersionRanges[] = {
-    {ApiKey::kProduce, 3, 8},        {ApiKey::kFetch, 4, 11},          {ApiKey::kListOffsets, 1, 5},
-    {ApiKey::kMetadata, 0, 8},       {ApiKey::kOffsetCommit, 2, 7},    {ApiKey::kOffsetFetch, 1, 5},
-    {ApiKey::kFindCoordinator, 0, 2}, {ApiKey::kJoinGroup, 0, 5},      {ApiKey::kHeartbeat, 0, 3},
-    {ApiKey::kLeaveGroup, 0, 2},     {ApiKey::kSyncGroup, 0, 3},       {ApiKey::kSaslHandshake, 0, 1},
-    {ApiKey::kApiVersions, 0, 3},    {ApiKey::kCreateTopics, 2, 4},    {ApiKey::kInitProducerId, 0, 1},
-    {ApiKey::kSaslAuthenticate, 0, 1},
+    {ApiKey::kProduce, 3, 8},         {ApiKey::kFetch, 4, 11},
+    {ApiKey::kListOffsets, 1, 5},     {ApiKey::kMetadata, 0, 8},
+    {ApiKey::kOffsetCommit, 2, 7},    {ApiKey::kOffsetFetch, 1, 5},
+    {ApiKey::kFindCoordinator, 0, 2}, {ApiKey::kJoinGroup, 0, 5},
+    {ApiKey::kHeartbeat, 0, 3},       {ApiKey::kLeaveGroup, 0, 2},
+    {ApiKey::kSyncGroup, 0, 3},       {ApiKey::kSaslHandshake, 0, 1},
+    {ApiKey::kApiVersions, 0, 3},     {ApiKey::kCreateTopics, 2, 4},
+    {ApiKey::kInitProducerId, 0, 1},  {ApiKey::kSaslAuthenticate, 0, 1},
 };
 
 }  // namespace
@@ -26,33 +28,51 @@ bool supports(ApiKey key, int16_t version) {
   return false;
 }
 
-bool is_flexible(ApiKey key, int16_t version) { return key == ApiKey::kApiVersions && version >= 3; }
+bool is_flexible(ApiKey key, int16_t version) {
+  return key == ApiKey::kApiVersions && version >= 3;
+}
 
 std::string_view api_key_name(ApiKey key) {
   switch (key) {
-    case ApiKey::kProduce: return "Produce";
-    case ApiKey::kFetch: return "Fetch";
-    case ApiKey::kListOffsets: return "ListOffsets";
-    case ApiKey::kMetadata: return "Metadata";
-    case ApiKey::kOffsetCommit: return "OffsetCommit";
-    case ApiKey::kOffsetFetch: return "OffsetFetch";
-    case ApiKey::kFindCoordinator: return "FindCoordinator";
-    case ApiKey::kJoinGroup: return "JoinGroup";
-    case ApiKey::kHeartbeat: return "Heartbeat";
-    case ApiKey::kLeaveGroup: return "LeaveGroup";
-    case ApiKey::kSyncGroup: return "SyncGroup";
-    case ApiKey::kSaslHandshake: return "SaslHandshake";
-    case ApiKey::kApiVersions: return "ApiVersions";
-    case ApiKey::kCreateTopics: return "CreateTopics";
-    case ApiKey::kInitProducerId: return "InitProducerId";
-    case ApiKey::kSaslAuthenticate: return "SaslAuthenticate";
+    case ApiKey::kProduce:
+      return "Produce";
+    case ApiKey::kFetch:
+      return "Fetch";
+    case ApiKey::kListOffsets:
+      return "ListOffsets";
+    case ApiKey::kMetadata:
+      return "Metadata";
+    case ApiKey::kOffsetCommit:
+      return "OffsetCommit";
+    case ApiKey::kOffsetFetch:
+      return "OffsetFetch";
+    case ApiKey::kFindCoordinator:
+      return "FindCoordinator";
+    case ApiKey::kJoinGroup:
+      return "JoinGroup";
+    case ApiKey::kHeartbeat:
+      return "Heartbeat";
+    case ApiKey::kLeaveGroup:
+      return "LeaveGroup";
+    case ApiKey::kSyncGroup:
+      return "SyncGroup";
+    case ApiKey::kSaslHandshake:
+      return "SaslHandshake";
+    case ApiKey::kApiVersions:
+      return "ApiVersions";
+    case ApiKey::kCreateTopics:
+      return "CreateTopics";
+    case ApiKey::kInitProducerId:
+      return "InitProducerId";
+    case ApiKey::kSaslAuthenticate:
+      return "SaslAuthenticate";
   }
   return "ApiKey";
 }
 
 base::Error malformed_message(ApiKey key, const char* side, int16_t version, const char* problem) {
-  return base::error(base::ErrorKind::kCorruption, "malformed {} {} version {}: {}", api_key_name(key), side, version,
-                     problem);
+  return base::error(base::ErrorKind::kCorruption, "malformed {} {} version {}: {}",
+                     api_key_name(key), side, version, problem);
 }
 
 base::Result<RequestHeader> RequestHeader::decode(Reader& reader) {
@@ -62,7 +82,9 @@ base::Result<RequestHeader> RequestHeader::decode(Reader& reader) {
   header.correlation_id = reader.int32();
   header.client_id = reader.nullable_string();
   if (is_flexible(header.api_key, header.api_version)) reader.skip_tagged_fields();
-  if (!reader.ok()) return base::error(base::ErrorKind::kCorruption, "malformed request header: {}", reader.problem());
+  if (!reader.ok())
+    return base::error(base::ErrorKind::kCorruption, "malformed request header: {}",
+                       reader.problem());
   return header;
 }
 
@@ -82,7 +104,9 @@ void encode_response_header(Writer& writer, ApiKey key, int16_t version, int32_t
 base::Result<int32_t> decode_response_header(Reader& reader, ApiKey key, int16_t version) {
   int32_t correlation_id = reader.int32();
   if (is_flexible(key, version) && key != ApiKey::kApiVersions) reader.skip_tagged_fields();
-  if (!reader.ok()) return base::error(base::ErrorKind::kCorruption, "malformed response header: {}", reader.problem());
+  if (!reader.ok())
+    return base::error(base::ErrorKind::kCorruption, "malformed response header: {}",
+                       reader.problem());
   return correlation_id;
 }
 

@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 
 std::string from_hex(std::string_view hex) {
   std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
   return bytes;
 }
 
@@ -106,7 +107,8 @@ TEST(Protocol, EveryVersionOfEveryMessageIsAsKafkaPythonWritesIt) {
   EXPECT_EQ(versions.size(), messages().size());
   for (const ApiVersionRange& range : api_versions()) {
     for (std::string side : {"Request", "Response"}) {
-      EXPECT_EQ(versions[std::string(api_key_name(range.key)) + side], range.max - range.min + 1) << api_key_name(range.key);
+      EXPECT_EQ(versions[std::string(api_key_name(range.key)) + side], range.max - range.min + 1)
+          << api_key_name(range.key);
     }
   }
 }
@@ -114,7 +116,8 @@ TEST(Protocol, EveryVersionOfEveryMessageIsAsKafkaPythonWritesIt) {
 TEST(Protocol, AMessageThatIsCutOffAnywhereIsAnError) {
   for (const Golden& golden : goldens()) {
     for (size_t size = 0; size < golden.bytes.size(); ++size) {
-      auto bytes = messages().at(golden.name)(std::string_view(golden.bytes).substr(0, size), golden.version);
+      auto bytes = messages().at(golden.name)(std::string_view(golden.bytes).substr(0, size),
+                                              golden.version);
       EXPECT_FALSE(bytes) << golden.name << " " << golden.version << " cut to " << size;
     }
   }
@@ -151,10 +154,20 @@ TEST(Protocol, FieldsOfAFetchRequestAreWhereTheyBelong) {
   Writer writer;
   request.encode(writer, 11);
   EXPECT_EQ(writer.buffer(), from_hex("ffffffff"  // replica id
-                                      "000001f4" "00000001" "000003e8" "01"
-                                      "00000000" "ffffffff"  // no session
-                                      "00000001" "000174" "00000001"
-                                      "00000003" "00000007" "000000000000002a" "ffffffffffffffff" "00000063"
+                                      "000001f4"
+                                      "00000001"
+                                      "000003e8"
+                                      "01"
+                                      "00000000"
+                                      "ffffffff"  // no session
+                                      "00000001"
+                                      "000174"
+                                      "00000001"
+                                      "00000003"
+                                      "00000007"
+                                      "000000000000002a"
+                                      "ffffffffffffffff"
+                                      "00000063"
                                       "00000000"  // forgotten topics
                                       "0000"));   // rack
 }
@@ -206,7 +219,11 @@ TEST(Protocol, AnUnknownCallStillHasAHeader) {
 
 TEST(Protocol, TaggedFieldsThatAreUnknownAreSkipped) {
   // ApiVersions 3 with one tagged field of three bytes at the end.
-  std::string bytes = from_hex("05776569720231" "0105" "03" "aabbcc");
+  std::string bytes = from_hex(
+      "05776569720231"
+      "0105"
+      "03"
+      "aabbcc");
   Reader reader(bytes);
   auto request = ApiVersionsRequest::decode(reader, 3);
   ASSERT_TRUE(request.ok()) << request.error().to_string();
@@ -226,7 +243,8 @@ TEST(ErrorCodes, HaveKafkasNamesAndClasses) {
 }
 
 TEST(Wire, VarintsGoThereAndBack) {
-  for (int64_t value : {int64_t{0}, int64_t{-1}, int64_t{1}, int64_t{63}, int64_t{-64}, int64_t{64}, int64_t{300}, INT64_MAX, INT64_MIN}) {
+  for (int64_t value : {int64_t{0}, int64_t{-1}, int64_t{1}, int64_t{63}, int64_t{-64}, int64_t{64},
+                        int64_t{300}, INT64_MAX, INT64_MIN}) {
     Writer writer;
     writer.varlong(value);
     Reader reader(writer.buffer());
@@ -250,7 +268,10 @@ TEST(Wire, AVarintThatNeverEndsIsMalformed) {
 }
 
 TEST(Wire, AFailureSticks) {
-  Reader reader(std::string_view("\0\x05" "ab", 4));
+  Reader reader(
+      std::string_view("\0\x05"
+                       "ab",
+                       4));
   EXPECT_EQ(reader.string(), "");
   EXPECT_FALSE(reader.ok());
   EXPECT_EQ(reader.int32(), 0);

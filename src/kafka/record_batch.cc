@@ -29,11 +29,13 @@ constexpr size_t kRecordCountAt = 57;
 constexpr int16_t kLogAppendTimeBit = 0x08;
 // length, attributes, timestamp delta, offset delta, key length, value length, header count
 constexpr size_t kSmallestRecord = 7;
-constexpr int32_t kSmallestBatchLength = static_cast<int32_t>(kRecordBatchHeaderSize - kRecordBatchLengthEnd);
+constexpr int32_t kSmallestBatchLength =
+    static_cast<int32_t>(kRecordBatchHeaderSize - kRecordBatchLengthEnd);
 
 template <typename... Args>
 base::Error corrupt(fmt::format_string<Args...> format, Args&&... args) {
-  return base::error(ErrorKind::kCorruption, "record batch: {}", fmt::format(format, std::forward<Args>(args)...));
+  return base::error(ErrorKind::kCorruption, "record batch: {}",
+                     fmt::format(format, std::forward<Args>(args)...));
 }
 
 void stamp_crc(std::span<char> batch) {
@@ -42,17 +44,24 @@ void stamp_crc(std::span<char> batch) {
 }
 
 Result<void> check_header(const RecordBatchHeader& header, size_t available) {
-  if (header.base_offset < 0 || header.base_offset > std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1) {
+  if (header.base_offset < 0 || header.base_offset > std::numeric_limits<int64_t>::max() -
+                                                         std::numeric_limits<int32_t>::max() - 1) {
     return corrupt("base offset {} is out of range", header.base_offset);
   }
-  if (header.batch_length < kSmallestBatchLength) return corrupt("length {} is less than the header's", header.batch_length);
-  if (header.size() > available) return corrupt("length {} runs past the {} bytes that are there", header.batch_length, available);
+  if (header.batch_length < kSmallestBatchLength)
+    return corrupt("length {} is less than the header's", header.batch_length);
+  if (header.size() > available)
+    return corrupt("length {} runs past the {} bytes that are there", header.batch_length,
+                   available);
   if (header.record_count < 0) return corrupt("record count {} is negative", header.record_count);
-  if (header.last_offset_delta < 0 || int64_t{header.record_count} > int64_t{header.last_offset_delta} + 1) {
-    return corrupt("{} records don't fit a last offset delta of {}", header.record_count, header.last_offset_delta);
+  if (header.last_offset_delta < 0 ||
+      int64_t{header.record_count} > int64_t{header.last_offset_delta} + 1) {
+    return corrupt("{} records don't fit a last offset delta of {}", header.record_count,
+                   header.last_offset_delta);
   }
   size_t payload = header.size() - kRecordBatchHeaderSize;
-  if (header.compression_bits() == 0 && static_cast<size_t>(header.record_count) > payload / kSmallestRecord) {
+  if (header.compression_bits() == 0 &&
+      static_cast<size_t>(header.record_count) > payload / kSmallestRecord) {
     return corrupt("{} records can't be in {} bytes", header.record_count, payload);
   }
   return base::ok();
@@ -70,11 +79,13 @@ std::optional<size_t> record_batch_size(std::string_view bytes) {
 Result<RecordBatchHeader> parse_record_batch_header(std::string_view bytes) {
   // Magic stands at the same place in all versions of the format; older ones have shorter headers.
   if (bytes.size() > kMagicAt && (bytes[kMagicAt] == 0 || bytes[kMagicAt] == 1)) {
-    return base::error(ErrorKind::kUnsupported, "record batch of the old message format (magic {}); version 2 is needed",
+    return base::error(ErrorKind::kUnsupported,
+                       "record batch of the old message format (magic {}); version 2 is needed",
                        static_cast<int>(bytes[kMagicAt]));
   }
   if (bytes.size() < kRecordBatchHeaderSize) {
-    return corrupt("{} bytes are less than the {} of a header", bytes.size(), kRecordBatchHeaderSize);
+    return corrupt("{} bytes are less than the {} of a header", bytes.size(),
+                   kRecordBatchHeaderSize);
   }
   const char* at = bytes.data();
   RecordBatchHeader header;
@@ -100,23 +111,28 @@ Result<RecordBatchHeader> validate_record_batch(std::string_view bytes) {
   WEIR_ASSIGN(RecordBatchHeader header, parse_record_batch_header(bytes));
   uint32_t crc = crc32c(bytes.substr(kAttributesAt, header.size() - kAttributesAt));
   if (crc != header.crc) {
-    return corrupt("CRC is {:08x}, should be {:08x} (base offset {}, {} bytes)", crc, header.crc, header.base_offset, header.size());
+    return corrupt("CRC is {:08x}, should be {:08x} (base offset {}, {} bytes)", crc, header.crc,
+                   header.base_offset, header.size());
   }
   return header;
 }
 
 Result<void> check_produced_batch(const RecordBatchHeader& header) {
-  auto refuse = [](std::string_view what) { return base::error(ErrorKind::kInvalidArgument, "record batch from a producer: {}", what); };
+  auto refuse = [](std::string_view what) {
+    return base::error(ErrorKind::kInvalidArgument, "record batch from a producer: {}", what);
+  };
   if (header.record_count < 1) return refuse("it has no records");
   if (int64_t{header.record_count} != int64_t{header.last_offset_delta} + 1) {
     return refuse("its last offset delta is not its count less one");
   }
   if (header.is_control()) return refuse("a client may not write a control batch");
-  if (header.compression_bits() > static_cast<int8_t>(Compression::kZstd)) return refuse("its compression is unknown");
+  if (header.compression_bits() > static_cast<int8_t>(Compression::kZstd))
+    return refuse("its compression is unknown");
   if (header.has_producer_id() && (header.producer_epoch < 0 || header.base_sequence < 0)) {
     return refuse("it has a producer id without epoch or sequence");
   }
-  if (header.is_transactional() && !header.has_producer_id()) return refuse("it is transactional without a producer id");
+  if (header.is_transactional() && !header.has_producer_id())
+    return refuse("it is transactional without a producer id");
   return base::ok();
 }
 
@@ -134,7 +150,8 @@ void stamp_log_append_time(std::span<char> batch, int64_t now_ms) {
   stamp_crc(batch);
 }
 
-void stamp_producer(std::span<char> batch, int64_t producer_id, int16_t producer_epoch, int32_t base_sequence) {
+void stamp_producer(std::span<char> batch, int64_t producer_id, int16_t producer_epoch,
+                    int32_t base_sequence) {
   WEIR_CHECK(batch.size() >= kRecordBatchHeaderSize);
   store_big(batch.data() + kProducerIdAt, producer_id);
   store_big(batch.data() + kProducerEpochAt, producer_epoch);
@@ -142,10 +159,12 @@ void stamp_producer(std::span<char> batch, int64_t producer_id, int16_t producer
   stamp_crc(batch);
 }
 
-Result<BatchRecords> open_record_batch(std::string_view batch, const RecordBatchHeader& header, size_t limit) {
+Result<BatchRecords> open_record_batch(std::string_view batch, const RecordBatchHeader& header,
+                                       size_t limit) {
   BatchRecords opened;
   opened.header = header;
-  std::string_view payload = batch.substr(kRecordBatchHeaderSize, header.size() - kRecordBatchHeaderSize);
+  std::string_view payload =
+      batch.substr(kRecordBatchHeaderSize, header.size() - kRecordBatchHeaderSize);
   if (header.compression_bits() == 0) {
     opened.records = payload;
     return opened;

@@ -1,13 +1,15 @@
 // Kafka's record batch, version 2 (magic 2): parse, check, re-stamp, iterate, build.
 //
 // Bytes (big-endian; https://kafka.apache.org/documentation/#recordbatch):
-//    0 int64 base offset      8 int32 length (of all that follows: 12…)   12 int32 partition leader epoch
+//    0 int64 base offset      8 int32 length (of all that follows: 12…)   12 int32 partition leader
+//    epoch
 //   16 int8 magic (2)        17 uint32 crc (CRC-32C of 21…end)            21 int16 attributes
-//   23 int32 last offset delta   27 int64 base timestamp   35 int64 max timestamp   43 int64 producer id
-//   51 int16 producer epoch      53 int32 base sequence    57 int32 record count    61 records
-// Attributes: bits 0-2 compression, 3 timestamp type (1: log append time), 4 transactional, 5 control,
-// 6 delete horizon. Base offset and leader epoch are outside the CRC, so that a broker may set them.
-// Nothing here keeps state between calls; all functions may be called from any thread.
+//   23 int32 last offset delta   27 int64 base timestamp   35 int64 max timestamp   43 int64
+//   producer id 51 int16 producer epoch      53 int32 base sequence    57 int32 record count    61
+//   records
+// Attributes: bits 0-2 compression, 3 timestamp type (1: log append time), 4 transactional, 5
+// control, 6 delete horizon. Base offset and leader epoch are outside the CRC, so that a broker may
+// set them. Nothing here keeps state between calls; all functions may be called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -62,25 +64,27 @@ struct RecordBatchHeader {
   // Sequence numbers wrap from 2^31-1 to 0.
   int32_t last_sequence() const { return sequence_after(base_sequence, last_offset_delta); }
   static int32_t sequence_after(int32_t sequence, int32_t delta) {
-    return static_cast<int32_t>((static_cast<uint32_t>(sequence) + static_cast<uint32_t>(delta)) & 0x7fffffffu);
+    return static_cast<int32_t>((static_cast<uint32_t>(sequence) + static_cast<uint32_t>(delta)) &
+                                0x7fffffffu);
   }
 };
 
-// The header at the start of `bytes`, and that its fields can be true: the whole batch lies within `bytes`
-// (it may be followed by others), magic is 2, counts and deltas fit each other. kCorruption where not,
-// kUnsupported for magic 0 and 1. Does not look at the CRC.
+// The header at the start of `bytes`, and that its fields can be true: the whole batch lies within
+// `bytes` (it may be followed by others), magic is 2, counts and deltas fit each other. kCorruption
+// where not, kUnsupported for magic 0 and 1. Does not look at the CRC.
 base::Result<RecordBatchHeader> parse_record_batch_header(std::string_view bytes);
 
 // As parse_record_batch_header, and the CRC fits.
 base::Result<RecordBatchHeader> validate_record_batch(std::string_view bytes);
 
-// What a broker asks of a batch that a client wrote, beyond being well-formed: records there and dense,
-// no control batch, known compression, epoch and sequence where there is a producer id.
+// What a broker asks of a batch that a client wrote, beyond being well-formed: records there and
+// dense, no control batch, known compression, epoch and sequence where there is a producer id.
 // kInvalidArgument where not (INVALID_RECORD on the wire).
 base::Result<void> check_produced_batch(const RecordBatchHeader& header);
 
-// Size of the batch that starts at `bytes` by its length field, or nullopt where fewer than 12 bytes are
-// there or the field is impossible. The batch may be longer than `bytes`: a fetch may cut off the last one.
+// Size of the batch that starts at `bytes` by its length field, or nullopt where fewer than 12
+// bytes are there or the field is impossible. The batch may be longer than `bytes`: a fetch may cut
+// off the last one.
 std::optional<size_t> record_batch_size(std::string_view bytes);
 
 // Sets base offset and partition leader epoch in place (both outside the CRC).
@@ -91,17 +95,18 @@ void stamp_log_append_time(std::span<char> batch, int64_t now_ms);
 // The most that a batch may decompress to where the caller has no tighter limit.
 inline constexpr size_t kDefaultDecompressedLimit = size_t{256} << 20;
 
-// The records of one batch, ready to be walked: a view into the batch where it is not compressed, else
-// into `storage`, which the caller keeps alive as long as it uses views of records.
+// The records of one batch, ready to be walked: a view into the batch where it is not compressed,
+// else into `storage`, which the caller keeps alive as long as it uses views of records.
 struct BatchRecords {
   RecordBatchHeader header;
   std::string_view records;
   std::shared_ptr<const PaddedBuffer> storage;  // null where not compressed
 };
-// Opens a batch that parse_record_batch_header or validate_record_batch has accepted. kCorruption where
-// the compressed bytes are damaged, kResourceExhausted where they'd grow past `limit`, kUnsupported for
-// an unknown compression.
-base::Result<BatchRecords> open_record_batch(std::string_view batch, const RecordBatchHeader& header,
+// Opens a batch that parse_record_batch_header or validate_record_batch has accepted. kCorruption
+// where the compressed bytes are damaged, kResourceExhausted where they'd grow past `limit`,
+// kUnsupported for an unknown compression.
+base::Result<BatchRecords> open_record_batch(std::string_view batch,
+                                             const RecordBatchHeader& header,
                                              size_t limit = kDefaultDecompressedLimit);
 
 struct RecordHeader {
@@ -124,7 +129,8 @@ struct Record {
 // Walks a record's headers, which RecordIterator has checked.
 class RecordHeaderIterator {
  public:
-  explicit RecordHeaderIterator(const Record& record) : reader_(record.header_bytes), left_(record.header_count) {}
+  explicit RecordHeaderIterator(const Record& record)
+      : reader_(record.header_bytes), left_(record.header_count) {}
   bool next(RecordHeader& header);
 
  private:
@@ -141,7 +147,8 @@ class RecordIterator {
   RecordIterator(const RecordBatchHeader& header, std::string_view records);
   // False at the end and at the first malformed record; finish() tells which.
   bool next(Record& record);
-  // ok where as many records were there as the header says and no bytes are left over; else kCorruption.
+  // ok where as many records were there as the header says and no bytes are left over; else
+  // kCorruption.
   base::Result<void> finish() const;
 
  private:
@@ -160,12 +167,13 @@ class RecordIterator {
   const char* problem_ = nullptr;
 };
 
-// Opens and walks the whole batch: every record well-formed, deltas as the header says. For brokers that
-// check what they're sent beyond the CRC, and for tools.
+// Opens and walks the whole batch: every record well-formed, deltas as the header says. For brokers
+// that check what they're sent beyond the CRC, and for tools.
 base::Result<void> check_records(std::string_view batch, const RecordBatchHeader& header,
                                  size_t limit = kDefaultDecompressedLimit);
 
-// Builds one batch; reusable after finish(). Offsets are deltas from 0; a broker stamps the base offset.
+// Builds one batch; reusable after finish(). Offsets are deltas from 0; a broker stamps the base
+// offset.
 class RecordBatchBuilder {
  public:
   struct Options {
@@ -178,8 +186,8 @@ class RecordBatchBuilder {
     int32_t partition_leader_epoch = -1;
   };
 
-  void add(std::optional<std::string_view> key, std::optional<std::string_view> value, int64_t timestamp_ms,
-           std::span<const RecordHeader> headers = {});
+  void add(std::optional<std::string_view> key, std::optional<std::string_view> value,
+           int64_t timestamp_ms, std::span<const RecordHeader> headers = {});
   void reserve(size_t bytes) { bytes_.reserve(bytes); }
   bool empty() const { return count_ == 0; }
   int32_t count() const { return count_; }
@@ -196,6 +204,7 @@ class RecordBatchBuilder {
 };
 
 // Sets producer id, epoch and base sequence of a finished batch in place, and its CRC anew.
-void stamp_producer(std::span<char> batch, int64_t producer_id, int16_t producer_epoch, int32_t base_sequence);
+void stamp_producer(std::span<char> batch, int64_t producer_id, int16_t producer_epoch,
+                    int32_t base_sequence);
 
 }  // namespace weir::kafka

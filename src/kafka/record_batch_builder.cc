@@ -7,7 +7,9 @@ namespace weir::kafka {
 
 namespace {
 
-size_t varint_size(uint64_t zigzag) { return (static_cast<size_t>(std::bit_width(zigzag | 1)) + 6) / 7; }
+size_t varint_size(uint64_t zigzag) {
+  return (static_cast<size_t>(std::bit_width(zigzag | 1)) + 6) / 7;
+}
 size_t varint_size(int64_t value) { return varint_size(zigzag_encode(value)); }
 
 char* put_varint(char* at, int64_t value) {
@@ -33,7 +35,8 @@ char* put_bytes(char* at, const std::optional<std::string_view>& value) {
 
 }  // namespace
 
-void RecordBatchBuilder::add(std::optional<std::string_view> key, std::optional<std::string_view> value, int64_t timestamp_ms,
+void RecordBatchBuilder::add(std::optional<std::string_view> key,
+                             std::optional<std::string_view> value, int64_t timestamp_ms,
                              std::span<const RecordHeader> headers) {
   if (count_ == 0) {
     bytes_.resize(kRecordBatchHeaderSize);
@@ -42,9 +45,11 @@ void RecordBatchBuilder::add(std::optional<std::string_view> key, std::optional<
   }
   max_timestamp_ = std::max(max_timestamp_, timestamp_ms);
   int64_t timestamp_delta = timestamp_ms - base_timestamp_;
-  size_t length = 1 + varint_size(timestamp_delta) + varint_size(int64_t{count_}) + bytes_size(key) + bytes_size(value) +
+  size_t length = 1 + varint_size(timestamp_delta) + varint_size(int64_t{count_}) +
+                  bytes_size(key) + bytes_size(value) +
                   varint_size(static_cast<int64_t>(headers.size()));
-  for (const RecordHeader& header : headers) length += bytes_size(header.key) + bytes_size(header.value);
+  for (const RecordHeader& header : headers)
+    length += bytes_size(header.key) + bytes_size(header.value);
 
   size_t start = bytes_.size();
   bytes_.resize(start + varint_size(static_cast<int64_t>(length)) + length);
@@ -69,7 +74,8 @@ base::Result<std::string> RecordBatchBuilder::finish(const Options& options) {
     out = std::move(bytes_);
   } else {
     out.resize(kRecordBatchHeaderSize);
-    WEIR_TRY(compress(options.compression, std::string_view(bytes_).substr(kRecordBatchHeaderSize), out));
+    WEIR_TRY(compress(options.compression, std::string_view(bytes_).substr(kRecordBatchHeaderSize),
+                      out));
   }
   int16_t attributes = static_cast<int16_t>(options.compression);
   if (options.transactional) attributes |= 0x10;

@@ -1,5 +1,5 @@
-// A record batch from anywhere. The CRC is set right first, as the fuzzer could hardly guess it; length and
-// magic as well in half of the cases. Decompression is held to 1 MiB.
+// A record batch from anywhere. The CRC is set right first, as the fuzzer could hardly guess it;
+// length and magic as well in half of the cases. Decompression is held to 1 MiB.
 #include <cstdlib>
 #include <string>
 
@@ -26,11 +26,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Record record;
   uint64_t seen = 0;
   while (iterator.next(record)) {
-    for (char c : record.value) seen += static_cast<unsigned char>(c);
+    for (char c : record.value)
+      seen += static_cast<unsigned char>(c);
     RecordHeaderIterator headers(record);
     RecordHeader one;
     int32_t count = 0;
-    while (headers.next(one)) ++count;
+    while (headers.next(one))
+      ++count;
     if (count != record.header_count) std::abort();
   }
   (void)iterator.finish();

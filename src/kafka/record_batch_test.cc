@@ -18,11 +18,13 @@ using ::testing::HasSubstr;
 
 std::string from_hex(std::string_view hex) {
   std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
   return bytes;
 }
 
-const Compression kAll[] = {Compression::kNone, Compression::kGzip, Compression::kSnappy, Compression::kLz4, Compression::kZstd};
+const Compression kAll[] = {Compression::kNone, Compression::kGzip, Compression::kSnappy,
+                            Compression::kLz4, Compression::kZstd};
 
 std::string build(int count, RecordBatchBuilder::Options options = {}) {
   RecordBatchBuilder builder;
@@ -31,7 +33,8 @@ std::string build(int count, RecordBatchBuilder::Options options = {}) {
     std::string value = fmt::format("value number {} of {}", i, count);
     RecordHeader headers[] = {{"h", "x"}, {"null", std::nullopt}};
     builder.add(i % 3 == 0 ? std::nullopt : std::optional<std::string_view>(key),
-                i % 5 == 4 ? std::nullopt : std::optional<std::string_view>(value), 1000 + i, std::span(headers, i % 2 ? 2 : 0));
+                i % 5 == 4 ? std::nullopt : std::optional<std::string_view>(value), 1000 + i,
+                std::span(headers, i % 2 ? 2 : 0));
   }
   auto batch = builder.finish(options);
   EXPECT_TRUE(batch.ok());
@@ -53,12 +56,15 @@ TEST(Crc32c, HasTheKnownValues) {
 TEST(Crc32c, BothWaysAgreeAtAnyLengthAndCut) {
   base::SeededRandom random(7);
   std::string bytes;
-  while (bytes.size() < 40000) bytes.push_back(static_cast<char>(random.next()));
-  for (size_t size : {1u, 7u, 8u, 255u, 767u, 768u, 769u, 4096u, 12287u, 12288u, 12289u, 25000u, 40000u}) {
+  while (bytes.size() < 40000)
+    bytes.push_back(static_cast<char>(random.next()));
+  for (size_t size :
+       {1u, 7u, 8u, 255u, 767u, 768u, 769u, 4096u, 12287u, 12288u, 12289u, 25000u, 40000u}) {
     std::string_view part = std::string_view(bytes).substr(0, size);
     EXPECT_EQ(crc32c(part), crc32c_portable(part)) << size;
     size_t cut = random.below(size);
-    EXPECT_EQ(crc32c(part.substr(cut), crc32c(part.substr(0, cut))), crc32c(part)) << size << " cut at " << cut;
+    EXPECT_EQ(crc32c(part.substr(cut), crc32c(part.substr(0, cut))), crc32c(part))
+        << size << " cut at " << cut;
   }
 }
 
@@ -105,12 +111,14 @@ TEST(RecordBatch, GoesThereAndBackWithEveryCompression) {
     EXPECT_EQ(i, 200);
     EXPECT_TRUE(iterator.finish().ok());
     if (opened->storage) {
-      EXPECT_EQ(std::string_view(opened->storage->data() + opened->storage->size(), 64), std::string(64, '\0'));
+      EXPECT_EQ(std::string_view(opened->storage->data() + opened->storage->size(), 64),
+                std::string(64, '\0'));
     }
   }
 }
 
-// Batches as other clients wrote them and Apache Kafka stored them; see tests/golden/kafka/README.md.
+// Batches as other clients wrote them and Apache Kafka stored them; see
+// tests/golden/kafka/README.md.
 TEST(RecordBatch, ReadsWhatOtherClientsWrite) {
   std::ifstream file("tests/golden/kafka/batches.txt");
   int seen = 0;
@@ -165,7 +173,8 @@ TEST(RecordBatch, LogAppendTimeIsTheTimeOfEveryRecord) {
   auto opened = open_record_batch(batch, *header);
   RecordIterator iterator(*header, opened->records);
   Record record;
-  while (iterator.next(record)) EXPECT_EQ(record.timestamp_ms, 99999);
+  while (iterator.next(record))
+    EXPECT_EQ(record.timestamp_ms, 99999);
 }
 
 TEST(RecordBatch, EveryChangedByteUnderTheCrcIsFound) {
@@ -251,8 +260,14 @@ TEST(RecordBatch, DecompressionStopsAtItsLimit) {
 }
 
 TEST(RecordBatch, SnappyIsReadRawAsWell) {
-  // "hello hello hello hello" as one raw snappy block: length 23, literal "hello ", copy of 17 at offset 6.
-  std::string raw = from_hex("17" "14" "68656c6c6f20" "42" "0600");
+  // "hello hello hello hello" as one raw snappy block: length 23, literal "hello ", copy of 17 at
+  // offset 6.
+  std::string raw = from_hex(
+      "17"
+      "14"
+      "68656c6c6f20"
+      "42"
+      "0600");
   auto plain = decompress(Compression::kSnappy, raw, 100);
   ASSERT_TRUE(plain.ok()) << plain.error().to_string();
   EXPECT_EQ(plain->view(), "hello hello hello hello");

@@ -24,8 +24,12 @@ const char* read_varint(const char* at, const char* end, T& value) {
   return nullptr;
 }
 
-const char* read_varint32(const char* at, const char* end, int32_t& value) { return read_varint<5>(at, end, value); }
-const char* read_varint64(const char* at, const char* end, int64_t& value) { return read_varint<10>(at, end, value); }
+const char* read_varint32(const char* at, const char* end, int32_t& value) {
+  return read_varint<5>(at, end, value);
+}
+const char* read_varint64(const char* at, const char* end, int64_t& value) {
+  return read_varint<10>(at, end, value);
+}
 
 // Length (-1: null) and bytes.
 const char* read_bytes(const char* at, const char* end, std::string_view& value, bool& present) {
@@ -37,7 +41,9 @@ const char* read_bytes(const char* at, const char* end, std::string_view& value,
   return present ? at + size : at;
 }
 
-int64_t add_wrapping(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
+int64_t add_wrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
 
 }  // namespace
 
@@ -61,17 +67,22 @@ bool RecordIterator::next(Record& record) {
   if (index_ >= count_) return false;
   int32_t length = 0;
   const char* at = read_varint32(at_, end_, length);
-  if (!at || length < 0 || length > end_ - at) return malformed("its length runs past the end of the batch");
+  if (!at || length < 0 || length > end_ - at)
+    return malformed("its length runs past the end of the batch");
   const char* end = at + length;
   if (at == end) return malformed("it is empty");
   ++at;  // attributes: unused in version 2
   int64_t timestamp_delta = 0;
   int32_t offset_delta = 0;
-  if (!(at = read_varint64(at, end, timestamp_delta))) return malformed("its timestamp can't be read");
+  if (!(at = read_varint64(at, end, timestamp_delta)))
+    return malformed("its timestamp can't be read");
   if (!(at = read_varint32(at, end, offset_delta))) return malformed("its offset can't be read");
-  if (offset_delta < 0 || offset_delta > last_offset_delta_) return malformed("its offset is outside the batch");
-  if (!(at = read_bytes(at, end, record.key, record.has_key))) return malformed("its key can't be read");
-  if (!(at = read_bytes(at, end, record.value, record.has_value))) return malformed("its value can't be read");
+  if (offset_delta < 0 || offset_delta > last_offset_delta_)
+    return malformed("its offset is outside the batch");
+  if (!(at = read_bytes(at, end, record.key, record.has_key)))
+    return malformed("its key can't be read");
+  if (!(at = read_bytes(at, end, record.value, record.has_value)))
+    return malformed("its value can't be read");
   if (!(at = read_varint32(at, end, record.header_count)) || record.header_count < 0) {
     return malformed("its header count can't be read");
   }
@@ -82,7 +93,8 @@ bool RecordIterator::next(Record& record) {
     return malformed("its headers can't be read");
   }
   record.offset = base_offset_ + offset_delta;
-  record.timestamp_ms = log_append_time_ ? max_timestamp_ : add_wrapping(base_timestamp_, timestamp_delta);
+  record.timestamp_ms =
+      log_append_time_ ? max_timestamp_ : add_wrapping(base_timestamp_, timestamp_delta);
   at_ = end;
   ++index_;
   return true;
@@ -102,11 +114,13 @@ bool RecordIterator::parse_headers(Record& record) {
 
 base::Result<void> RecordIterator::finish() const {
   if (problem_) {
-    return base::error(base::ErrorKind::kCorruption, "record {} of the batch at offset {}: {}", index_, base_offset_, problem_);
+    return base::error(base::ErrorKind::kCorruption, "record {} of the batch at offset {}: {}",
+                       index_, base_offset_, problem_);
   }
   if (index_ == count_ && at_ != end_) {
-    return base::error(base::ErrorKind::kCorruption, "batch at offset {}: {} bytes are left over after its {} records", base_offset_,
-                       end_ - at_, count_);
+    return base::error(base::ErrorKind::kCorruption,
+                       "batch at offset {}: {} bytes are left over after its {} records",
+                       base_offset_, end_ - at_, count_);
   }
   return base::ok();
 }
@@ -117,7 +131,8 @@ bool RecordHeaderIterator::next(RecordHeader& header) {
   int32_t key_size = reader_.varint();
   header.key = reader_.raw(static_cast<size_t>(key_size < 0 ? 0 : key_size));
   int32_t value_size = reader_.varint();
-  header.value = value_size < 0 ? std::nullopt : std::optional(reader_.raw(static_cast<size_t>(value_size)));
+  header.value =
+      value_size < 0 ? std::nullopt : std::optional(reader_.raw(static_cast<size_t>(value_size)));
   return reader_.ok();
 }
 

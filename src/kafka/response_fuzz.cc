@@ -34,22 +34,54 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Reader reader(std::string_view(reinterpret_cast<const char*>(data) + 2, size - 2));
   if (!decode_response_header(reader, range.key, version).ok()) return 0;
   switch (range.key) {
-    case ApiKey::kProduce: check<ProduceResponse>(reader, version); break;
-    case ApiKey::kFetch: check_fetch(reader, version); break;
-    case ApiKey::kListOffsets: check<ListOffsetsResponse>(reader, version); break;
-    case ApiKey::kMetadata: check<MetadataResponse>(reader, version); break;
-    case ApiKey::kOffsetCommit: check<OffsetCommitResponse>(reader, version); break;
-    case ApiKey::kOffsetFetch: check<OffsetFetchResponse>(reader, version); break;
-    case ApiKey::kFindCoordinator: check<FindCoordinatorResponse>(reader, version); break;
-    case ApiKey::kJoinGroup: check<JoinGroupResponse>(reader, version); break;
-    case ApiKey::kHeartbeat: check<HeartbeatResponse>(reader, version); break;
-    case ApiKey::kLeaveGroup: check<LeaveGroupResponse>(reader, version); break;
-    case ApiKey::kSyncGroup: check<SyncGroupResponse>(reader, version); break;
-    case ApiKey::kSaslHandshake: check<SaslHandshakeResponse>(reader, version); break;
-    case ApiKey::kApiVersions: check<ApiVersionsResponse>(reader, version); break;
-    case ApiKey::kCreateTopics: check<CreateTopicsResponse>(reader, version); break;
-    case ApiKey::kInitProducerId: check<InitProducerIdResponse>(reader, version); break;
-    case ApiKey::kSaslAuthenticate: check<SaslAuthenticateResponse>(reader, version); break;
+    case ApiKey::kProduce:
+      check<ProduceResponse>(reader, version);
+      break;
+    case ApiKey::kFetch:
+      check_fetch(reader, version);
+      break;
+    case ApiKey::kListOffsets:
+      check<ListOffsetsResponse>(reader, version);
+      break;
+    case ApiKey::kMetadata:
+      check<MetadataResponse>(reader, version);
+      break;
+    case ApiKey::kOffsetCommit:
+      check<OffsetCommitResponse>(reader, version);
+      break;
+    case ApiKey::kOffsetFetch:
+      check<OffsetFetchResponse>(reader, version);
+      break;
+    case ApiKey::kFindCoordinator:
+      check<FindCoordinatorResponse>(reader, version);
+      break;
+    case ApiKey::kJoinGroup:
+      check<JoinGroupResponse>(reader, version);
+      break;
+    case ApiKey::kHeartbeat:
+      check<HeartbeatResponse>(reader, version);
+      break;
+    case ApiKey::kLeaveGroup:
+      check<LeaveGroupResponse>(reader, version);
+      break;
+    case ApiKey::kSyncGroup:
+      check<SyncGroupResponse>(reader, version);
+      break;
+    case ApiKey::kSaslHandshake:
+      check<SaslHandshakeResponse>(reader, version);
+      break;
+    case ApiKey::kApiVersions:
+      check<ApiVersionsResponse>(reader, version);
+      break;
+    case ApiKey::kCreateTopics:
+      check<CreateTopicsResponse>(reader, version);
+      break;
+    case ApiKey::kInitProducerId:
+      check<InitProducerIdResponse>(reader, version);
+      break;
+    case ApiKey::kSaslAuthenticate:
+      check<SaslAuthenticateResponse>(reader, version);
+      break;
   }
   return 0;
 }

@@ -56,7 +56,9 @@ std::string_view Reader::raw(size_t size) {
   return sized(static_cast<int64_t>(size), kPastEnd);
 }
 
-std::string_view Reader::string() { return sized(int16(), "a string that may not be null has a negative length"); }
+std::string_view Reader::string() {
+  return sized(int16(), "a string that may not be null has a negative length");
+}
 
 std::optional<std::string_view> Reader::nullable_string() {
   int16_t size = int16();
@@ -74,7 +76,9 @@ std::optional<std::string_view> Reader::compact_nullable_string() {
   return sized(size, kPastEnd);
 }
 
-std::string_view Reader::bytes() { return sized(int32(), "bytes that may not be null have a negative length"); }
+std::string_view Reader::bytes() {
+  return sized(int32(), "bytes that may not be null have a negative length");
+}
 
 std::optional<std::string_view> Reader::nullable_bytes() {
   int32_t size = int32();
@@ -128,7 +132,8 @@ void Writer::varlong(int64_t value) {
 }
 
 void Writer::string(std::string_view value) {
-  WEIR_CHECK(value.size() <= static_cast<size_t>(std::numeric_limits<int16_t>::max()), "string too long for Kafka's protocol");
+  WEIR_CHECK(value.size() <= static_cast<size_t>(std::numeric_limits<int16_t>::max()),
+             "string too long for Kafka's protocol");
   int16(static_cast<int16_t>(value.size()));
   raw(value);
 }
@@ -149,7 +154,8 @@ void Writer::compact_nullable_string(const std::optional<std::string>& value) {
 }
 
 void Writer::bytes(std::string_view value) {
-  WEIR_CHECK(value.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()), "bytes too long for Kafka's protocol");
+  WEIR_CHECK(value.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()),
+             "bytes too long for Kafka's protocol");
   int32(static_cast<int32_t>(value.size()));
   raw(value);
 }

@@ -1,10 +1,10 @@
-// The Kafka protocol's primitive types over bytes: big-endian integers, varints, strings, byte arrays,
-// arrays, in their plain and their compact (flexible-version) forms, and tagged fields.
+// The Kafka protocol's primitive types over bytes: big-endian integers, varints, strings, byte
+// arrays, arrays, in their plain and their compact (flexible-version) forms, and tagged fields.
 //
-// Reader never reads past its bytes and never allocates by a length field alone: what a length claims is
-// compared with the bytes that are left first. A failure is sticky: after the first malformed field every
-// read gives zero or empty, and ok() is false; a decoder checks once, at its end.
-// Writer appends to a string that it owns. Neither is shared between threads.
+// Reader never reads past its bytes and never allocates by a length field alone: what a length
+// claims is compared with the bytes that are left first. A failure is sticky: after the first
+// malformed field every read gives zero or empty, and ok() is false; a decoder checks once, at its
+// end. Writer appends to a string that it owns. Neither is shared between threads.
 #pragma once
 
 #include <bit>
@@ -23,9 +23,12 @@ template <typename T>
 T load_big(const char* at) {
   T value;
   std::memcpy(&value, at, sizeof(T));
-  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(static_cast<uint16_t>(value)));
-  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(static_cast<uint32_t>(value)));
-  if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(static_cast<uint64_t>(value)));
+  if constexpr (sizeof(T) == 2)
+    return static_cast<T>(__builtin_bswap16(static_cast<uint16_t>(value)));
+  if constexpr (sizeof(T) == 4)
+    return static_cast<T>(__builtin_bswap32(static_cast<uint32_t>(value)));
+  if constexpr (sizeof(T) == 8)
+    return static_cast<T>(__builtin_bswap64(static_cast<uint64_t>(value)));
   return value;
 }
 template <typename T>
@@ -66,13 +69,14 @@ class Reader {
 
   // Views into the bytes given to the constructor.
   std::string_view raw(size_t size);
-  std::string_view string();                                    // int16 length; null is malformed
-  std::optional<std::string_view> nullable_string();            // length -1 is null
-  std::string_view compact_string();                            // unsigned varint of length + 1
-  std::optional<std::string_view> compact_nullable_string();    // 0 is null
-  std::string_view bytes();                                     // int32 length; null is malformed
+  std::string_view string();                                  // int16 length; null is malformed
+  std::optional<std::string_view> nullable_string();          // length -1 is null
+  std::string_view compact_string();                          // unsigned varint of length + 1
+  std::optional<std::string_view> compact_nullable_string();  // 0 is null
+  std::string_view bytes();                                   // int32 length; null is malformed
   std::optional<std::string_view> nullable_bytes();
-  // The number of elements that follow; -1 is null. Never more than the bytes left, as no element is empty.
+  // The number of elements that follow; -1 is null. Never more than the bytes left, as no element
+  // is empty.
   int32_t array_length();
   int32_t compact_array_length();
   void skip_tagged_fields();
