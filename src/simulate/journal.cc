@@ -129,15 +129,9 @@ Result<JournalExtent> read_journal(io::FileSystem& files, const std::string& pat
   Window window(*file, size);
   JournalExtent extent;
   WEIR_ASSIGN(const std::string_view magic, window.at(0, kJournalMagic.size()));
-  if (magic != kJournalMagic) {
-    // A simulator that lost power while it made the file leaves a part of the magic, or zeros.
-    const bool torn = magic.size() < kJournalMagic.size()
-                          ? kJournalMagic.starts_with(magic)
-                          : magic.find_first_not_of('\0') == std::string_view::npos;
-    if (!torn) return error(ErrorKind::kCorruption, "{} is not a journal of weir simulate", path);
-    extent.torn_bytes = size;
-    return extent;
-  }
+  if (size == 0) return extent;  // made by a user; a writer's has the magic from the start
+  if (magic != kJournalMagic)
+    return error(ErrorKind::kCorruption, "{} is not a journal of weir simulate", path);
   int64_t position = kJournalMagic.size();
   while (position < size) {
     WEIR_ASSIGN(const std::string_view body, body_at(window, position));
@@ -183,12 +177,9 @@ Result<void> JournalWriter::begin(io::FileSystem& files, const std::string& path
   WEIR_ASSIGN(lock_, files.try_lock(path + ".lock"));
   if (lock_ == nullptr)
     return error(ErrorKind::kConflict, "{} is in use by another simulator", path);
-  WEIR_ASSIGN(const bool exists, files.exists(path));
+  WEIR_TRY(files.create_if_absent(path, kJournalMagic));  // whole or not at all
   LastRun last;
-  JournalExtent extent;
-  if (exists) {
-    WEIR_ASSIGN(extent, read_journal(files, path, last));
-  }
+  WEIR_ASSIGN(const JournalExtent extent, read_journal(files, path, last));
   WEIR_ASSIGN(file_, files.open_append(path));
   if (file_->size() > extent.valid_bytes) WEIR_TRY(file_->truncate(extent.valid_bytes));
   std::string bytes;
