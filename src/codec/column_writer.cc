@@ -21,7 +21,7 @@ GrowingBuffer::GrowingBuffer(GrowingBuffer&&) noexcept = default;
 
 void GrowingBuffer::reserve(int64_t bytes, int fill) {
   if (bytes <= capacity_) return;
-  const int64_t wanted = std::max(bytes, capacity_ + capacity_ / 2);
+  const int64_t wanted = std::max({bytes, capacity_ + capacity_ / 2, hint_});
   if (!buffer_) {
     auto made = arrow::AllocateResizableBuffer(wanted);
     WEIR_CHECK(made.ok(), "out of memory");
@@ -37,6 +37,8 @@ void GrowingBuffer::reserve(int64_t bytes, int fill) {
 std::shared_ptr<arrow::ResizableBuffer> GrowingBuffer::take(int64_t bytes) {
   reserve(std::max<int64_t>(bytes, 8), 0);
   WEIR_CHECK(buffer_->Resize(bytes, false).ok(), "out of memory");
+  // A little more than last time, so that batches alike need no second allocation; not where the last was huge.
+  hint_ = std::min<int64_t>(bytes + bytes / 16, 64 << 20);
   std::shared_ptr<arrow::ResizableBuffer> taken = std::move(buffer_);
   data_ = nullptr;
   capacity_ = 0;
@@ -104,15 +106,6 @@ void ColumnWriter::reserve(int64_t slots) {
     if (fresh) offsets()[0] = 0;
   }
   slots_ = slots;
-}
-
-void ColumnWriter::set_text_padded(int64_t slot, const uint8_t* text, int64_t length) {
-  const int64_t begin = offsets()[slot];
-  if (begin + length + 32 > values_.capacity()) values_.reserve(begin + length + 4096, GrowingBuffer::kNoFill);
-  uint8_t* to = values_.data() + begin;
-  // Whole 32-byte steps; what is written past the end is overwritten by the next value.
-  for (int64_t i = 0; i < length; i += 32) std::memcpy(to + i, text + i, 32);
-  offsets()[slot + 1] = static_cast<int32_t>(begin + length);
 }
 
 void ColumnWriter::set_text(int64_t slot, std::string_view text) {

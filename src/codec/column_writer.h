@@ -48,6 +48,7 @@ class GrowingBuffer {
   std::unique_ptr<arrow::ResizableBuffer> buffer_;
   uint8_t* data_ = nullptr;
   int64_t capacity_ = 0;
+  int64_t hint_ = 0;  // what the buffer before took
 };
 
 class ColumnWriter {
@@ -76,7 +77,14 @@ class ColumnWriter {
   }
 
   // --- strings and binary. Where the source may be read 32 bytes past its end, `padded` copies faster.
-  void set_text_padded(int64_t slot, const uint8_t* text, int64_t length);
+  void set_text_padded(int64_t slot, const uint8_t* text, int64_t length) {
+    const int64_t begin = offsets()[slot];
+    if (begin + length + 32 > values_.capacity()) [[unlikely]] values_.reserve(begin + length + 4096, GrowingBuffer::kNoFill);
+    uint8_t* to = values_.data() + begin;
+    // Whole 32-byte steps; what is written past the end is overwritten by the next value.
+    for (int64_t i = 0; i < length; i += 32) std::memcpy(to + i, text + i, 32);
+    offsets()[slot + 1] = static_cast<int32_t>(begin + length);
+  }
   void set_text(int64_t slot, std::string_view text);
 
   // --- lists and maps: begin, write slots of the children while counting them with grow(), end.

@@ -185,7 +185,7 @@ Result<void> CsvDecoder::append(std::string_view text) {
     }
     return {};
   }
-  const bool has_cr = std::memchr(text.data(), '\r', text.size()) != nullptr;
+  const bool has_cr = text.find('\r') != std::string_view::npos;
   while (!text.empty()) {
     const size_t end = has_cr ? text.find_first_of("\r\n") : text.find('\n');
     WEIR_TRY(add_line(text.substr(0, end)));

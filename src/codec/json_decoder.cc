@@ -57,7 +57,7 @@ class Decoder final : public JsonDecoder {
   }
 
   Result<void> append_lines(std::string_view text, size_t readable_after) override {
-    const bool has_cr = std::memchr(text.data(), '\r', text.size()) != nullptr;
+    const bool has_cr = text.find('\r') != std::string_view::npos;
     while (!text.empty()) {
       const char* newline = static_cast<const char*>(std::memchr(text.data(), '\n', text.size()));
       const size_t length = newline ? static_cast<size_t>(newline - text.data()) : text.size();

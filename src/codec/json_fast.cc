@@ -62,6 +62,15 @@ struct JsonFastParser::Stage1 {
   }
 };
 
+[[gnu::always_inline]] inline bool JsonFastParser::matches(const KeyGuess& guess, const uint8_t* key) {
+  const __m128i a = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes)));
+  const __m128i b =
+      _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key + 16)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes + 16)));
+  const uint32_t equal = static_cast<uint32_t>(_mm_movemask_epi8(a)) | static_cast<uint32_t>(_mm_movemask_epi8(b)) << 16;
+  if ((equal & guess.mask) != guess.mask) return false;
+  return guess.tail.empty() || std::memcmp(key + 32, guess.tail.data(), guess.tail.size()) == 0;
+}
+
 JsonFastParser::JsonFastParser(ColumnWriter& root, const DatetimeFormats& formats)
     : formats_(formats), stage1_(std::make_unique<Stage1>()), root_(plan_struct(root)), default_timestamp_(formats.default_timestamp()) {}
 JsonFastParser::~JsonFastParser() = default;
@@ -100,15 +109,6 @@ bool JsonFastParser::parse(std::string_view record, int64_t slot) {
   at = read_struct(*root_, at, slot);
   // What follows the object is not looked at, as in Spark.
   return at != nullptr && at <= end_;
-}
-
-bool JsonFastParser::matches(const KeyGuess& guess, const uint8_t* key) {
-  const __m128i a = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes)));
-  const __m128i b =
-      _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key + 16)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes + 16)));
-  const uint32_t equal = static_cast<uint32_t>(_mm_movemask_epi8(a)) | static_cast<uint32_t>(_mm_movemask_epi8(b)) << 16;
-  if ((equal & guess.mask) != guess.mask) return false;
-  return guess.tail.empty() || std::memcmp(key + 32, guess.tail.data(), guess.tail.size()) == 0;
 }
 
 int32_t JsonFastParser::find_key(StructPlan& plan, At at, size_t* position) {

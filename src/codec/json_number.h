@@ -13,9 +13,12 @@ inline bool ends_scalar(uint8_t c) { return c == ',' || c == '}' || c == ']' || 
 
 inline bool is_digit(uint8_t c) { return static_cast<uint8_t>(c - '0') < 10; }
 
-inline bool eight_digits(uint64_t v) {
-  return ((v & 0xf0f0f0f0f0f0f0f0u) | (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) == 0x3333333333333333u;
+// The high bit of the first byte that is no digit is set (those of later bytes may be wrong); 0 for eight digits.
+inline uint64_t other_than_digits(uint64_t v) {
+  const uint64_t t = v ^ 0x3030303030303030u;
+  return ((t + 0x7676767676767676u) | t) & 0x8080808080808080u;
 }
+// The value of eight digits, the first in the lowest byte; zero bytes count as '0'.
 inline uint32_t eight_digits_value(uint64_t v) {
   v = (v & 0x0f0f0f0f0f0f0f0fu) * 2561 >> 8;
   v = (v & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
@@ -45,7 +48,7 @@ struct NumberParts {
 };
 
 // The end of a JSON number, else nullptr.
-inline const uint8_t* read_number_parts(const uint8_t* p, NumberParts* parts) {
+[[gnu::always_inline]] inline const uint8_t* read_number_parts(const uint8_t* p, NumberParts* parts) {
   parts->negative = *p == '-';
   p += parts->negative;
   const uint8_t* start = p;
@@ -63,18 +66,22 @@ inline const uint8_t* read_number_parts(const uint8_t* p, NumberParts* parts) {
   if (*p == '.') {
     parts->integer = false;
     const uint8_t* fraction = ++p;
-    uint64_t eight;
-    std::memcpy(&eight, p, 8);
-    if (eight_digits(eight)) {
-      digits = digits * 100'000'000 + eight_digits_value(eight);
-      p += 8;
+    // Eight at a time; of the last eight bytes, those that are digits.
+    static constexpr uint64_t kPowers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    while (true) {
+      uint64_t eight;
       std::memcpy(&eight, p, 8);
-      if (eight_digits(eight)) {
+      const uint64_t other = other_than_digits(eight);
+      if (other == 0) {
         digits = digits * 100'000'000 + eight_digits_value(eight);
         p += 8;
+        continue;
       }
+      const int few = __builtin_ctzll(other) >> 3;
+      if (few > 0) digits = digits * kPowers[few] + eight_digits_value(eight << (64 - 8 * few));
+      p += few;
+      break;
     }
-    while (is_digit(*p)) digits = digits * 10 + (*p++ - '0');
     if (p == fraction) return nullptr;
     exponent = fraction - p;
     count += p - fraction;
