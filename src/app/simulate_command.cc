@@ -92,7 +92,14 @@ Result<kafka::ProducerOptions> producer_options(const SimulateWords& words) {
     const size_t equals = option.find('=');
     if (equals == std::string::npos || equals == 0)
       return error(ErrorKind::kInvalidArgument, "--option: '{}' is not KEY=VALUE", option);
-    properties[option.substr(0, equals)] = option.substr(equals + 1);
+    const std::string name = option.substr(0, equals);
+    if (name == "max.block.ms" || name == "delivery.timeout.ms")
+      return error(ErrorKind::kUnsupported,
+                   "--option {}: the simulator waits for a broker that is away, without end", name);
+    if (properties.contains(name))
+      return error(ErrorKind::kInvalidArgument,
+                   "--option {} is given twice, or has an option of its own", name);
+    properties[name] = option.substr(equals + 1);
   }
   return kafka::ProducerOptions::from_properties(properties);
 }
@@ -151,6 +158,12 @@ Result<void> check_words(const SimulateWords& words) {
   if (kind == "kafka" && words.bootstrap.empty())
     return error(ErrorKind::kInvalidArgument,
                  "--bootstrap HOST:PORT is needed, or --sink stdout, or --sink files DIR");
+  if (kind != "kafka" && (!words.bootstrap.empty() || words.partitions != 0 ||
+                          !words.options.empty() || words.compression != "none"))
+    return error(ErrorKind::kInvalidArgument,
+                 "--bootstrap, --partitions, --compression and --option are for --sink kafka");
+  if (words.partitions < 0)
+    return error(ErrorKind::kInvalidArgument, "--partitions: {} is below 0", words.partitions);
   if (kind == "stdout" && words.output == "json")
     return error(ErrorKind::kInvalidArgument,
                  "--output json and --sink stdout both want standard output");
