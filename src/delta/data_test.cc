@@ -15,6 +15,7 @@
 #include "delta/partition_values.h"
 #include "delta/schema_evolution.h"
 #include "delta/statistics.h"
+#include "io/model_file_system.h"
 
 namespace weir::delta {
 namespace {
@@ -138,17 +139,17 @@ TEST(PartitionValues, FoldersAndPaths) {
 
 // The rows of PROTOCOL.md's example 3, in today's form of the bytes (the page's own text has an older magic number).
 TEST(DeletionVectors, TheRowsOfTheProtocolsExample) {
-  io::FileSystem* none = nullptr;
+  io::ModelFileSystem none(1);  // an inline vector needs no file
   DeletionVectorDescriptor descriptor;
   descriptor.storage_type = "i";
   descriptor.path_or_inline = "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L";
   descriptor.size_in_bytes = 44;
   descriptor.cardinality = 6;
-  auto rows = read_deletion_vector(*none, "/t", descriptor);
+  auto rows = read_deletion_vector(none, "/t", descriptor);
   ASSERT_TRUE(rows.ok()) << rows.error().to_string();
   EXPECT_EQ(*rows, (std::vector<int64_t>{3, 4, 7, 11, 18, 29}));
   descriptor.cardinality = 5;
-  EXPECT_EQ(read_deletion_vector(*none, "/t", descriptor).error().kind(), ErrorKind::kCorruption);
+  EXPECT_EQ(read_deletion_vector(none, "/t", descriptor).error().kind(), ErrorKind::kCorruption);
 }
 
 TEST(DeletionVectors, CutBytesAreCorruption) {
