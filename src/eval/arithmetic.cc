@@ -4,6 +4,7 @@
 
 #include "eval/cast.h"
 #include "eval/map_rows.h"
+#include "eval/node.h"
 #include "eval/wide_decimal.h"
 #include "plan/calendar.h"
 
@@ -119,6 +120,11 @@ int64_t add_months_to_days(int64_t days, int64_t months) {
 // One operand is a date or timestamp, the other an interval or days.
 Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType& time_type, const Vector& delta,
                             const DataType& delta_type, int sign) {
+  if (time_type.is(TypeKind::kDate) && delta_type.is(TypeKind::kDayTimeInterval)) {
+    return map_fixed<int32_t>(call, [&](int32_t d, int64_t us) {
+      return static_cast<int32_t>(d + sign * (us / plan::kMicrosPerDay));
+    }, FixedReader<int32_t>(time), FixedReader<int64_t>(delta));
+  }
   if (time_type.is(TypeKind::kDate)) {
     const FixedReader<int32_t> days(time), by(delta);
     const bool months = delta_type.is(TypeKind::kYearMonthInterval);
@@ -338,8 +344,7 @@ Result<ArrayPtr> turn(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 Result<ArrayPtr> positive(KernelCall& call, std::span<const Vector> arguments) {
-  return arguments[0].constant && call.rows > 1 ? Result<ArrayPtr>(call.fail("INTERNAL_ERROR", "XX000", "a constant operand"))
-                                                : Result<ArrayPtr>(arguments[0].array);
+  return materialize(arguments[0], call.rows);
 }
 
 template <typename F>

@@ -254,11 +254,11 @@ Result<ArrayPtr> number_to_timestamp(CastCall& call, const Vector& input, int64_
 
 Result<ArrayPtr> timestamp_to_number(CastCall& call, const Vector& input, int64_t rows) {
   const FixedReader<int64_t> us(input);
-  const bool strict = call.ansi || call.try_cast;
   const auto integral = [&]<typename Int>(Int) {
     return convert_fixed<Int>(call, input, rows, [&](int64_t row, Int& out) {
       const int64_t seconds = floor_div(us[row], kMicrosPerSecond);
-      if (strict && (seconds < std::numeric_limits<Int>::min() || seconds > std::numeric_limits<Int>::max())) {
+      // Without ANSI this is NULL too, unlike other narrowing casts.
+      if (seconds < std::numeric_limits<Int>::min() || seconds > std::numeric_limits<Int>::max()) {
         return Outcome::kOverflow;
       }
       out = static_cast<Int>(seconds);

@@ -41,22 +41,33 @@ int64_t Zone::offset_at(int64_t utc_seconds) {
   return offset_;
 }
 
-int64_t Zone::to_local(int64_t utc_us) { return utc_us + offset_at(floor_div(utc_us, kMicrosPerSecond)) * kMicrosPerSecond; }
+namespace {
+
+// Times at the ends of the range wrap around, as the JVM's arithmetic does, instead of being undefined.
+int64_t shifted(int64_t us, int64_t seconds) {
+  int64_t moved = 0;
+  (void)__builtin_add_overflow(us, seconds * kMicrosPerSecond, &moved);
+  return moved;
+}
+
+}  // namespace
+
+int64_t Zone::to_local(int64_t utc_us) { return shifted(utc_us, offset_at(floor_div(utc_us, kMicrosPerSecond))); }
 
 int64_t Zone::to_utc(int64_t local_us) {
-  if (!rules_) return local_us - offset_ * kMicrosPerSecond;
+  if (!rules_) return shifted(local_us, -offset_);
   const int64_t local_seconds = floor_div(local_us, kMicrosPerSecond);
   // Well inside the remembered stretch nothing is ambiguous.
   constexpr int64_t kMargin = 2 * 86'400;
   const int64_t guess = local_seconds - offset_;
-  if (guess >= begin_ + kMargin && guess < end_ - kMargin) return local_us - offset_ * kMicrosPerSecond;
+  if (guess >= begin_ + kMargin && guess < end_ - kMargin) return shifted(local_us, -offset_);
   const auto info = static_cast<const tz::time_zone*>(rules_)->get_info(
       tz::local_seconds(std::chrono::seconds(local_seconds)));
   begin_ = info.first.begin.time_since_epoch().count();
   end_ = info.first.end.time_since_epoch().count();
   offset_ = info.first.offset.count();
   // Unique, gap (offset before the transition moves the time forward) or overlap (the first is the earlier instant).
-  return local_us - info.first.offset.count() * kMicrosPerSecond;
+  return shifted(local_us, -info.first.offset.count());
 }
 
 }  // namespace weir::eval

@@ -178,8 +178,12 @@ class Analyzer {
     const bool strict = options_.ansi || cast.try_cast;
     if (!can_cast(child->type, cast.type, strict)) {
       const bool with_setting = strict && can_cast(child->type, cast.type, false);
+      const bool date_number = child->type.is(TypeKind::kDate) && cast.type.is_numeric();
       return analysis_error(
-          with_setting ? "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION" : "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", "42K09",
+          date_number    ? "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION"
+          : with_setting ? "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION"
+                         : "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
+          "42K09",
           fmt::format("Cannot resolve \"{}\" due to data type mismatch: cannot cast \"{}\" to \"{}\"{}.",
                       expression_sql(Expression{cast, origin}), child->type.sql(), cast.type.sql(),
                       with_setting ? " with ANSI mode on" : ""),

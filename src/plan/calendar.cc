@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -58,6 +59,10 @@ std::string format_floating(Float value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
   if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
+  // Java writes its least double with two digits, though one would do.
+  if constexpr (sizeof(Float) == 8) {
+    if (std::fabs(value) == std::numeric_limits<double>::denorm_min()) return value < 0 ? "-4.9E-324" : "4.9E-324";
+  }
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
   std::string_view text(buffer, static_cast<size_t>(end - buffer));

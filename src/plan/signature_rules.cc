@@ -120,6 +120,14 @@ Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view
   return Signature{{types[0], types[1]}, decimal_result(op, types[0], types[1]), nullable || !call.options->ansi};
 }
 
+// A date stays a date beside months, and beside a literal of whole days (Spark's INTERVAL DAY).
+bool whole_days(const Typed& interval) {
+  if (interval.type.is(TypeKind::kYearMonthInterval)) return true;
+  const auto* literal = std::get_if<TypedLiteral>(&interval.node);
+  const auto* us = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
+  return us && *us % (int64_t{86'400} * 1'000'000) == 0;
+}
+
 // Dates, timestamps and intervals under + and -.
 std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, std::string_view op) {
   const auto& a = type_at(call, 0);
@@ -135,12 +143,12 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, 
   if (op != "+" && op != "-") return std::nullopt;
   if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
   if (datetime(a) && interval(b)) {
-    const bool date_stays = !a.is(TypeKind::kDate) || b.is(TypeKind::kYearMonthInterval);
+    const bool date_stays = !a.is(TypeKind::kDate) || whole_days(*call.arguments[1]);
     const auto from = date_stays ? a : of(TypeKind::kTimestamp);
     return Signature{{from, b}, from, nullable};
   }
   if (op == "+" && interval(a) && datetime(b)) {
-    const auto from = b.is(TypeKind::kDate) && a.is(TypeKind::kDayTimeInterval) ? of(TypeKind::kTimestamp) : b;
+    const auto from = b.is(TypeKind::kDate) && !whole_days(*call.arguments[0]) ? of(TypeKind::kTimestamp) : b;
     return Signature{{a, from}, from, nullable};
   }
   if (a.is(TypeKind::kDate) && (is_integral(b) && b.kind() <= TypeKind::kInteger)) {
@@ -388,7 +396,7 @@ SignatureRule string_or_binary(TypeKind result_or_same) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     Signature signature;
     signature.nullable = any_nullable(call);
-    const bool binary = std::all_of(call.arguments.begin(), call.arguments.end(),
+    const bool binary = !call.arguments.empty() && std::all_of(call.arguments.begin(), call.arguments.end(),
                                     [](const auto& a) { return a->type.is(TypeKind::kBinary); });
     for (size_t i = 0; i < call.arguments.size(); ++i) {
       signature.argument_types.push_back(of(binary ? TypeKind::kBinary : TypeKind::kString));

@@ -3,6 +3,7 @@
 #include <set>
 
 #include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
 namespace weir::sql {
@@ -328,10 +329,13 @@ base::Result<std::vector<ExpressionPtr>> ExpressionParser::arguments(bool& disti
       list.push_back(std::move(star));
     } else {
       if (cursor_.is_symbol("=>", 1)) return cursor_.unsupported("named argument");
-      WEIR_ASSIGN(auto argument, named_expression());
-      list.push_back(std::move(argument));
+      const bool position = std::exchange(position_in_, false);
+      auto argument = position ? binary(kPredicatePrecedence + 1) : named_expression();
+      if (!argument.ok()) return std::move(argument).error();
+      list.push_back(std::move(argument).value());
+      if (position && cursor_.accept_word("IN")) continue;
     }
-    // substring(s FROM a FOR b), overlay …, position(a IN b) has been read as a predicate.
+    // substring(s FROM a FOR b)
     if (cursor_.accept_word("FROM") || cursor_.accept_word("FOR")) continue;
     if (!cursor_.accept_symbol(",")) break;
   }
@@ -342,11 +346,8 @@ base::Result<std::vector<ExpressionPtr>> ExpressionParser::arguments(bool& disti
 ExpressionParser::Made ExpressionParser::call(std::string function, uint32_t begin) {
   const Nesting nesting(nesting_);
   plan::Call made{std::move(function), {}, false};
+  position_in_ = boost::iequals(made.function, "position");  // position(a IN b): IN is no predicate there
   WEIR_ASSIGN(made.arguments, arguments(made.distinct));
-  if (boost::to_lower_copy(made.function) == "position" && made.arguments.size() == 1) {
-    const auto* in = std::get_if<plan::Call>(&made.arguments[0]->node);
-    if (in && in->function == "in" && in->arguments.size() == 2) made.arguments = std::vector<ExpressionPtr>(in->arguments);
-  }
   if (cursor_.is_word("OVER")) return cursor_.unsupported("window function (OVER)");
   if (cursor_.is_word("FILTER") && cursor_.is_symbol("(", 1)) return cursor_.unsupported("aggregate FILTER");
   if (cursor_.is_word("WITHIN") && cursor_.is_word("GROUP", 1)) return cursor_.unsupported("WITHIN GROUP");

@@ -46,6 +46,7 @@ class ExpressionParser {
 
   TokenCursor& cursor_;
   int nesting_ = 0;
+  bool position_in_ = false;  // the next argument is position()'s first
 };
 
 // Words that end an expression or an alias position and so name nothing unless quoted.

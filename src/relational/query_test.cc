@@ -1,0 +1,153 @@
+// Queries over real Delta tables, and the engine's edges.
+#include <filesystem>
+#include <fstream>
+
+#include <arrow/api.h>
+#include <gmock/gmock.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/cast.h"
+#include "plan/analysis.h"
+#include "relational/query.h"
+#include "relational/steps.h"
+#include "sql/parser.h"
+
+namespace weir::relational {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Rows of SELECTs without FROM, one batch each, as an input of the engine.
+class Given final : public BatchStream {
+ public:
+  Given(columnar::Schema schema, std::vector<BatchPtr> batches) : schema_(std::move(schema)), batches_(std::move(batches)) {}
+  const columnar::Schema& schema() const override { return schema_; }
+  Result<BatchPtr> next(std::stop_token) override {
+    ++pulled;
+    return at_ < batches_.size() ? batches_[at_++] : BatchPtr();
+  }
+  int pulled = 0;
+
+ private:
+  columnar::Schema schema_;
+  std::vector<BatchPtr> batches_;
+  size_t at_ = 0;
+};
+
+std::vector<std::string> rows_of(Result<StreamPtr> stream) {
+  std::vector<std::string> rows;
+  if (!stream.ok()) return {stream.error().to_string()};
+  auto zone = eval::Zone::find("UTC").value();
+  while (true) {
+    auto batch = (*stream)->next({});
+    if (!batch.ok()) return {batch.error().to_string()};
+    if (!*batch) return rows;
+    for (int64_t row = 0; row < (*batch)->num_rows(); ++row) {
+      std::string text;
+      for (int i = 0; i < (*batch)->num_columns(); ++i) {
+        if (i > 0) text += "|";
+        const auto& array = *(*batch)->column(i);
+        if (array.IsNull(row)) text += "NULL";
+        else eval::append_text((*stream)->schema().fields()[static_cast<size_t>(i)].type(), array, row, zone, true, text);
+      }
+      rows.push_back(text);
+    }
+  }
+}
+
+// Runs resolved steps over given rows as run_query does over a table.
+class QueryTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> run(const std::string& text) {
+    auto query = sql::parse_query(text);
+    if (!query.ok()) return {query.error().to_string()};
+    return rows_of(run_query(**query, {*fs_, *engine_, context_}));
+  }
+
+  // 10,000 rows: k = id % 7 (NULL where 3), v = id, s = text, in batches of 3,000.
+  StreamPtr numbers() {
+    auto schema = columnar::parse_ddl_schema("k INT, v BIGINT, s STRING, d DECIMAL(10,2), t TIMESTAMP, p STRUCT<a: INT, A: STRING>").value();
+    std::vector<BatchPtr> batches;
+    for (int64_t begin = 0; begin < 10'000; begin += 3'000) {
+      arrow::Int32Builder k;
+      arrow::Int64Builder v;
+      arrow::StringBuilder s;
+      arrow::Decimal128Builder d(arrow::decimal128(10, 2));
+      arrow::TimestampBuilder t(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
+      for (int64_t id = begin; id < std::min<int64_t>(begin + 3'000, 10'000); ++id) {
+        EXPECT_TRUE((id % 7 == 3 ? k.AppendNull() : k.Append(static_cast<int32_t>(id % 7))).ok());
+        EXPECT_TRUE(v.Append(id).ok());
+        EXPECT_TRUE(s.Append("row " + std::to_string(id)).ok());
+        EXPECT_TRUE(d.Append(arrow::Decimal128(id)).ok());
+        EXPECT_TRUE(t.Append(id * 1'000'000).ok());
+      }
+      arrow::ArrayVector arrays{*k.Finish(), *v.Finish(), *s.Finish(), *d.Finish(), *t.Finish()};
+      auto structure = arrow::StructArray::Make({arrays[0], arrays[2]}, {arrow::field("a", arrow::int32()), arrow::field("A", arrow::utf8())});
+      arrays.push_back(*structure);
+      batches.push_back(arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), arrays[0]->length(), arrays));
+    }
+    return std::make_unique<Given>(schema, batches);
+  }
+
+  std::unique_ptr<io::FileSystem> fs_ = io::local_file_system();
+  std::unique_ptr<DuckEngine> engine_ = DuckEngine::open({}).value();
+  eval::EvalContext context_;
+};
+
+TEST_F(QueryTest, SelectWithoutFrom) {
+  EXPECT_THAT(run("SELECT 1 + 1, upper('a') AS u, NULL"), ElementsAre("2|A|NULL"));
+  EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("[DIVIDE_BY_ZERO]"));
+  EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
+  EXPECT_THAT(run("SELECT count(*), sum(1), avg(2), min(3), max('x'), count(DISTINCT 1)"), ElementsAre("1|1|2.0|3|x|1"));
+  EXPECT_THAT(run("SELECT 1 WHERE 1 > 2"), ElementsAre());
+  EXPECT_THAT(run("SELECT 1 AS a ORDER BY a DESC LIMIT 0"), ElementsAre());
+}
+
+TEST_F(QueryTest, ErrorsNameWhatIsNotThere) {
+  EXPECT_THAT(run("SELECT * FROM nothing")[0], HasSubstr("[TABLE_OR_VIEW_NOT_FOUND]"));
+  EXPECT_THAT(run("SELECT * FROM json.`/tmp/x`")[0], HasSubstr("[UNSUPPORTED_FEATURE]"));
+  EXPECT_THAT(run("SELECT a FROM x JOIN y")[0], HasSubstr("join"));
+  EXPECT_THAT(run("SELECT 1 LIMIT -1")[0], HasSubstr("LIMIT"));
+}
+
+TEST_F(QueryTest, EngineGroupsManyChunks) {
+  auto result = columnar::parse_ddl_schema("k INT, n BIGINT, v BIGINT").value();
+  EXPECT_THAT(rows_of(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2", numbers(), result)),
+              ElementsAre("NULL|1429|7146429", "0|1429|7142142"));
+}
+
+TEST_F(QueryTest, EngineKeepsEveryTypeThroughASort) {
+  auto input = numbers();
+  const auto schema = input->schema();
+  EXPECT_THAT(rows_of(engine_->run("SELECT c0, c1, c2, c3, c4, c5 FROM {input} ORDER BY c1 DESC LIMIT 2", std::move(input), schema)),
+              ElementsAre("NULL|9999|row 9999|99.99|1970-01-01 02:46:39|{null, row 9999}", "2|9998|row 9998|99.98|1970-01-01 02:46:38|{2, row 9998}"));
+}
+
+TEST_F(QueryTest, LimitPullsNoMoreThanItNeeds) {
+  auto given = numbers();
+  auto* raw = static_cast<Given*>(given.get());
+  auto limited = limit_step(std::move(given), 0, 10);
+  EXPECT_EQ((*limited->next({}))->num_rows(), 10);
+  EXPECT_EQ(*limited->next({}), nullptr);
+  EXPECT_EQ(raw->pulled, 1);
+}
+
+TEST_F(QueryTest, EngineReachesNothingOutside) {
+  auto result = columnar::parse_ddl_schema("a INT").value();
+  EXPECT_THAT(rows_of(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(), result))[0], HasSubstr("disabled"));
+  EXPECT_THAT(rows_of(engine_->run("SET enable_external_access = true", numbers(), result))[0], HasSubstr("locked"));
+}
+
+TEST_F(QueryTest, StopCancels) {
+  std::stop_source stop;
+  stop.request_stop();
+  auto result = columnar::parse_ddl_schema("a BIGINT").value();
+  auto stream = engine_->run("SELECT count(*) FROM {input}", numbers(), result).value();
+  auto batch = stream->next(stop.get_token());
+  ASSERT_FALSE(batch.ok());
+  EXPECT_EQ(batch.error().kind(), base::ErrorKind::kCancelled);
+}
+
+}  // namespace
+}  // namespace weir::relational
