@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/memory_settings.h"
 #include "app/version.h"
 #include "base/json.h"
 #if __has_include("app/demo_command.h")
@@ -110,4 +111,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weir::app
 
-int main(int argc, char** argv) { return weir::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  weir::app::apply_memory_settings();
+  return weir::app::run(argc, argv);
+}

@@ -48,6 +48,7 @@ Result<void> KafkaPartitionStream::take(kafka::FetchOutcome outcome, int64_t unt
   if (outcome.status == kafka::FetchStatus::kBatches) {
     high_watermark_ = std::max(high_watermark_, outcome.fetched.high_watermark);
     fetched_ = std::move(outcome.fetched);
+    fetched_to_ = fetched_->next_offset;
     next_batch_ = 0;
     return {};
   }
@@ -80,7 +81,6 @@ Result<void> KafkaPartitionStream::add_pending(int64_t until, KafkaRowBuilder& r
         WEIR_TRY(open_next_batch());
         continue;
       }
-      position_ = std::max(position_, fetched_->next_offset);
       fetched_.reset();
       return {};
     }
@@ -108,6 +108,7 @@ Result<void> KafkaPartitionStream::add_pending(int64_t until, KafkaRowBuilder& r
       position_ = record.offset + 1;
     }
   }
+  if (fetched_ && !iterator_ && next_batch_ == fetched_->batches.size()) fetched_.reset();
   return {};
 }
 
@@ -118,6 +119,10 @@ Result<void> KafkaPartitionStream::read_on(int64_t until, KafkaRowBuilder& rows,
     if (stop.stop_requested()) return error(ErrorKind::kCancelled, "the query was stopped");
     if (fetched_) {
       WEIR_TRY(add_pending(until, rows));
+      continue;
+    }
+    if (fetched_to_ > position_) {  // offsets without records: control batches, compaction
+      position_ = std::min(until, fetched_to_);
       continue;
     }
     if (out_of_range_) {

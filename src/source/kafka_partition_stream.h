@@ -49,6 +49,8 @@ class KafkaPartitionStream {
   bool broken_ = false;
   std::optional<kafka::FetchOutcome> out_of_range_;  // seen by poll(), to be told by read()
 
+  int64_t fetched_to_ = -1;  // where the fetcher goes on after what it has handed over
+
   // What was fetched and not yet given out.
   std::optional<kafka::FetchedBatches> fetched_;
   size_t next_batch_ = 0;  // of fetched_->batches, to be opened

@@ -170,7 +170,8 @@ class KafkaSourceTest : public testing::Test {
   // The values of the next batch of the source.
   Result<std::vector<std::string>> batch(bool ignore_limits = false) {
     WEIR_ASSIGN(const LatestOffset latest, source->latest_offset(position, ignore_limits));
-    return read(position, std::exchange(position, latest.end) == latest.end ? latest.end : latest.end);
+    const std::string from = std::exchange(position, latest.end);
+    return read(from, position);
   }
   Result<std::vector<std::string>> read(const std::string& from, const std::string& until) {
     std::vector<std::string> values;

@@ -124,9 +124,9 @@ Result<void> MicroBatchQuery::recover() {
                  last_committed->value(), newest.value());
   if (last_committed && last_committed->value() < newest.value() - 1)
     return error(ErrorKind::kCorruption,
-                 "offsets reach batch {} but commits only {}: batches between are in the sink or not, nobody knows. The "
-                 "checkpoint is not whole",
-                 newest.value(), last_committed->value());
+                 "{} reach batch {} but {} only {}: whether the batches between are in the sink nobody knows. The "
+                 "checkpoint is not whole. Restore it, or start with a new one",
+                 offset_log_.folder(), newest.value(), commit_log_.folder(), last_committed->value());
   if (last_committed) {
     WEIR_ASSIGN(const auto commit, commit_log_.get(*last_committed));
     if (commit) watermark_ms_ = commit->next_batch_watermark_ms;

@@ -107,8 +107,7 @@ TEST(MicroBatchQuery, ErrorsThatPassAreRetriedWithTheSameBatch) {
   script.add({1});
   script.store->writes_to_fail = 3;
   script.start();
-  for (int attempt = 0; attempt < 3; ++attempt) script.advance(20'000'000);
-  script.wait_for_batches(1);
+  script.let_time_pass();
   script.expect({1});
   EXPECT_EQ(script.query->last_progress()->batch_id, 0);
 }
@@ -119,7 +118,7 @@ TEST(MicroBatchQuery, RetriesEnd) {
   script.options.retry.attempts = 2;
   script.store->writes_to_fail = 100;
   script.start();
-  script.advance(20'000'000);
+  script.let_time_pass();
   auto ended = script.query->wait();
   ASSERT_FALSE(ended.ok());
   EXPECT_EQ(ended.error().kind(), ErrorKind::kUnavailable);
@@ -248,6 +247,7 @@ TEST(MicroBatchQuery, FileErrorsStopTheQueryAndARestartRecovers) {
       script.files.inject(at, fault);
       if (script.try_start(Trigger::available_now()).ok()) (void)script.query->wait();
       script.stop();
+      if (!script.files.fault_reached()) break;  // fewer calls than that
       script.files.free_space();
       ASSERT_TRUE(script.try_start(Trigger::available_now()).ok());
       auto ended = script.query->wait();

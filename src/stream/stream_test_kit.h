@@ -60,6 +60,7 @@ class StreamScript {
   void expect(const std::vector<int64_t>& values);  // of the sink, in any order
   void advance(int64_t us);     // once the query sleeps
   void wait_for_batches(int64_t committed);  // in this run
+  void let_time_pass();  // as long as the query sleeps, until it has committed a batch or ended
   std::string text_of(const std::string& file);
 
   io::ModelFileSystem files;

@@ -144,6 +144,14 @@ void StreamScript::wait_for_batches(int64_t committed) {
   while (query->active() && query->status().batches < committed) std::this_thread::yield();
 }
 
+void StreamScript::let_time_pass() {
+  story += "let time pass; ";
+  while (query->active() && query->status().batches == 0) {
+    if (clock.sleepers() > 0) clock.advance_us(1'000'000);
+    std::this_thread::yield();
+  }
+}
+
 std::string StreamScript::text_of(const std::string& file) {
   auto text = files.read_all("/checkpoint/" + file);
   return text.ok() ? *text : "missing: " + text.error().to_string();
