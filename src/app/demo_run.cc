@@ -101,7 +101,7 @@ Result<void> DemoRun::start_hub() {
   WEIR_TRY(hub_->start());
   say(
       fmt::format("***** [I] Setting up INGESTION\nHub: {} speaks the Kafka protocol; topic {}, {} "
-                  "partitions\n",
+                  "partitions where it is new\n",
                   bootstrap(), kTopic, options_.partitions));
   for (const std::string& warning : hub_->warnings())
     say("warning: " + warning + "\n");

@@ -16,6 +16,8 @@ constexpr int64_t kBurst = 256;  // messages between two looks at the clock and 
 constexpr int64_t kShortestSleepUs = 1000;
 constexpr int64_t kChunkSecondsInverse =
     5;  // a chunk, and so a reservation, is a fifth of a second
+constexpr int64_t kStoppedFlushUs =
+    10'000'000;  // who pressed Ctrl-C does not wait for a broker that is away
 constexpr int64_t kChunkMin = 64;
 constexpr int64_t kChunkMax = 1 << 16;
 
@@ -84,7 +86,9 @@ Result<SimulationReport> Simulation::run(EventSink& sink, std::stop_token stop) 
   const int64_t start_us = clock_.monotonic_us();
   auto sent = send_all(sink, stop, start_us);
   const int64_t sent_us = clock_.monotonic_us();
-  auto flushed = sink.flush(options_.flush_timeout_us);
+  auto flushed =
+      sink.flush(stop.stop_requested() ? std::min(options_.flush_timeout_us, kStoppedFlushUs)
+                                       : options_.flush_timeout_us);
   const int64_t end_us = clock_.monotonic_us();
   SimulationReport report{.shape = generator_.shape(),
                           .first_index = first_index_,
