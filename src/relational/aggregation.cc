@@ -26,7 +26,7 @@ enum class Settle { kAsIs, kSumToLong, kSumToDecimal, kDecimalAverage };
 struct AggregatePlan {
   Settle settle = Settle::kAsIs;
   size_t first_column = 0;  // of DuckDB's result; an average of decimals takes two
-  const plan::ResolvedAggregate* aggregate = nullptr;
+  plan::ResolvedAggregate aggregate;  // a copy: the stream outlives the query's plan
 };
 
 class AggregationBuilder {
@@ -70,7 +70,7 @@ class AggregationBuilder {
   AggregatePlan plan_of(const plan::ResolvedAggregate& aggregate) {
     const auto name = aggregate.function->name;
     AggregatePlan plan;
-    plan.aggregate = &aggregate;
+    plan.aggregate = aggregate;
     if (!aggregate.argument) {
       plan.first_column = add("count(*)", aggregate.type);
       return plan;
@@ -151,8 +151,8 @@ class SettleStep final : public BatchStream {
   base::Error overflow(const AggregatePlan& plan) const {
     return eval::kernel_error("ARITHMETIC_OVERFLOW", "22003",
                               fmt::format("{} overflow in `{}`. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
-                                          plan.settle == Settle::kSumToLong ? "long" : "decimal", plan.aggregate->function->name),
-                              plan.aggregate->origin);
+                                          plan.settle == Settle::kSumToLong ? "long" : "decimal", plan.aggregate.function->name),
+                              plan.aggregate.origin);
   }
 
   Result<std::shared_ptr<arrow::Array>> settle(const AggregatePlan& plan, const arrow::RecordBatch& batch) const {
@@ -161,7 +161,7 @@ class SettleStep final : public BatchStream {
     const int64_t rows = batch.num_rows();
     const eval::Vector vector{column, false};
     const eval::FixedReader<Int128> sums(vector);
-    const auto& type = plan.aggregate->type;
+    const auto& type = plan.aggregate.type;
     if (plan.settle == Settle::kSumToLong) {
       eval::FixedWriter<int64_t> writer(rows);
       for (int64_t row = 0; row < rows; ++row) {
@@ -175,7 +175,7 @@ class SettleStep final : public BatchStream {
       return writer.finish(arrow::int64());
     }
     eval::FixedWriter<Int128> writer(rows);
-    const int scale = plan.aggregate->argument->type.scale();
+    const int scale = plan.aggregate.argument->type.scale();
     for (int64_t row = 0; row < rows; ++row) {
       if (!sums.valid[row]) {
         writer.set_null(row);

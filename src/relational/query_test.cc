@@ -100,6 +100,8 @@ TEST_F(QueryTest, SelectWithoutFrom) {
   EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("[DIVIDE_BY_ZERO]"));
   EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
   EXPECT_THAT(run("SELECT count(*), sum(1), avg(2), min(3), max('x'), count(DISTINCT 1)"), ElementsAre("1|1|2.0|3|x|1"));
+  EXPECT_THAT(run("SELECT avg(1.50), sum(1.50), avg(DISTINCT 2.25), sum(9223372036854775807L)"),
+              ElementsAre("1.500000|1.50|2.250000|9223372036854775807"));
   EXPECT_THAT(run("SELECT 1 WHERE 1 > 2"), ElementsAre());
   EXPECT_THAT(run("SELECT 1 AS a ORDER BY a DESC LIMIT 0"), ElementsAre());
 }
