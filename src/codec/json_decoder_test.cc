@@ -87,6 +87,7 @@ TEST(JsonDecoderTest, ModesAndBlanks) {
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().error_class(), "MALFORMED_RECORD_IN_PARSING");
   auto blank = make("a int");
+  ASSERT_TRUE(make("a int")->append("", 0).ok());
   ASSERT_TRUE(blank->append("  ", 0).ok());
   EXPECT_EQ(blank->outcomes()[0], RecordOutcome::kNull);
   EXPECT_EQ(column_text(*blank), "null");

@@ -52,6 +52,7 @@ struct JsonFastParser::Stage1 {
   std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
   size_t capacity = 0;
   bool run(std::string_view text) {
+    if (text.empty()) return false;
     if (text.size() > capacity) {
       const size_t wanted = std::max<size_t>(text.size() * 2, 1 << 16);
       const auto made = simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 64, parser);
