@@ -33,9 +33,11 @@ std::vector<std::string> components(const std::string& path) {
 // folders of a rename, so that it is kept as a whole or not at all.
 struct ModelFileSystem::NameChange {
   struct Edit {
-    NodePtr folder;
+    std::weak_ptr<Node> folder;  // weak: the folder holds the change
     std::string name;
     NodePtr target;  // null: the name goes away
+
+    void apply(std::map<std::string, NodePtr> Node::*names) const;
   };
   std::vector<Edit> edits;
   bool durable = false;
@@ -83,6 +85,16 @@ struct ModelFileSystem::Node {
     pending = std::move(left);
   }
 };
+
+void ModelFileSystem::NameChange::Edit::apply(std::map<std::string, NodePtr> Node::*names) const {
+  const NodePtr in = folder.lock();
+  if (in == nullptr) return;  // the folder itself is gone
+  if (target == nullptr) {
+    ((*in).*names).erase(name);
+  } else {
+    ((*in).*names)[name] = target;
+  }
+}
 
 class ModelWritableFile final : public WritableFile {
  public:
@@ -186,20 +198,7 @@ class ModelFileLock final : public FileLock {
 
 ModelFileSystem::ModelFileSystem(uint64_t seed) : random_(seed), root_(std::make_shared<Node>()) { root_->is_folder = true; }
 
-ModelFileSystem::~ModelFileSystem() {
-  // Changes and folders point at each other; let go of the changes so that the tree is freed.
-  std::vector<NodePtr> left{root_};
-  while (!left.empty()) {
-    const NodePtr node = std::move(left.back());
-    left.pop_back();
-    node->changes.clear();
-    for (auto* names : {&node->names, &node->durable_names}) {
-      for (auto& [name, child] : *names)
-        if (child->is_folder) left.push_back(child);
-      names->clear();
-    }
-  }
-}
+ModelFileSystem::~ModelFileSystem() = default;
 
 void ModelFileSystem::inject(int64_t calls_from_now, Fault fault) {
   std::lock_guard lock(mutex_);
@@ -276,12 +275,8 @@ Result<ModelFileSystem::NodePtr> ModelFileSystem::find_folder_of(const std::stri
 void ModelFileSystem::record(const NodePtr& folder, std::shared_ptr<NameChange> change) {
   std::set<Node*> touched{folder.get()};
   for (const auto& edit : change->edits) {
-    if (edit.target == nullptr) {
-      edit.folder->names.erase(edit.name);
-    } else {
-      edit.folder->names[edit.name] = edit.target;
-    }
-    touched.insert(edit.folder.get());
+    edit.apply(&Node::names);
+    touched.insert(edit.folder.lock().get());
   }
   for (Node* node : touched) node->changes.push_back(change);
 }
@@ -401,13 +396,7 @@ Result<void> ModelFileSystem::sync_dir(const std::string& path) {
   if (folder == nullptr || !folder->is_folder) return error(ErrorKind::kNotFound, "cannot sync {}: no such folder", path);
   for (const auto& change : std::exchange(folder->changes, {})) {
     if (std::exchange(change->durable, true)) continue;  // the other folder of a rename was synced before
-    for (const auto& edit : change->edits) {
-      if (edit.target == nullptr) {
-        edit.folder->durable_names.erase(edit.name);
-      } else {
-        edit.folder->durable_names[edit.name] = edit.target;
-      }
-    }
+    for (const auto& edit : change->edits) edit.apply(&Node::durable_names);
   }
   return {};
 }
@@ -428,13 +417,7 @@ void ModelFileSystem::settle(const NodePtr& node) {
     for (const auto& change : node->changes) {
       if (std::exchange(change->durable, true)) continue;  // settled through the other folder, or synced
       if (random_.below(2) == 0) continue;
-      for (const auto& edit : change->edits) {
-        if (edit.target == nullptr) {
-          edit.folder->durable_names.erase(edit.name);
-        } else {
-          edit.folder->durable_names[edit.name] = edit.target;
-        }
-      }
+      for (const auto& edit : change->edits) edit.apply(&Node::durable_names);
     }
     node->changes.clear();
     return;

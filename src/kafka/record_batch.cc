@@ -181,7 +181,7 @@ Result<void> check_records(std::string_view batch, const RecordBatchHeader& head
   RecordIterator iterator(header, opened.records);
   Record record;
   int64_t previous = header.base_offset - 1;
-  bool dense = header.record_count == header.last_offset_delta + 1;
+  bool dense = int64_t{header.record_count} == int64_t{header.last_offset_delta} + 1;
   while (iterator.next(record)) {
     if (record.offset <= previous || (dense && record.offset != previous + 1)) {
       return corrupt("offset {} follows {}", record.offset, previous);

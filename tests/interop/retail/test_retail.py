@@ -18,7 +18,7 @@ def days(tmp_path_factory):
         pytest.skip("skipped: ../shared/data is absent")
     folder = tmp_path_factory.mktemp("retail")
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return folder / "by-day"
 
 
