@@ -247,7 +247,7 @@ JsonSlowParser::Outcome JsonSlowParser::convert_string(JsonTree* to) {
   // Whatever it is, its bytes as they stand in the record.
   const size_t begin = tokens_->token_begin();
   if (!tokens_->skip_children()) return Outcome::kBad;
-  to->text = record_.substr(begin, tokens_->position() - begin);
+  to->text = replace_invalid_utf8(record_.substr(begin, tokens_->position() - begin));
   return Outcome::kOk;
 }
 
