@@ -226,7 +226,7 @@ class CoalesceNode final : public Node {
         if (values.second && !values.first.constant) {
           FixedWriter<int64_t> indices(static_cast<int64_t>(within.size()));
           for (size_t i = 0; i < within.size(); ++i) indices.set(static_cast<int64_t>(i), within[i]);
-          WEIR_ARROW_ASSIGN(values.first.array, arrow::compute::Take(*values.first.array, *indices.finish(arrow::int64())));
+          WEIR_ASSIGN(values.first.array, take_rows(values.first.array, *indices.finish(arrow::int64())));
         }
         assembler.add(taken, values.first, values.second);
       }

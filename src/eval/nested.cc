@@ -115,7 +115,7 @@ Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> argumen
       positions.set_null(row);
     }
   }
-  WEIR_ARROW_ASSIGN(auto taken, arrow::compute::Take(*list.values(), *positions.finish(arrow::int64())));
+  WEIR_ASSIGN(auto taken, take_rows(list.values(), *positions.finish(arrow::int64())));
   return canonical(taken, call.arrow_type);
 }
 
@@ -138,7 +138,7 @@ Result<ArrayPtr> map_value(KernelCall& call, std::span<const Vector> arguments) 
       positions.set(row, found);
     }
   }
-  WEIR_ARROW_ASSIGN(auto taken, arrow::compute::Take(*map.items(), *positions.finish(arrow::int64())));
+  WEIR_ASSIGN(auto taken, take_rows(map.items(), *positions.finish(arrow::int64())));
   return canonical(taken, call.arrow_type);
 }
 

@@ -1,5 +1,7 @@
 #include "eval/node.h"
 
+#include <array>
+
 #include <arrow/array/util.h>
 #include <arrow/compute/api.h>
 #include <arrow/record_batch.h>
@@ -55,7 +57,7 @@ Result<ArrayPtr> Frame::column(int index, const DataType& type) {
     WEIR_ASSIGN(array, readable(batch_->column(index), type));
   } else {
     WEIR_ASSIGN(auto all, parent_->column(index, type));
-    WEIR_ARROW_ASSIGN(array, arrow::compute::Take(*all, *selection_));
+    WEIR_ASSIGN(array, take_rows(all, *selection_));
   }
   columns_.emplace_back(index, array);
   return array;
@@ -63,6 +65,74 @@ Result<ArrayPtr> Frame::column(int index, const DataType& type) {
 
 Node::Node(plan::TypedPtr expression, bool can_fail)
     : expression_(std::move(expression)), arrow_type_(columnar::to_arrow(expression_->type)), can_fail_(can_fail) {}
+
+namespace {
+
+// Arrow's Take and Filter have no kernels for views.
+template <typename Index>
+Result<ArrayPtr> gather_views(const ArrayPtr& array, const arrow::Array& indices) {
+  using View = std::array<uint8_t, 16>;
+  const Vector source{array, false}, positions{arrow::MakeArray(indices.data()), false};
+  const FixedReader<View> views(source);
+  const FixedReader<Index> at(positions);
+  FixedWriter<View> writer(indices.length());
+  for (int64_t row = 0; row < indices.length(); ++row) {
+    if (at.valid[row] && views.valid[at[row]]) {
+      writer.set(row, views[at[row]]);
+    } else {
+      writer.set_null(row);
+    }
+  }
+  const auto gathered = writer.finish(arrow::fixed_size_binary(16))->data();
+  auto data = array->data()->Copy();
+  data->length = indices.length();
+  data->offset = 0;
+  data->null_count = gathered->null_count.load();
+  data->buffers[0] = gathered->buffers[0];
+  data->buffers[1] = gathered->buffers[1];
+  return arrow::MakeArray(std::move(data));
+}
+
+bool holds_views(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::STRING_VIEW || type.id() == arrow::Type::BINARY_VIEW) return true;
+  for (const auto& child : type.fields()) {
+    if (holds_views(*child->type())) return true;
+  }
+  return false;
+}
+
+// The same type with plain text in the place of views.
+std::shared_ptr<arrow::DataType> without_views(const std::shared_ptr<arrow::DataType>& type) {
+  switch (type->id()) {
+    case arrow::Type::STRING_VIEW:
+      return arrow::utf8();
+    case arrow::Type::BINARY_VIEW:
+      return arrow::binary();
+    case arrow::Type::LIST:
+      return arrow::list(type->field(0)->WithType(without_views(type->field(0)->type())));
+    case arrow::Type::STRUCT: {
+      arrow::FieldVector fields;
+      for (const auto& field : type->fields()) fields.push_back(field->WithType(without_views(field->type())));
+      return arrow::struct_(fields);
+    }
+    default:
+      return type;
+  }
+}
+
+}  // namespace
+
+Result<ArrayPtr> take_rows(const ArrayPtr& array, const arrow::Array& indices) {
+  if (array->type_id() == arrow::Type::STRING_VIEW || array->type_id() == arrow::Type::BINARY_VIEW) {
+    return indices.type_id() == arrow::Type::INT32 ? gather_views<int32_t>(array, indices) : gather_views<int64_t>(array, indices);
+  }
+  if (holds_views(*array->type())) {
+    WEIR_ASSIGN(auto plain, canonical(array, without_views(array->type())));
+    return take_rows(plain, indices);
+  }
+  WEIR_ARROW_ASSIGN(auto taken, arrow::compute::Take(*array, indices));
+  return taken;
+}
 
 Result<ArrayPtr> canonical(const ArrayPtr& array, const std::shared_ptr<arrow::DataType>& type) {
   if (array->type()->Equals(*type)) return array;

@@ -56,6 +56,8 @@ NodePtr make_guard_node(const plan::TypedPtr& expression, std::vector<NodePtr> a
 
 // The value as an array of one row.
 Result<ArrayPtr> literal_array(const plan::Value& value, const DataType& type, const std::shared_ptr<arrow::DataType>& arrow_type);
+// The array's values at the indices (int32 or int64, NULL for NULL). Views of text are gathered, their bytes shared.
+Result<ArrayPtr> take_rows(const ArrayPtr& array, const arrow::Array& indices);
 // A constant spread over the rows; other vectors as they are.
 Result<ArrayPtr> materialize(const Vector& vector, int64_t rows);
 // The array in the layout that to_arrow() names: dictionaries decoded, views and large offsets turned to plain ones.

@@ -48,8 +48,20 @@ Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<ar
   if (batch->num_columns() == 0) {
     return arrow::RecordBatch::Make(batch->schema(), flags.true_count(), std::vector<std::shared_ptr<arrow::Array>>{});
   }
-  WEIR_ARROW_ASSIGN(auto kept, arrow::compute::Filter(batch, arrow::MakeArray(condition.data())));
-  return kept.record_batch();
+  FixedWriter<int32_t> indices(flags.true_count());
+  int64_t next = 0;
+  for (int64_t row = 0; row < flags.length(); ++row) {
+    if (flags.IsValid(row) && flags.Value(row)) indices.set(next++, static_cast<int32_t>(row));
+  }
+  const auto rows = indices.finish(arrow::int32());
+  arrow::ArrayVector kept;
+  arrow::FieldVector fields;
+  for (int i = 0; i < batch->num_columns(); ++i) {
+    WEIR_ASSIGN(auto column, take_rows(batch->column(i), *rows));
+    fields.push_back(batch->schema()->field(i)->WithType(column->type()));
+    kept.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows->length(), std::move(kept));
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<arrow::RecordBatch>& batch,

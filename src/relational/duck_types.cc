@@ -1,10 +1,11 @@
 #include "relational/duck_types.h"
 
 #include <arrow/array.h>
-#include <arrow/compute/api.h>
+#include <arrow/array/util.h>
 #include <arrow/type.h>
 
 #include "columnar/arrow_adapter.h"
+#include "eval/node.h"
 
 namespace weir::relational {
 
@@ -101,11 +102,9 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& type) {
 
 Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array, const std::shared_ptr<arrow::DataType>& type) {
   if (array->type()->Equals(*type)) return array;
-  if (array->type_id() == arrow::Type::NA || (array->type_id() != type->id() && arrow::is_binary_view_like(array->type_id())) ||
-      arrow::is_large_binary_like(array->type_id()) || array->type_id() == arrow::Type::DICTIONARY) {
-    WEIR_ARROW_ASSIGN(auto cast, arrow::compute::Cast(*array, type));
-    return cast;
-  }
+  const bool other_layout = array->type_id() == arrow::Type::NA || arrow::is_binary_view_like(array->type_id()) ||
+                            arrow::is_large_binary_like(array->type_id()) || array->type_id() == arrow::Type::DICTIONARY;
+  if (other_layout) return eval::canonical(array, type);
   if (type->id() == arrow::Type::NA) {
     WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(type, array->length()));
     return nulls;

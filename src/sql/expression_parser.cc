@@ -26,7 +26,6 @@ namespace {
 // 0: none. OR 1, AND 2, NOT 3 (prefix), predicates 4, comparison 5, | 6, ^ 7, & 8, shift 9, additive 10, multiplicative 11.
 constexpr int kNotPrecedence = 3;
 constexpr int kPredicatePrecedence = 4;
-constexpr int kUnaryPrecedence = 12;
 
 int precedence(const Token& token) {
   if (token.kind == TokenKind::kWord) {
