@@ -12,27 +12,35 @@ using base::ErrorKind;
 
 ExitCode exit_code_for(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kInvalidArgument: return kExitUsage;
-    case ErrorKind::kNotFound: return kExitNotFound;
+    case ErrorKind::kInvalidArgument:
+      return kExitUsage;
+    case ErrorKind::kNotFound:
+      return kExitNotFound;
     case ErrorKind::kUnavailable:
-    case ErrorKind::kTimeout: return kExitUnavailable;
+    case ErrorKind::kTimeout:
+      return kExitUnavailable;
     case ErrorKind::kAlreadyExists:
-    case ErrorKind::kConflict: return kExitInUse;
+    case ErrorKind::kConflict:
+      return kExitInUse;
     case ErrorKind::kCorruption:
-    case ErrorKind::kDataLoss: return kExitDataLoss;
-    case ErrorKind::kUnsupported: return kExitUnsupported;
+    case ErrorKind::kDataLoss:
+      return kExitDataLoss;
+    case ErrorKind::kUnsupported:
+      return kExitUnsupported;
     case ErrorKind::kIo:
     case ErrorKind::kResourceExhausted:
     case ErrorKind::kCancelled:
     case ErrorKind::kPermissionDenied:
-    case ErrorKind::kInternal: return kExitFailed;
+    case ErrorKind::kInternal:
+      return kExitFailed;
   }
   return kExitFailed;
 }
 
 int report_error(const base::Error& error, bool json) {
   if (json) {
-    base::JsonObject body{{"kind", base::error_kind_name(error.kind())}, {"message", error.message()}};
+    base::JsonObject body{{"kind", base::error_kind_name(error.kind())},
+                          {"message", error.message()}};
     if (!error.error_class().empty()) body["errorClass"] = error.error_class();
     std::printf("%s\n", base::json_text(base::JsonObject{{"error", std::move(body)}}).c_str());
     std::fflush(stdout);

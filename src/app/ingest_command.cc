@@ -2,9 +2,9 @@
 
 #include <cstdio>
 #include <string>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <unistd.h>
 
 #include "app/command.h"
 #include "app/ingest_query.h"
@@ -16,8 +16,8 @@
 namespace weir::app {
 namespace {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 constexpr char kExamples[] = R"(
 Examples:
@@ -34,21 +34,25 @@ Examples:
 A checkpoint keeps where the query is: start it again with the same words and it goes on there. One checkpoint belongs
 to one table and one running query. Ctrl-C stops after the part in work; what was not committed is read again.)";
 
-// A line on standard error that is rewritten in place; where that is no terminal, a line every ten seconds.
+// A line on standard error that is rewritten in place; where that is no terminal, a line every ten
+// seconds.
 class LiveLine {
  public:
   explicit LiveLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
 
-  void show(const stream::QueryProgress& progress, const stream::QueryStatus& status, int64_t now_us) {
+  void show(const stream::QueryProgress& progress, const stream::QueryStatus& status,
+            int64_t now_us) {
     if (quiet_ || (!terminal_ && now_us - shown_us_ < 10'000'000)) return;
     if (terminal_ && now_us - shown_us_ < 100'000) return;
     shown_us_ = now_us;
     const double rate = progress.sources[0].processed_rows_per_second;
-    std::fprintf(stderr, "%sbatch %lld  %lld rows  %.0f rows/s in the batch  %lld ms%s%s", terminal_ ? "\r\033[K" : "",
-                 static_cast<long long>(progress.batch_id), static_cast<long long>(status.input_rows), rate,
-                 static_cast<long long>(progress.batch_duration_ms),
-                 status.corrupt_rows > 0 ? fmt::format("  {} corrupt", status.corrupt_rows).c_str() : "",
-                 terminal_ ? "" : "\n");
+    std::fprintf(
+        stderr, "%sbatch %lld  %lld rows  %.0f rows/s in the batch  %lld ms%s%s",
+        terminal_ ? "\r\033[K" : "", static_cast<long long>(progress.batch_id),
+        static_cast<long long>(status.input_rows), rate,
+        static_cast<long long>(progress.batch_duration_ms),
+        status.corrupt_rows > 0 ? fmt::format("  {} corrupt", status.corrupt_rows).c_str() : "",
+        terminal_ ? "" : "\n");
     std::fflush(stderr);
     written_ = true;
   }
@@ -79,7 +83,8 @@ base::JsonObject summary_json(const stream::QueryStatus& status, double seconds)
 }
 
 std::string default_name(std::string to) {
-  while (to.size() > 1 && to.back() == '/') to.pop_back();
+  while (to.size() > 1 && to.back() == '/')
+    to.pop_back();
   return io::file_name(to);
 }
 
@@ -112,7 +117,8 @@ int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
   auto query = manager.start(std::move(parts).value(), std::move(options), listener);
   if (!query.ok()) return report_error(query.error(), json);
   auto control = stream::ControlServer::start(manager);
-  if (!control.ok()) base::log_warn("weir stream cannot reach this process: {}", control.error().to_string());
+  if (!control.ok())
+    base::log_warn("weir stream cannot reach this process: {}", control.error().to_string());
 
   const std::stop_callback on_stop(stop.token(), [&] { (*query)->request_stop(); });
   const auto ended = (*query)->wait();
@@ -123,10 +129,12 @@ int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
     std::printf("%s\n", base::json_text(summary_json(status, seconds)).c_str());
     std::fflush(stdout);
   } else {
-    std::fprintf(stderr, "%lld rows in %lld batches, %lld corrupt, %lld dropped, %lld written to %s in %.1f s\n",
-                 static_cast<long long>(status.input_rows), static_cast<long long>(status.batches),
-                 static_cast<long long>(status.corrupt_rows), static_cast<long long>(status.dropped_rows),
-                 static_cast<long long>(status.output_rows), spec.to.c_str(), seconds);
+    std::fprintf(
+        stderr,
+        "%lld rows in %lld batches, %lld corrupt, %lld dropped, %lld written to %s in %.1f s\n",
+        static_cast<long long>(status.input_rows), static_cast<long long>(status.batches),
+        static_cast<long long>(status.corrupt_rows), static_cast<long long>(status.dropped_rows),
+        static_cast<long long>(status.output_rows), spec.to.c_str(), seconds);
   }
   if (!ended.ok()) return report_error(ended.error(), json);
   return kExitOk;
@@ -135,24 +143,36 @@ int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
 }  // namespace
 
 int run_ingest(int argc, char** argv) {
-  CLI::App app{"Stream a Kafka topic or a folder of files into a Delta table, exactly once", argv[0]};
+  CLI::App app{"Stream a Kafka topic or a folder of files into a Delta table, exactly once",
+               argv[0]};
   app.footer(kExamples);
   IngestSpec spec;
   stream::QueryOptions options;
   std::string trigger = "1s";
   std::string output = "text";
   std::vector<std::string> pairs;
-  app.add_option("--from", spec.from, "kafka://HOST:PORT/TOPIC, or a folder or glob of files")->required();
+  app.add_option("--from", spec.from, "kafka://HOST:PORT/TOPIC, or a folder or glob of files")
+      ->required();
   app.add_option("--format", spec.format, "Of files: json, csv, text, parquet");
-  app.add_option("--schema", spec.schema, "Columns as DDL ('id BIGINT, name STRING'), or a file with DDL or schema JSON");
+  app.add_option("--schema", spec.schema,
+                 "Columns as DDL ('id BIGINT, name STRING'), or a file with DDL or schema JSON");
   app.add_option("--to", spec.to, "Folder of the Delta table; made where absent")->required();
-  app.add_option("--checkpoint", options.checkpoint, "Folder of the query's checkpoint; made where absent")->required();
-  app.add_option("--trigger", trigger, "0s (as soon as there is something), 1s, 10s …, once, availableNow")->default_str("1s");
-  app.add_option("--select", spec.select, "Select list; from Kafka also _key, _topic, _partition, _offset, _timestamp");
+  app.add_option("--checkpoint", options.checkpoint,
+                 "Folder of the query's checkpoint; made where absent")
+      ->required();
+  app.add_option("--trigger", trigger,
+                 "0s (as soon as there is something), 1s, 10s …, once, availableNow")
+      ->default_str("1s");
+  app.add_option("--select", spec.select,
+                 "Select list; from Kafka also _key, _topic, _partition, _offset, _timestamp");
   app.add_option("--where", spec.where, "Condition for rows to be kept");
-  app.add_option("--option", pairs, "KEY=VALUE of the source, of JSON or CSV, or of the table; Spark's names")->type_name("KEY=VALUE");
-  app.add_option("--name", options.name, "The query's name for weir stream; by default the table's");
-  app.add_option("--threads", options.threads, "Parts read at the same time; by default the number of cores");
+  app.add_option("--option", pairs,
+                 "KEY=VALUE of the source, of JSON or CSV, or of the table; Spark's names")
+      ->type_name("KEY=VALUE");
+  app.add_option("--name", options.name,
+                 "The query's name for weir stream; by default the table's");
+  app.add_option("--threads", options.threads,
+                 "Parts read at the same time; by default the number of cores");
   add_output_option(app, output);
   if (const auto finished = parse_command_line(app, argc, argv)) return *finished;
 
@@ -163,7 +183,8 @@ int run_ingest(int argc, char** argv) {
   for (const std::string& pair : pairs) {
     const size_t equals = pair.find('=');
     if (equals == std::string::npos || equals == 0)
-      return report_error(error(ErrorKind::kInvalidArgument, "--option {}: KEY=VALUE is expected", pair), json);
+      return report_error(
+          error(ErrorKind::kInvalidArgument, "--option {}: KEY=VALUE is expected", pair), json);
     spec.options[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   if (options.name.empty()) options.name = default_name(spec.to);

@@ -11,14 +11,15 @@
 
 namespace weir::app {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 using Options = std::map<std::string, std::string>;
 
 namespace {
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -36,42 +37,62 @@ Options take(Options& options, const std::set<std::string>& names) {
   return taken;
 }
 
-const std::set<std::string> kTableOptions = {"mergeschema", "partitionby", "targetfilesize", "checkpointinterval"};
-const std::set<std::string> kJsonOptions = {
-    "mode", "columnnameofcorruptrecord", "timestampformat", "timestampntzformat", "dateformat", "timezone", "allowcomments",
-    "allowunquotedfieldnames", "allowsinglequotes", "allownumericleadingzeros", "allownonnumericnumbers",
-    "allowbackslashescapinganycharacter", "allowunquotedcontrolchars"};
+const std::set<std::string> kTableOptions = {"mergeschema", "partitionby", "targetfilesize",
+                                             "checkpointinterval"};
+const std::set<std::string> kJsonOptions = {"mode",
+                                            "columnnameofcorruptrecord",
+                                            "timestampformat",
+                                            "timestampntzformat",
+                                            "dateformat",
+                                            "timezone",
+                                            "allowcomments",
+                                            "allowunquotedfieldnames",
+                                            "allowsinglequotes",
+                                            "allownumericleadingzeros",
+                                            "allownonnumericnumbers",
+                                            "allowbackslashescapinganycharacter",
+                                            "allowunquotedcontrolchars"};
 
-base::Result<std::unique_ptr<sink::Sink>> make_sink(stream::QueryEnvironment environment, const std::string& to,
+base::Result<std::unique_ptr<sink::Sink>> make_sink(stream::QueryEnvironment environment,
+                                                    const std::string& to,
                                                     const Options& table_options) {
-  std::vector<std::pair<std::string, std::string>> options(table_options.begin(), table_options.end());
+  std::vector<std::pair<std::string, std::string>> options(table_options.begin(),
+                                                           table_options.end());
   options.emplace_back("path", to);
   WEIR_ASSIGN(auto parsed, sink::parse_delta_sink_options(options));
-  return sink::make_delta_sink(delta::Environment{environment.files, environment.clock, environment.random}, std::move(parsed));
+  return sink::make_delta_sink(
+      delta::Environment{environment.files, environment.clock, environment.random},
+      std::move(parsed));
 }
 
-base::Result<std::unique_ptr<source::Source>> make_kafka(stream::QueryEnvironment environment, const std::string& url,
-                                                         Options options) {
+base::Result<std::unique_ptr<source::Source>> make_kafka(stream::QueryEnvironment environment,
+                                                         const std::string& url, Options options) {
   const std::string rest = url.substr(std::string_view("kafka://").size());
   const size_t slash = rest.find('/');
   const std::string servers = rest.substr(0, slash);
   const std::string topic = slash == std::string::npos ? "" : rest.substr(slash + 1);
   if (servers.empty())
-    return error(ErrorKind::kInvalidArgument, "--from {}: kafka://HOST:PORT/TOPIC is expected", url);
+    return error(ErrorKind::kInvalidArgument, "--from {}: kafka://HOST:PORT/TOPIC is expected",
+                 url);
   options["kafka.bootstrap.servers"] = servers;
   std::set<std::string> names;
-  for (const auto& [name, value] : options) names.insert(lower(name));
+  for (const auto& [name, value] : options)
+    names.insert(lower(name));
   if (!topic.empty()) {
     options["subscribe"] = topic;
-  } else if (!names.contains("subscribe") && !names.contains("subscribepattern") && !names.contains("assign")) {
+  } else if (!names.contains("subscribe") && !names.contains("subscribepattern") &&
+             !names.contains("assign")) {
     return error(ErrorKind::kInvalidArgument,
-                 "--from {} names no topic: kafka://HOST:PORT/TOPIC, or --option subscribePattern=… or assign=…", url);
+                 "--from {} names no topic: kafka://HOST:PORT/TOPIC, or --option "
+                 "subscribePattern=… or assign=…",
+                 url);
   }
   // Spark's default is the end of the topic; a table of events should have them all.
   if (!names.contains("startingoffsets") && !names.contains("startingtimestamp") &&
       !names.contains("startingoffsetsbytimestamp"))
     options["startingOffsets"] = "earliest";
-  return source::make_kafka_source({environment.files, environment.clock, environment.random}, options);
+  return source::make_kafka_source({environment.files, environment.clock, environment.random},
+                                   options);
 }
 
 }  // namespace
@@ -86,23 +107,30 @@ base::Result<columnar::Schema> read_schema(io::FileSystem& files, const std::str
     }
   }
   const size_t begin = text.find_first_not_of(" \t\r\n");
-  auto parsed = begin != std::string::npos && text[begin] == '{' ? columnar::parse_type_json_text(text)
-                                                                 : columnar::parse_ddl_schema(text);
+  auto parsed = begin != std::string::npos && text[begin] == '{'
+                    ? columnar::parse_type_json_text(text)
+                    : columnar::parse_ddl_schema(text);
   if (!parsed.ok()) return std::move(parsed).error().with_context(what);
   if (!parsed->is(columnar::TypeKind::kStruct))
-    return error(ErrorKind::kInvalidArgument, "{}: a schema is a list of columns such as 'id BIGINT, name STRING'", what);
+    return error(ErrorKind::kInvalidArgument,
+                 "{}: a schema is a list of columns such as 'id BIGINT, name STRING'", what);
   return parsed;
 }
 
-base::Result<stream::QueryParts> build_ingest_query(stream::QueryEnvironment environment, const IngestSpec& spec) {
+base::Result<stream::QueryParts> build_ingest_query(stream::QueryEnvironment environment,
+                                                    const IngestSpec& spec) {
   Options options = spec.options;
   const Options table_options = take(options, kTableOptions);
   stream::QueryParts parts;
-  stream::PipelineSpec pipeline{.source_schema = columnar::Schema::structure({}), .json = {}, .select = spec.select,
+  stream::PipelineSpec pipeline{.source_schema = columnar::Schema::structure({}),
+                                .json = {},
+                                .select = spec.select,
                                 .where = spec.where};
   if (spec.from.starts_with("kafka://")) {
     if (!spec.format.empty() && lower(spec.format) != "json")
-      return error(ErrorKind::kUnsupported, "--format {}: messages of a Kafka topic are read as json, or without --schema as they are",
+      return error(ErrorKind::kUnsupported,
+                   "--format {}: messages of a Kafka topic are read as json, or without --schema "
+                   "as they are",
                    spec.format);
     if (!spec.schema.empty()) {
       WEIR_ASSIGN(auto schema, read_schema(environment.files, spec.schema));
@@ -110,13 +138,15 @@ base::Result<stream::QueryParts> build_ingest_query(stream::QueryEnvironment env
     }
     WEIR_ASSIGN(parts.source, make_kafka(environment, spec.from, std::move(options)));
   } else {
-    source::FileSourceSpec files{.path = spec.from, .format = spec.format, .schema = {}, .options = std::move(options)};
+    source::FileSourceSpec files{
+        .path = spec.from, .format = spec.format, .schema = {}, .options = std::move(options)};
     if (files.format.empty())
       return error(ErrorKind::kInvalidArgument, "--format is missing: json, csv, text or parquet");
     if (!spec.schema.empty()) {
       WEIR_ASSIGN(files.schema, read_schema(environment.files, spec.schema));
     }
-    WEIR_ASSIGN(parts.source, source::make_file_source(environment.files, environment.clock, std::move(files)));
+    WEIR_ASSIGN(parts.source,
+                source::make_file_source(environment.files, environment.clock, std::move(files)));
   }
   pipeline.source_schema = parts.source->schema();
   WEIR_ASSIGN(parts.pipeline, stream::compile_pipeline(pipeline));

@@ -1,7 +1,6 @@
 #include "app/memory_settings.h"
 
 #include <cstdlib>
-
 #include <malloc.h>
 
 namespace weir::app {

@@ -3,12 +3,12 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
-
 #include <poll.h>
 #include <pthread.h>
+#include <unistd.h>
+
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "base/result.h"
 

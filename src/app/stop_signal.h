@@ -1,8 +1,8 @@
 // Ctrl-C and SIGTERM as a stop_token.
 //
-// Made first thing in a command, before any thread is started: the constructor blocks the two signals for this
-// thread and all that follow, and a thread of its own waits for them. The first signal requests a stop; a second
-// one ends the process at once with exit code 130.
+// Made first thing in a command, before any thread is started: the constructor blocks the two
+// signals for this thread and all that follow, and a thread of its own waits for them. The first
+// signal requests a stop; a second one ends the process at once with exit code 130.
 #pragma once
 
 #include <stop_token>

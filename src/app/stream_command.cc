@@ -11,8 +11,8 @@
 namespace weir::app {
 namespace {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 std::string text_of(const base::JsonObject& object, std::string_view key) {
   return base::json_string(object, key).value_or("");
@@ -24,7 +24,8 @@ int list(bool json) {
   base::JsonArray queries;
   for (const stream::ControlAnswer& answer : *answers)
     if (const auto* some = base::json_array(answer.json, "queries"))
-      for (const base::JsonValue& query : *some) queries.push_back(query);
+      for (const base::JsonValue& query : *some)
+        queries.push_back(query);
   if (json) {
     std::printf("%s\n", base::json_text(base::JsonObject{{"queries", queries}}).c_str());
     return kExitOk;
@@ -39,7 +40,8 @@ int list(bool json) {
     std::printf("%-20s %-8lld %-10s %12lld  %s\n", text_of(query, "name").c_str(),
                 static_cast<long long>(base::json_int(query, "pid").value_or(0)),
                 base::json_bool(query, "isActive").value_or(false) ? "active" : "ended",
-                static_cast<long long>(base::json_int(query, "inputRows").value_or(0)), text_of(query, "sink").c_str());
+                static_cast<long long>(base::json_int(query, "inputRows").value_or(0)),
+                text_of(query, "sink").c_str());
   }
   return kExitOk;
 }
@@ -50,10 +52,15 @@ int ask(const std::string& command, const std::string& name, bool json) {
   if (!answers.ok()) return report_error(answers.error(), json);
   for (const stream::ControlAnswer& answer : *answers) {
     if (answer.json.contains("error")) continue;
-    std::printf("%s\n", json ? base::json_text(answer.json).c_str() : base::json_text_pretty(answer.json).c_str());
-    return command == "stop" && !base::json_bool(answer.json, "stopped").value_or(false) ? kExitFailed : kExitOk;
+    std::printf("%s\n", json ? base::json_text(answer.json).c_str()
+                             : base::json_text_pretty(answer.json).c_str());
+    return command == "stop" && !base::json_bool(answer.json, "stopped").value_or(false)
+               ? kExitFailed
+               : kExitOk;
   }
-  return report_error(error(ErrorKind::kNotFound, "no running query is called '{}'; see weir stream list", name), json);
+  return report_error(
+      error(ErrorKind::kNotFound, "no running query is called '{}'; see weir stream list", name),
+      json);
 }
 
 }  // namespace
@@ -70,7 +77,8 @@ int run_stream(int argc, char** argv) {
   app.require_subcommand(1);
   auto* list_app = app.add_subcommand("list", "All queries, one a line");
   add_output_option(*list_app, output);
-  for (const auto& [verb, help] : {std::pair{"show", "State and progress of a query"}, {"stop", "Stop a query and wait for it"}}) {
+  for (const auto& [verb, help] : {std::pair{"show", "State and progress of a query"},
+                                   {"stop", "Stop a query and wait for it"}}) {
     auto* sub = app.add_subcommand(verb, help);
     sub->add_option("NAME", name, "Its name, id or run id")->required();
     add_output_option(*sub, output);

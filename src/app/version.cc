@@ -1,9 +1,10 @@
 #include "app/version.h"
 
+#include <simdjson.h>
+
 #include <arrow/config.h>
 #include <boost/version.hpp>
 #include <fmt/core.h>
-#include <simdjson.h>
 
 // Found where a linked room brings the library in, else null: asking for a version links nothing.
 extern "C" {
@@ -21,10 +22,12 @@ std::vector<std::pair<std::string, std::string>> versions() {
       {"compiler", __VERSION__},
       {"arrow", arrow::GetBuildInfo().version_string},
       {"simdjson", SIMDJSON_VERSION},
-      {"boost", fmt::format("{}.{}.{}", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100)},
+      {"boost", fmt::format("{}.{}.{}", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000,
+                            BOOST_VERSION % 100)},
   };
   if (duckdb_library_version != nullptr) found.emplace_back("duckdb", duckdb_library_version());
-  if (OpenSSL_version != nullptr) found.emplace_back("openssl", OpenSSL_version(6));  // OPENSSL_VERSION_STRING
+  if (OpenSSL_version != nullptr)
+    found.emplace_back("openssl", OpenSSL_version(6));  // OPENSSL_VERSION_STRING
   if (rd_kafka_version_str != nullptr) found.emplace_back("librdkafka", rd_kafka_version_str());
   return found;
 }

@@ -4,8 +4,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -31,13 +31,15 @@ std::vector<std::string> expand_braces(const std::string& pattern) {
   std::vector<std::string> all;
   for (size_t i = 0; i + 1 < cuts.size(); ++i) {
     const std::string choice = pattern.substr(cuts[i] + 1, cuts[i + 1] - cuts[i] - 1);
-    for (std::string& expanded : expand_braces(pattern.substr(0, open) + choice + pattern.substr(close + 1)))
+    for (std::string& expanded :
+         expand_braces(pattern.substr(0, open) + choice + pattern.substr(close + 1)))
       all.push_back(std::move(expanded));
   }
   return all;
 }
 
-// [abc], [a-z], [!x], [^x]: matches one character; position behind the bracket, or nothing where there is no end.
+// [abc], [a-z], [!x], [^x]: matches one character; position behind the bracket, or nothing where
+// there is no end.
 std::optional<std::pair<bool, size_t>> match_set(std::string_view pattern, size_t at, char c) {
   size_t i = at + 1;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
@@ -71,7 +73,8 @@ bool matches_plain(std::string_view pattern, std::string_view name) {
     if (p < pattern.size()) {
       if (pattern[p] == '?') {
         same = true;
-      } else if (const auto set = pattern[p] == '[' ? match_set(pattern, p, name[n]) : std::nullopt) {
+      } else if (const auto set =
+                     pattern[p] == '[' ? match_set(pattern, p, name[n]) : std::nullopt) {
         same = set->first;
         next = set->second;
       } else if (pattern[p] == '\\' && p + 1 < pattern.size()) {
@@ -91,12 +94,15 @@ bool matches_plain(std::string_view pattern, std::string_view name) {
       return false;
     }
   }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
+  while (p < pattern.size() && pattern[p] == '*')
+    ++p;
   return p == pattern.size();
 }
 
-Result<void> expand(io::FileSystem& files, const std::string& base, std::string_view rest, std::vector<std::string>& out) {
-  while (rest.starts_with('/')) rest.remove_prefix(1);
+Result<void> expand(io::FileSystem& files, const std::string& base, std::string_view rest,
+                    std::vector<std::string>& out) {
+  while (rest.starts_with('/'))
+    rest.remove_prefix(1);
   if (rest.empty()) {
     out.push_back(base);
     return {};
@@ -135,7 +141,8 @@ Result<void> list_folder(io::FileSystem& files, const std::string& folder, const
       WEIR_TRY(list_folder(files, entry.path, filter, out));
     } else if (entry.name.find('=') != std::string::npos) {
       return error(ErrorKind::kUnsupported,
-                   "{} looks like a partition folder: weir does not make columns of folder names. With the option "
+                   "{} looks like a partition folder: weir does not make columns of folder names. "
+                   "With the option "
                    "recursiveFileLookup=true the files are read without them",
                    entry.path);
     }
@@ -145,7 +152,9 @@ Result<void> list_folder(io::FileSystem& files, const std::string& folder, const
 
 }  // namespace
 
-bool has_glob(std::string_view text) { return text.find_first_of("*?[{") != std::string_view::npos; }
+bool has_glob(std::string_view text) {
+  return text.find_first_of("*?[{") != std::string_view::npos;
+}
 
 bool glob_matches(std::string_view pattern, std::string_view name) {
   for (const std::string& plain : expand_braces(std::string(pattern)))
@@ -153,7 +162,8 @@ bool glob_matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
-Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path, const FileFilter& filter) {
+Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
+                                             const FileFilter& filter) {
   std::vector<std::string> roots;
   if (has_glob(path)) {
     // A brace may hold slashes: {a/b,c}.
@@ -174,8 +184,11 @@ Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::s
     else if (passes(*info, filter))
       found.push_back(*info);
   }
-  std::sort(found.begin(), found.end(), [](const io::FileInfo& a, const io::FileInfo& b) { return a.path < b.path; });
-  found.erase(std::unique(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.path == b.path; }), found.end());
+  std::sort(found.begin(), found.end(),
+            [](const io::FileInfo& a, const io::FileInfo& b) { return a.path < b.path; });
+  found.erase(std::unique(found.begin(), found.end(),
+                          [](const auto& a, const auto& b) { return a.path == b.path; }),
+              found.end());
   return found;
 }
 

@@ -14,19 +14,21 @@ namespace weir::source {
 
 using base::Result;
 
-// Hadoop's glob: * ? [a-z] [^x] {a,b} and \ before a character that is meant; on one name without '/'.
+// Hadoop's glob: * ? [a-z] [^x] {a,b} and \ before a character that is meant; on one name without
+// '/'.
 bool glob_matches(std::string_view pattern, std::string_view name);
 bool has_glob(std::string_view text);
 
 struct FileFilter {
-  bool recursive = false;       // recursiveFileLookup
-  std::string name_glob;        // pathGlobFilter; empty: all
+  bool recursive = false;  // recursiveFileLookup
+  std::string name_glob;   // pathGlobFilter; empty: all
   std::optional<int64_t> modified_before_us;
   std::optional<int64_t> modified_after_us;
 };
 
-// Files under `path` (absolute), by path. Nothing there yet is no error. Partition folders (a=1) are kUnsupported
-// unless recursive: their values would be missing.
-Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path, const FileFilter& filter);
+// Files under `path` (absolute), by path. Nothing there yet is no error. Partition folders (a=1)
+// are kUnsupported unless recursive: their values would be missing.
+Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
+                                             const FileFilter& filter);
 
 }  // namespace weir::source

@@ -18,14 +18,14 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
 constexpr int64_t kPartBytesMax = 32LL << 20;  // of one reader's files
 constexpr size_t kUnreadKept = 10'000;
-constexpr double kUnreadKeptRatio = 0.2;       // fewer than this share of a batch: list anew instead
+constexpr double kUnreadKeptRatio = 0.2;  // fewer than this share of a batch: list anew instead
 
 struct FileSourceOptions {
   std::optional<int64_t> max_files;
@@ -43,7 +43,8 @@ Result<std::optional<int64_t>> take_instant(Options& options, std::string_view n
   std::tm parts{};
   const char* end = strptime(text->c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   if (end == nullptr || *end != '\0')
-    return error(ErrorKind::kInvalidArgument, "option {}: '{}' is not a time such as 2020-06-01T13:00:00 (UTC)", name, *text);
+    return error(ErrorKind::kInvalidArgument,
+                 "option {}: '{}' is not a time such as 2020-06-01T13:00:00 (UTC)", name, *text);
   return std::optional<int64_t>(static_cast<int64_t>(timegm(&parts)) * 1'000'000);
 }
 
@@ -52,13 +53,15 @@ Result<FileSourceOptions> take_options(Options& options) {
   WEIR_ASSIGN(parsed.max_files, options.take_integer("maxFilesPerTrigger", 1));
   WEIR_ASSIGN(parsed.max_bytes, options.take_byte_size("maxBytesPerTrigger"));
   if (parsed.max_files && parsed.max_bytes)
-    return error(ErrorKind::kInvalidArgument, "maxFilesPerTrigger and maxBytesPerTrigger can't both be given");
+    return error(ErrorKind::kInvalidArgument,
+                 "maxFilesPerTrigger and maxBytesPerTrigger can't both be given");
   WEIR_ASSIGN(const auto latest_first, options.take_boolean("latestFirst"));
   parsed.latest_first = latest_first.value_or(false);
   WEIR_ASSIGN(const auto age, options.take_duration_us("maxFileAge"));
   if (age) parsed.max_age_ms = *age / 1000;
   // As Spark: files older than the limit would otherwise never have their turn.
-  if (parsed.latest_first && (parsed.max_files || parsed.max_bytes)) parsed.max_age_ms = std::numeric_limits<int64_t>::max();
+  if (parsed.latest_first && (parsed.max_files || parsed.max_bytes))
+    parsed.max_age_ms = std::numeric_limits<int64_t>::max();
   WEIR_ASSIGN(const auto name_only, options.take_boolean("fileNameOnly"));
   parsed.name_only = name_only.value_or(false);
   WEIR_ASSIGN(const auto recursive, options.take_boolean("recursiveFileLookup"));
@@ -67,7 +70,8 @@ Result<FileSourceOptions> take_options(Options& options) {
   WEIR_ASSIGN(parsed.filter.modified_before_us, take_instant(options, "modifiedBefore"));
   WEIR_ASSIGN(parsed.filter.modified_after_us, take_instant(options, "modifiedAfter"));
   if (const auto clean = options.take("cleanSource"); clean && *clean != "off")
-    return error(ErrorKind::kUnsupported, "option cleanSource: '{}'; weir leaves the files where they are", *clean);
+    return error(ErrorKind::kUnsupported,
+                 "option cleanSource: '{}'; weir leaves the files where they are", *clean);
   WEIR_TRY(options.refuse("sourceArchiveDir", "weir leaves the files where they are"));
   for (const char* name : {"ignoreMissingFiles", "ignoreCorruptFiles"}) {
     WEIR_ASSIGN(const auto ignored, options.take_boolean(name));
@@ -82,7 +86,8 @@ Result<int64_t> parse_log_offset(std::string_view text) {
   if (json.is_int64()) return json.get_int64();  // Spark 2.0 wrote the bare number
   if (const base::JsonObject* object = json.if_object())
     if (const auto offset = base::json_int(*object, "logOffset")) return *offset;
-  return error(ErrorKind::kCorruption, "'{}' is not an offset of a file stream such as {{\"logOffset\":3}}", text);
+  return error(ErrorKind::kCorruption,
+               "'{}' is not an offset of a file stream such as {{\"logOffset\":3}}", text);
 }
 
 std::string offset_text(int64_t offset) { return fmt::format("{{\"logOffset\":{}}}", offset); }
@@ -119,7 +124,8 @@ struct FilePart {
 
 class FilesReader final : public PartitionReader {
  public:
-  FilesReader(io::FileSystem& files, std::shared_ptr<const codec::FileFormat> format, std::vector<FilePart> parts)
+  FilesReader(io::FileSystem& files, std::shared_ptr<const codec::FileFormat> format,
+              std::vector<FilePart> parts)
       : files_(files), format_(std::move(format)), parts_(std::move(parts)) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token stop) override {
@@ -159,7 +165,8 @@ class FilesReader final : public PartitionReader {
 
 class FileSource final : public Source {
  public:
-  FileSource(io::FileSystem& files, codec::FileFormatRequest request, std::string path, Schema schema, FileSourceOptions options)
+  FileSource(io::FileSystem& files, codec::FileFormatRequest request, std::string path,
+             Schema schema, FileSourceOptions options)
       : files_(files),
         request_(std::move(request)),
         path_(std::move(path)),
@@ -168,11 +175,14 @@ class FileSource final : public Source {
         seen_(options_.max_age_ms, options_.name_only) {}
 
   const Schema& schema() const override { return schema_; }
-  std::string description() const override { return fmt::format("FileStreamSource[file:{}]", path_); }
+  std::string description() const override {
+    return fmt::format("FileStreamSource[file:{}]", path_);
+  }
   Result<void> open(const std::string& checkpoint_folder) override {
     log_ = std::make_unique<FileSourceLog>(files_, checkpoint_folder);
     WEIR_ASSIGN(const auto entries, log_->open());
-    for (const FileEntry& entry : entries) seen_.add(entry.path, entry.timestamp_ms);
+    for (const FileEntry& entry : entries)
+      seen_.add(entry.path, entry.timestamp_ms);
     seen_.purge();
     return {};
   }
@@ -182,15 +192,17 @@ class FileSource final : public Source {
     return {};
   }
   Result<LatestOffset> latest_offset(const std::string& start, bool ignore_limits) override;
-  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(const std::string& start, const std::string& end,
-                                                             const std::vector<std::string>& columns) override;
+  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(
+      const std::string& start, const std::string& end,
+      const std::vector<std::string>& columns) override;
   Result<void> commit(const std::string&) override { return {}; }
   std::map<std::string, std::string> metrics(const std::string&) const override { return {}; }
 
  private:
   Result<std::vector<io::FileInfo>> list_all();
   std::vector<io::FileInfo> take_batch(std::vector<io::FileInfo> candidates, bool ignore_limits);
-  Result<std::vector<FilePart>> parts_of(const std::vector<FileEntry>& entries, const codec::FileFormat& format, int64_t part_bytes);
+  Result<std::vector<FilePart>> parts_of(const std::vector<FileEntry>& entries,
+                                         const codec::FileFormat& format, int64_t part_bytes);
 
   io::FileSystem& files_;
   codec::FileFormatRequest request_;
@@ -208,27 +220,33 @@ class FileSource final : public Source {
 Result<std::vector<io::FileInfo>> FileSource::list_all() {
   WEIR_ASSIGN(auto found, list_files(files_, path_, options_.filter));
   std::stable_sort(found.begin(), found.end(), [&](const io::FileInfo& a, const io::FileInfo& b) {
-    return options_.latest_first ? a.modified_us / 1000 > b.modified_us / 1000 : a.modified_us / 1000 < b.modified_us / 1000;
+    return options_.latest_first ? a.modified_us / 1000 > b.modified_us / 1000
+                                 : a.modified_us / 1000 < b.modified_us / 1000;
   });
   return found;
 }
 
 // The first of the candidates that the limits let through; the rest is kept where it is worth it.
-std::vector<io::FileInfo> FileSource::take_batch(std::vector<io::FileInfo> candidates, bool ignore_limits) {
+std::vector<io::FileInfo> FileSource::take_batch(std::vector<io::FileInfo> candidates,
+                                                 bool ignore_limits) {
   unread_.clear();
   size_t count = candidates.size();
-  if (!ignore_limits && options_.max_files) count = std::min(count, static_cast<size_t>(*options_.max_files));
+  if (!ignore_limits && options_.max_files)
+    count = std::min(count, static_cast<size_t>(*options_.max_files));
   if (!ignore_limits && options_.max_bytes) {
     int64_t bytes = 0;
     size_t fitting = 0;
-    while (fitting < count && (fitting == 0 || bytes + candidates[fitting].size <= *options_.max_bytes))
+    while (fitting < count &&
+           (fitting == 0 || bytes + candidates[fitting].size <= *options_.max_bytes))
       bytes += candidates[fitting++].size;
     count = fitting;
   }
   const size_t left = candidates.size() - count;
-  if (!options_.latest_first && static_cast<double>(left) >= kUnreadKeptRatio * static_cast<double>(count))
-    unread_.assign(candidates.begin() + static_cast<std::ptrdiff_t>(count),
-                   candidates.begin() + static_cast<std::ptrdiff_t>(count + std::min(left, kUnreadKept)));
+  if (!options_.latest_first &&
+      static_cast<double>(left) >= kUnreadKeptRatio * static_cast<double>(count))
+    unread_.assign(
+        candidates.begin() + static_cast<std::ptrdiff_t>(count),
+        candidates.begin() + static_cast<std::ptrdiff_t>(count + std::min(left, kUnreadKept)));
   candidates.resize(count);
   return candidates;
 }
@@ -248,21 +266,27 @@ Result<LatestOffset> FileSource::latest_offset(const std::string& start, bool ig
     } else {
       WEIR_ASSIGN(candidates, list_all());
     }
-    std::erase_if(candidates, [&](const io::FileInfo& file) { return !seen_.is_new(file.path, file.modified_us / 1000); });
+    std::erase_if(candidates, [&](const io::FileInfo& file) {
+      return !seen_.is_new(file.path, file.modified_us / 1000);
+    });
   }
   std::set<std::string> names;  // with fileNameOnly two candidates may be the same
   if (options_.name_only)
-    std::erase_if(candidates, [&](const io::FileInfo& file) { return !names.insert(file.name).second; });
+    std::erase_if(candidates,
+                  [&](const io::FileInfo& file) { return !names.insert(file.name).second; });
   const auto batch = take_batch(std::move(candidates), ignore_limits);
   std::vector<FileEntry> entries;
-  for (const io::FileInfo& file : batch) entries.push_back({file.path, file.modified_us / 1000, log_->latest() + 1});
+  for (const io::FileInfo& file : batch)
+    entries.push_back({file.path, file.modified_us / 1000, log_->latest() + 1});
   if (!entries.empty()) WEIR_TRY(log_->add(entries));
-  for (const FileEntry& entry : entries) seen_.add(entry.path, entry.timestamp_ms);
+  for (const FileEntry& entry : entries)
+    seen_.add(entry.path, entry.timestamp_ms);
   seen_.purge();
   return answer(log_->latest());
 }
 
-Result<std::vector<FilePart>> FileSource::parts_of(const std::vector<FileEntry>& entries, const codec::FileFormat& format,
+Result<std::vector<FilePart>> FileSource::parts_of(const std::vector<FileEntry>& entries,
+                                                   const codec::FileFormat& format,
                                                    int64_t part_bytes) {
   std::vector<FilePart> parts;
   for (const FileEntry& entry : entries) {
@@ -272,13 +296,14 @@ Result<std::vector<FilePart>> FileSource::parts_of(const std::vector<FileEntry>&
       continue;
     }
     for (int64_t begin = 0; begin < file.size; begin += part_bytes)
-      parts.push_back({file, {begin, begin + part_bytes >= file.size ? INT64_MAX : begin + part_bytes}});
+      parts.push_back(
+          {file, {begin, begin + part_bytes >= file.size ? INT64_MAX : begin + part_bytes}});
   }
   return parts;
 }
 
-Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(const std::string& start, const std::string& end,
-                                                                       const std::vector<std::string>& columns) {
+Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
+    const std::string& start, const std::string& end, const std::vector<std::string>& columns) {
   WEIR_ASSIGN(const int64_t from, parse_log_offset(start));
   WEIR_ASSIGN(const int64_t to, parse_log_offset(end));
   WEIR_ASSIGN(const auto entries, log_->get(from + 1, to));
@@ -294,7 +319,8 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(const std
     total += file.size;
   }
   const auto cores = static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
-  const int64_t part_bytes = std::clamp<int64_t>((total + cores - 1) / cores, 1 << 20, kPartBytesMax);
+  const int64_t part_bytes =
+      std::clamp<int64_t>((total + cores - 1) / cores, 1 << 20, kPartBytesMax);
   WEIR_ASSIGN(auto parts, parts_of(entries, *format_, part_bytes));
   std::vector<std::unique_ptr<PartitionReader>> readers;
   std::vector<FilePart> group;
@@ -308,14 +334,16 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(const std
     group_bytes += bytes;
     group.push_back(std::move(part));
   }
-  if (!group.empty()) readers.push_back(std::make_unique<FilesReader>(files_, format_, std::move(group)));
+  if (!group.empty())
+    readers.push_back(std::make_unique<FilesReader>(files_, format_, std::move(group)));
   return readers;
 }
 
 std::string absolute(const std::string& path) {
   std::string plain = path;
   if (plain.starts_with("file:")) plain.erase(0, plain.starts_with("file://") ? 7 : 5);
-  while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
+  while (plain.size() > 1 && plain.back() == '/')
+    plain.pop_back();
   if (plain.starts_with('/')) return plain;
   char* here = ::realpath(".", nullptr);
   const std::string folder = here == nullptr ? "" : here;
@@ -326,7 +354,8 @@ std::string absolute(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock&, FileSourceSpec spec) {
+Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock&,
+                                                 FileSourceSpec spec) {
   Options options(spec.options);
   WEIR_ASSIGN(FileSourceOptions parsed, take_options(options));
   codec::FileFormatRequest request;
@@ -335,22 +364,27 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
   if (spec.schema) {
     request.file_schema = *spec.schema;
   } else if (spec.format == "text") {
-    request.file_schema = Schema::structure({columnar::make_field("value", columnar::DataType::of(columnar::TypeKind::kString))});
+    request.file_schema = Schema::structure(
+        {columnar::make_field("value", columnar::DataType::of(columnar::TypeKind::kString))});
   } else {
-    return error(ErrorKind::kInvalidArgument, "a stream of {} files needs a schema: what the files hold is not guessed",
+    return error(ErrorKind::kInvalidArgument,
+                 "a stream of {} files needs a schema: what the files hold is not guessed",
                  spec.format);
   }
   WEIR_ASSIGN(const auto format, codec::make_file_format(request));
   if (!format->unknown_options().empty())
-    return error(ErrorKind::kInvalidArgument, "neither the file source nor the format {} has an option '{}'", spec.format,
+    return error(ErrorKind::kInvalidArgument,
+                 "neither the file source nor the format {} has an option '{}'", spec.format,
                  format->unknown_options().front());
   const std::string path = absolute(spec.path);
   if (!has_glob(path)) {
     WEIR_ASSIGN(const bool there, files.exists(path));
-    if (!there) return error(ErrorKind::kNotFound, "there is nothing at {} to read from", path).with_class("PATH_NOT_FOUND");
+    if (!there)
+      return error(ErrorKind::kNotFound, "there is nothing at {} to read from", path)
+          .with_class("PATH_NOT_FOUND");
   }
-  return std::unique_ptr<Source>(
-      std::make_unique<FileSource>(files, std::move(request), path, format->schema(), std::move(parsed)));
+  return std::unique_ptr<Source>(std::make_unique<FileSource>(files, std::move(request), path,
+                                                              format->schema(), std::move(parsed)));
 }
 
 }  // namespace weir::source

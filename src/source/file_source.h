@@ -1,9 +1,11 @@
-// Files of a folder as a stream: each file is read once, in the order of modification times (Spark's FileStreamSource).
+// Files of a folder as a stream: each file is read once, in the order of modification times
+// (Spark's FileStreamSource).
 //
-// An offset is {"logOffset":N}: the files of entries 0…N of the log in sources/0 (file_source_log.h), which is written
-// before the offset is told, so the same offset means the same files after a restart. Files and folders whose names
-// begin with _ or . are skipped. A file has to appear whole (written elsewhere, then renamed): what is added to it
-// after it was seen is not read.
+// An offset is {"logOffset":N}: the files of entries 0…N of the log in sources/0
+// (file_source_log.h), which is written before the offset is told, so the same offset means the
+// same files after a restart. Files and folders whose names begin with _ or . are skipped. A file
+// has to appear whole (written elsewhere, then renamed): what is added to it after it was seen is
+// not read.
 #pragma once
 
 #include <map>
@@ -18,15 +20,16 @@
 namespace weir::source {
 
 struct FileSourceSpec {
-  std::string path;    // a folder or a file, with * ? [] {} in any part of it
-  std::string format;  // json, csv, text, parquet
+  std::string path;              // a folder or a file, with * ? [] {} in any part of it
+  std::string format;            // json, csv, text, parquet
   std::optional<Schema> schema;  // needed but for text
-  // Of the source: maxFilesPerTrigger, maxBytesPerTrigger, latestFirst, maxFileAge, recursiveFileLookup, pathGlobFilter,
-  // fileNameOnly, modifiedBefore, modifiedAfter (2020-06-01T13:00:00); the others are the format's. What neither knows
-  // is refused by name.
+  // Of the source: maxFilesPerTrigger, maxBytesPerTrigger, latestFirst, maxFileAge,
+  // recursiveFileLookup, pathGlobFilter, fileNameOnly, modifiedBefore, modifiedAfter
+  // (2020-06-01T13:00:00); the others are the format's. What neither knows is refused by name.
   std::map<std::string, std::string> options;
 };
 
-Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock& clock, FileSourceSpec spec);
+Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock& clock,
+                                                 FileSourceSpec spec);
 
 }  // namespace weir::source

@@ -9,8 +9,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -18,7 +18,8 @@ constexpr int64_t kEntriesRetained = 100;
 constexpr int64_t kInterval = 10;
 constexpr std::string_view kCompact = ".compact";
 
-// As java.net.URI leaves a path: letters, digits and a few marks stay, the rest is %XX of its UTF-8 bytes.
+// As java.net.URI leaves a path: letters, digits and a few marks stay, the rest is %XX of its UTF-8
+// bytes.
 std::string encode_path(std::string_view path) {
   static constexpr std::string_view kPlain = "-_.!~*'(),;:$&+=@/";
   std::string out = "file://";
@@ -42,7 +43,8 @@ std::string decode_path(std::string_view uri) {
   for (size_t i = 0; i < uri.size(); ++i) {
     unsigned value = 0;
     if (uri[i] == '%' && i + 2 < uri.size() &&
-        std::from_chars(uri.data() + i + 1, uri.data() + i + 3, value, 16).ptr == uri.data() + i + 3) {
+        std::from_chars(uri.data() + i + 1, uri.data() + i + 3, value, 16).ptr ==
+            uri.data() + i + 3) {
       out += static_cast<char>(value);
       i += 2;
     } else {
@@ -69,7 +71,8 @@ std::optional<LogFile> parse_name(std::string_view name) {
 // Spark's rule for the interval of a log that has compactions already.
 int64_t interval_of(const std::vector<int64_t>& compacted) {
   if (compacted.empty()) return kInterval;
-  if (compacted.size() >= 2) return compacted[compacted.size() - 1] - compacted[compacted.size() - 2];
+  if (compacted.size() >= 2)
+    return compacted[compacted.size() - 1] - compacted[compacted.size() - 2];
   const int64_t count = compacted[0] + 1;
   if (count <= kInterval || kInterval >= count / 2) return count == kInterval ? kInterval : count;
   for (int64_t divisor = kInterval; divisor <= count / 2; ++divisor)
@@ -83,8 +86,9 @@ std::string file_entries_text(const std::vector<FileEntry>& entries) {
   std::string text = "v1";
   for (const FileEntry& entry : entries) {
     text += '\n';
-    text += base::json_text(base::JsonObject{
-        {"path", encode_path(entry.path)}, {"timestamp", entry.timestamp_ms}, {"batchId", entry.batch}});
+    text += base::json_text(base::JsonObject{{"path", encode_path(entry.path)},
+                                             {"timestamp", entry.timestamp_ms},
+                                             {"batchId", entry.batch}});
   }
   return text;
 }
@@ -107,7 +111,8 @@ Result<std::vector<FileEntry>> parse_file_entries(std::string_view text, std::st
 }
 
 std::string FileSourceLog::path_of(int64_t id) const {
-  return io::join_path(folder_, std::to_string(id) + (compacts(id) ? std::string(kCompact) : std::string()));
+  return io::join_path(folder_,
+                       std::to_string(id) + (compacts(id) ? std::string(kCompact) : std::string()));
 }
 
 Result<std::vector<FileEntry>> FileSourceLog::read(int64_t id) {
@@ -118,9 +123,11 @@ Result<std::vector<FileEntry>> FileSourceLog::read(int64_t id) {
 
 Result<std::vector<FileEntry>> FileSourceLog::all_up_to(int64_t id) {
   std::vector<FileEntry> all;
-  for (int64_t entry = std::max<int64_t>(0, (id + 1) / interval_ * interval_ - 1); entry <= id; ++entry) {
+  for (int64_t entry = std::max<int64_t>(0, (id + 1) / interval_ * interval_ - 1); entry <= id;
+       ++entry) {
     WEIR_ASSIGN(auto some, read(entry));
-    all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    all.insert(all.end(), std::make_move_iterator(some.begin()),
+               std::make_move_iterator(some.end()));
   }
   return all;
 }
@@ -143,7 +150,8 @@ Result<std::vector<FileEntry>> FileSourceLog::open() {
   interval_ = interval_of(compacted);
   if (latest_ < 0) return std::vector<FileEntry>();
   WEIR_ASSIGN(auto all, all_up_to(latest_));
-  std::copy_if(all.begin(), all.end(), std::back_inserter(newest_), [&](const FileEntry& entry) { return entry.batch == latest_; });
+  std::copy_if(all.begin(), all.end(), std::back_inserter(newest_),
+               [&](const FileEntry& entry) { return entry.batch == latest_; });
   return all;
 }
 
@@ -154,11 +162,13 @@ Result<void> FileSourceLog::add(const std::vector<FileEntry>& entries) {
     WEIR_ASSIGN(all, all_up_to(latest_));
   }
   all.insert(all.end(), entries.begin(), entries.end());
-  auto no_checksum = files_.remove(io::join_path(folder_, fmt::format(".{}.crc", io::file_name(path_of(id)))));
+  auto no_checksum =
+      files_.remove(io::join_path(folder_, fmt::format(".{}.crc", io::file_name(path_of(id)))));
   if (!no_checksum.ok() && no_checksum.error().kind() != ErrorKind::kNotFound) return no_checksum;
   WEIR_ASSIGN(const auto outcome, files_.create_if_absent(path_of(id), file_entries_text(all)));
   if (outcome == io::CreateOutcome::kExists)
-    return error(ErrorKind::kConflict, "{} exists already: another query uses this checkpoint", path_of(id));
+    return error(ErrorKind::kConflict, "{} exists already: another query uses this checkpoint",
+                 path_of(id));
   latest_ = id;
   newest_ = entries;
   return compacts(id) ? remove_expired() : base::ok();
@@ -173,7 +183,8 @@ Result<void> FileSourceLog::remove_expired() {
   for (const io::FileInfo& info : listed) {
     std::string_view name = info.name;
     if (name.starts_with('.') && name.ends_with(".crc")) name = name.substr(1, name.size() - 5);
-    if (const auto file = parse_name(name); file && file->id < keep) WEIR_TRY(files_.remove(info.path));
+    if (const auto file = parse_name(name); file && file->id < keep)
+      WEIR_TRY(files_.remove(info.path));
   }
   return {};
 }

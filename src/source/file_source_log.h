@@ -1,12 +1,14 @@
-// sources/0 of a file stream's checkpoint: which files belong to which offset. Spark's FileStreamSourceLog:
+// sources/0 of a file stream's checkpoint: which files belong to which offset. Spark's
+// FileStreamSourceLog:
 //
 //   v1
-//   {"path":"file:///in/a.json","timestamp":1480730949000,"batchId":0}       one line a file; timestamp: modified, ms
+//   {"path":"file:///in/a.json","timestamp":1480730949000,"batchId":0}       one line a file;
+//   timestamp: modified, ms
 //
-// Entry N is in the file N; every tenth entry (9, 19, …) is N.compact and repeats all entries before it, so that the
-// older files can go. Those before the compaction that leaves 100 entries readable are removed (Spark waits ten minutes
-// more, for readers on object stores that see an older listing).
-// An interval other than ten that Spark left is taken over, as Spark does.
+// Entry N is in the file N; every tenth entry (9, 19, …) is N.compact and repeats all entries
+// before it, so that the older files can go. Those before the compaction that leaves 100 entries
+// readable are removed (Spark waits ten minutes more, for readers on object stores that see an
+// older listing). An interval other than ten that Spark left is taken over, as Spark does.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,8 @@ Result<std::vector<FileEntry>> parse_file_entries(std::string_view text, std::st
 
 class FileSourceLog {
  public:
-  FileSourceLog(io::FileSystem& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
+  FileSourceLog(io::FileSystem& files, std::string folder)
+      : files_(files), folder_(std::move(folder)) {}
 
   // Reads what is there. All entries, oldest first, are given to the caller once.
   Result<std::vector<FileEntry>> open();
@@ -54,7 +57,8 @@ class FileSourceLog {
   std::string folder_;
   int64_t latest_ = -1;
   int64_t interval_ = 10;
-  std::vector<FileEntry> newest_;  // of entry latest_, as a compacted file would have to be read whole
+  std::vector<FileEntry>
+      newest_;  // of entry latest_, as a compacted file would have to be read whole
 };
 
 }  // namespace weir::source

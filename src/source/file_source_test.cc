@@ -1,10 +1,9 @@
 #include "source/file_source.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "io/model_file_system.h"
 #include "source/file_listing.h"
@@ -41,24 +40,30 @@ TEST(OptionText, DurationsAndSizes) {
 
 TEST(RateSource, RowsGrowAsSparks) {
   Names rows;
-  for (int64_t second = 0; second <= 6; ++second) rows.push_back(std::to_string(rate_rows_until(second, 10, 4)));
+  for (int64_t second = 0; second <= 6; ++second)
+    rows.push_back(std::to_string(rate_rows_until(second, 10, 4)));
   EXPECT_EQ(rows, (Names{"0", "2", "6", "12", "20", "30", "40"}));
 }
 
 TEST(FileSourceLog, TextIsSparks) {
-  const std::string text = "v1\n{\"path\":\"file:///in/a%20b.json\",\"timestamp\":1480730949000,\"batchId\":0}";
+  const std::string text =
+      "v1\n{\"path\":\"file:///in/a%20b.json\",\"timestamp\":1480730949000,\"batchId\":0}";
   const auto entries = parse_file_entries(text, "x").value();
   ASSERT_EQ(entries.size(), 1U);
   EXPECT_EQ(entries[0].path, "/in/a b.json");
   EXPECT_EQ(file_entries_text(entries), text);
-  EXPECT_EQ(parse_file_entries("v1\n{\"path\":\"/a/b/0\",\"timestamp\":1,\"batchId\":0}", "x")->at(0).path, "/a/b/0");
+  EXPECT_EQ(parse_file_entries("v1\n{\"path\":\"/a/b/0\",\"timestamp\":1,\"batchId\":0}", "x")
+                ->at(0)
+                .path,
+            "/a/b/0");
 }
 
 TEST(FileSourceLog, CompactsEveryTenthEntryAndReadsThemBack) {
   io::ModelFileSystem files(1);
   FileSourceLog log(files, "/cp/sources/0");
   ASSERT_TRUE(log.open().ok());
-  for (int64_t id = 0; id < 25; ++id) ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
+  for (int64_t id = 0; id < 25; ++id)
+    ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
   EXPECT_TRUE(files.exists("/cp/sources/0/9.compact").value());
   EXPECT_TRUE(files.exists("/cp/sources/0/19.compact").value());
   EXPECT_FALSE(files.exists("/cp/sources/0/19").value());
@@ -74,7 +79,8 @@ TEST(FileSourceLog, OldEntriesGo) {
   io::ModelFileSystem files(1);
   FileSourceLog log(files, "/cp");
   ASSERT_TRUE(log.open().ok());
-  for (int64_t id = 0; id < 130; ++id) ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
+  for (int64_t id = 0; id < 130; ++id)
+    ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
   EXPECT_FALSE(files.exists("/cp/20").value());
   EXPECT_TRUE(files.exists("/cp/29.compact").value());
   EXPECT_TRUE(files.exists("/cp/30").value());
@@ -89,7 +95,9 @@ class FileSourceTest : public testing::Test {
     ASSERT_TRUE(files.create_if_absent(path, text).ok());
   }
   void open(std::map<std::string, std::string> options = {}, const std::string& path = "/in") {
-    auto made = make_file_source(files, clock, {.path = path, .format = "text", .schema = {}, .options = std::move(options)});
+    auto made = make_file_source(
+        files, clock,
+        {.path = path, .format = "text", .schema = {}, .options = std::move(options)});
     ASSERT_TRUE(made.ok()) << made.error().to_string();
     source = std::move(made).value();
     ASSERT_TRUE(source->open("/cp/sources/0").ok());
@@ -103,7 +111,8 @@ class FileSourceTest : public testing::Test {
         WEIR_ASSIGN(const auto rows, reader->next({}));
         if (rows == nullptr) break;
         const auto& column = static_cast<const arrow::StringArray&>(*rows->column(0));
-        for (int64_t row = 0; row < column.length(); ++row) lines.emplace_back(column.GetView(row));
+        for (int64_t row = 0; row < column.length(); ++row)
+          lines.emplace_back(column.GetView(row));
       }
     return lines;
   }
@@ -149,7 +158,8 @@ TEST_F(FileSourceTest, AnOffsetMeansTheSameFilesAfterARestart) {
 }
 
 TEST_F(FileSourceTest, Limits) {
-  for (int i = 0; i < 5; ++i) write(fmt::format("/in/{}", i), fmt::format("{}\n", i));
+  for (int i = 0; i < 5; ++i)
+    write(fmt::format("/in/{}", i), fmt::format("{}\n", i));
   open({{"maxFilesPerTrigger", "2"}});
   EXPECT_EQ(batch(), (Names{"0", "1"}));
   EXPECT_EQ(batch(), (Names{"2", "3"}));
@@ -188,7 +198,9 @@ TEST_F(FileSourceTest, AvailableNowTakesWhatWasThere) {
 TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
   write("/in/a", "1\n");
   const auto refused = [&](std::map<std::string, std::string> options, const std::string& name) {
-    const auto made = make_file_source(files, clock, {.path = "/in", .format = "text", .schema = {}, .options = std::move(options)});
+    const auto made = make_file_source(
+        files, clock,
+        {.path = "/in", .format = "text", .schema = {}, .options = std::move(options)});
     ASSERT_FALSE(made.ok()) << name;
     EXPECT_THAT(made.error().message(), HasSubstr(name));
   };
@@ -196,10 +208,16 @@ TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
   refused({{"ignoreCorruptFiles", "true"}}, "ignoreCorruptFiles");
   refused({{"maxFilesPerTriger", "1"}}, "maxFilesPerTriger");
   refused({{"maxFilesPerTrigger", "0"}}, "maxFilesPerTrigger");
-  EXPECT_EQ(make_file_source(files, clock, {.path = "/in", .format = "json", .schema = {}, .options = {}}).error().kind(),
-            ErrorKind::kInvalidArgument);
-  EXPECT_EQ(make_file_source(files, clock, {.path = "/no", .format = "text", .schema = {}, .options = {}}).error().kind(),
-            ErrorKind::kNotFound);
+  EXPECT_EQ(
+      make_file_source(files, clock, {.path = "/in", .format = "json", .schema = {}, .options = {}})
+          .error()
+          .kind(),
+      ErrorKind::kInvalidArgument);
+  EXPECT_EQ(
+      make_file_source(files, clock, {.path = "/no", .format = "text", .schema = {}, .options = {}})
+          .error()
+          .kind(),
+      ErrorKind::kNotFound);
   write("/in/day=1/a", "1\n");
   open();
   EXPECT_EQ(source->latest_offset(position, false).error().kind(), ErrorKind::kUnsupported);

@@ -10,8 +10,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 std::string kafka_offsets_json(const KafkaOffsets& offsets) {
   base::JsonObject topics;
@@ -29,14 +29,17 @@ Result<KafkaOffsets> parse_kafka_offsets(std::string_view json, std::string_view
   for (const auto& [topic, value] : topics) {
     const base::JsonObject* partitions = value.if_object();
     if (partitions == nullptr)
-      return error(ErrorKind::kCorruption, "{}: topic '{}' needs an object of partitions such as {{\"0\":23}}", what,
+      return error(ErrorKind::kCorruption,
+                   "{}: topic '{}' needs an object of partitions such as {{\"0\":23}}", what,
                    std::string(topic));
     for (const auto& [number, offset] : *partitions) {
       int32_t partition = -1;
       const std::string_view text(number);
       const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), partition);
-      if (code != std::errc() || end != text.data() + text.size() || partition < 0 || !offset.is_int64())
-        return error(ErrorKind::kCorruption, "{}: '{}' of topic '{}' is not a partition with an offset", what, text,
+      if (code != std::errc() || end != text.data() + text.size() || partition < 0 ||
+          !offset.is_int64())
+        return error(ErrorKind::kCorruption,
+                     "{}: '{}' of topic '{}' is not a partition with an offset", what, text,
                      std::string(topic));
       offsets[{std::string(topic), partition}] = offset.get_int64();
     }
@@ -44,7 +47,8 @@ Result<KafkaOffsets> parse_kafka_offsets(std::string_view json, std::string_view
   return offsets;
 }
 
-KafkaOffsets limit_kafka_offsets(int64_t limit, const KafkaOffsets& from, const KafkaOffsets& until) {
+KafkaOffsets limit_kafka_offsets(int64_t limit, const KafkaOffsets& from,
+                                 const KafkaOffsets& until) {
   const auto begin_of = [&](const TopicPartition& partition, int64_t end) {
     const auto found = from.find(partition);
     return found == from.end() ? end : found->second;
@@ -62,7 +66,8 @@ KafkaOffsets limit_kafka_offsets(int64_t limit, const KafkaOffsets& from, const 
     }
     const double share = static_cast<double>(limit) * (static_cast<double>(end - begin) / total);
     const double whole = share < 1 ? std::ceil(share) : std::floor(share);
-    limited[partition] = whole >= static_cast<double>(end - begin) ? end : begin + static_cast<int64_t>(whole);
+    limited[partition] =
+        whole >= static_cast<double>(end - begin) ? end : begin + static_cast<int64_t>(whole);
   }
   return limited;
 }
@@ -70,8 +75,8 @@ KafkaOffsets limit_kafka_offsets(int64_t limit, const KafkaOffsets& from, const 
 namespace {
 
 int64_t part_count(int64_t size, int64_t total, int64_t wanted) {
-  return std::max<int64_t>(
-      1, std::llround(static_cast<double>(size) / static_cast<double>(total) * static_cast<double>(wanted)));
+  return std::max<int64_t>(1, std::llround(static_cast<double>(size) / static_cast<double>(total) *
+                                           static_cast<double>(wanted)));
 }
 
 }  // namespace
@@ -84,11 +89,14 @@ std::vector<KafkaRange> divide_kafka_ranges(const std::vector<KafkaRange>& range
   if (!min_partitions || static_cast<int64_t>(filled.size()) >= *min_partitions) return filled;
 
   int64_t total = 0;
-  for (const KafkaRange& range : filled) total += range.size();
+  for (const KafkaRange& range : filled)
+    total += range.size();
   // Ranges too small to be split stay out of the proportion for those that are.
   int64_t whole_count = 0;
   int64_t split_total = total;
-  const auto stays_whole = [&](const KafkaRange& range) { return part_count(range.size(), total, *min_partitions) == 1; };
+  const auto stays_whole = [&](const KafkaRange& range) {
+    return part_count(range.size(), total, *min_partitions) == 1;
+  };
   for (const KafkaRange& range : filled) {
     if (!stays_whole(range)) continue;
     ++whole_count;
@@ -97,7 +105,8 @@ std::vector<KafkaRange> divide_kafka_ranges(const std::vector<KafkaRange>& range
   const int64_t split_wanted = std::max<int64_t>(*min_partitions - whole_count, 1);
   std::vector<KafkaRange> divided;
   for (const KafkaRange& range : filled) {
-    const int64_t parts = stays_whole(range) ? 1 : part_count(range.size(), split_total, split_wanted);
+    const int64_t parts =
+        stays_whole(range) ? 1 : part_count(range.size(), split_total, split_wanted);
     int64_t remaining = range.size();
     int64_t start = range.from;
     for (int64_t part = 0; part < parts; ++part) {

@@ -4,8 +4,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -14,8 +14,10 @@ constexpr int kWaitsWithoutNews = 60;
 
 }  // namespace
 
-KafkaPartitionStream::KafkaPartitionStream(base::TopicPartition partition, std::unique_ptr<kafka::Fetcher> fetcher,
-                                           int64_t position, bool fail_on_data_loss, int64_t decompressed_limit)
+KafkaPartitionStream::KafkaPartitionStream(base::TopicPartition partition,
+                                           std::unique_ptr<kafka::Fetcher> fetcher,
+                                           int64_t position, bool fail_on_data_loss,
+                                           int64_t decompressed_limit)
     : partition_(std::move(partition)),
       fetcher_(std::move(fetcher)),
       position_(position),
@@ -28,7 +30,8 @@ Result<void> KafkaPartitionStream::poll() {
   return polled;
 }
 
-Result<void> KafkaPartitionStream::read(int64_t until, KafkaRowBuilder& rows, std::stop_token stop) {
+Result<void> KafkaPartitionStream::read(int64_t until, KafkaRowBuilder& rows,
+                                        std::stop_token stop) {
   auto read = read_on(until, rows, std::move(stop));
   broken_ |= !read.ok();
   return read;
@@ -53,27 +56,34 @@ Result<void> KafkaPartitionStream::take(kafka::FetchOutcome outcome, int64_t unt
     return {};
   }
   if (outcome.status != kafka::FetchStatus::kOffsetOutOfRange) return {};
-  const std::string what =
-      fmt::format("offsets from {} of {}-{} are not in the log, which has [{}, {}): they were deleted by retention, or "
-                  "the topic was deleted and made anew",
-                  position_, partition_.topic, partition_.partition, outcome.log_start_offset, outcome.log_end_offset);
+  const std::string what = fmt::format(
+      "offsets from {} of {}-{} are not in the log, which has [{}, {}): they were deleted by "
+      "retention, or "
+      "the topic was deleted and made anew",
+      position_, partition_.topic, partition_.partition, outcome.log_start_offset,
+      outcome.log_end_offset);
   if (fail_on_data_loss_)
     return error(ErrorKind::kDataLoss,
-                 "{}. To go on with what is there, accepting the loss, set the option failOnDataLoss to false", what);
+                 "{}. To go on with what is there, accepting the loss, set the option "
+                 "failOnDataLoss to false",
+                 what);
   base::log_warn("{}; failOnDataLoss is false, so they are passed over", what);
-  position_ = position_ < outcome.log_start_offset ? std::min(outcome.log_start_offset, until) : until;
+  position_ =
+      position_ < outcome.log_start_offset ? std::min(outcome.log_start_offset, until) : until;
   fetcher_->seek(0, position_);
   return {};
 }
 
 Result<void> KafkaPartitionStream::open_next_batch() {
   const kafka::BatchView& view = fetched_->batches[next_batch_++];
-  WEIR_ASSIGN(open_, kafka::open_record_batch(view.bytes, view.header, static_cast<size_t>(decompressed_limit_)));
+  WEIR_ASSIGN(open_, kafka::open_record_batch(view.bytes, view.header,
+                                              static_cast<size_t>(decompressed_limit_)));
   iterator_.emplace(open_->header, open_->records);
   return {};
 }
 
-// Gives out what fetched_ has. Afterwards fetched_ is empty, or the range's end is reached, or `rows` is full.
+// Gives out what fetched_ has. Afterwards fetched_ is empty, or the range's end is reached, or
+// `rows` is full.
 Result<void> KafkaPartitionStream::add_pending(int64_t until, KafkaRowBuilder& rows) {
   while (fetched_ && position_ < until && !rows.full()) {
     if (!iterator_) {
@@ -112,7 +122,8 @@ Result<void> KafkaPartitionStream::add_pending(int64_t until, KafkaRowBuilder& r
   return {};
 }
 
-Result<void> KafkaPartitionStream::read_on(int64_t until, KafkaRowBuilder& rows, std::stop_token stop) {
+Result<void> KafkaPartitionStream::read_on(int64_t until, KafkaRowBuilder& rows,
+                                           std::stop_token stop) {
   const std::stop_callback wake(stop, [this] { fetcher_->stop(); });
   int waits = 0;
   while (position_ < until && !rows.full()) {
@@ -131,12 +142,15 @@ Result<void> KafkaPartitionStream::read_on(int64_t until, KafkaRowBuilder& rows,
     }
     WEIR_ASSIGN(kafka::FetchOutcome outcome, fetcher_->next(kWaitMs));
     if (outcome.status == kafka::FetchStatus::kFinished)
-      return error(ErrorKind::kInternal, "the fetcher of {}-{} ended at {} before {}", partition_.topic,
-                   partition_.partition, position_, until);
+      return error(ErrorKind::kInternal, "the fetcher of {}-{} ended at {} before {}",
+                   partition_.topic, partition_.partition, position_, until);
     if (outcome.status == kafka::FetchStatus::kTimeout) {
       if (++waits >= kWaitsWithoutNews)
-        return error(ErrorKind::kTimeout, "{}-{}: no record at offset {} has come for {} s though the log is said to reach {}",
-                     partition_.topic, partition_.partition, position_, kWaitsWithoutNews * kWaitMs / 1000, until)
+        return error(ErrorKind::kTimeout,
+                     "{}-{}: no record at offset {} has come for {} s though the log is said to "
+                     "reach {}",
+                     partition_.topic, partition_.partition, position_,
+                     kWaitsWithoutNews * kWaitMs / 1000, until)
             .as_retryable();
       continue;
     }

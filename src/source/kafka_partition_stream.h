@@ -1,4 +1,5 @@
-// The records of one partition, in order, from a fetcher that reads ahead; it outlives the batches of a query.
+// The records of one partition, in order, from a fetcher that reads ahead; it outlives the batches
+// of a query.
 //
 // One thread at a time: the query's between batches, a task's within one.
 #pragma once
@@ -16,8 +17,8 @@ namespace weir::source {
 
 class KafkaPartitionStream {
  public:
-  KafkaPartitionStream(base::TopicPartition partition, std::unique_ptr<kafka::Fetcher> fetcher, int64_t position,
-                       bool fail_on_data_loss, int64_t decompressed_limit);
+  KafkaPartitionStream(base::TopicPartition partition, std::unique_ptr<kafka::Fetcher> fetcher,
+                       int64_t position, bool fail_on_data_loss, int64_t decompressed_limit);
 
   const base::TopicPartition& partition() const { return partition_; }
   // The next offset that read() gives.
@@ -29,8 +30,9 @@ class KafkaPartitionStream {
 
   // Takes what has come in meanwhile, without waiting, so that high_watermark() is fresh.
   Result<void> poll();
-  // Adds records below `until` to `rows` until they are all there or `rows` is full, waiting for the broker. Where
-  // the log no longer has them: kDataLoss, or without fail_on_data_loss they are passed over.
+  // Adds records below `until` to `rows` until they are all there or `rows` is full, waiting for
+  // the broker. Where the log no longer has them: kDataLoss, or without fail_on_data_loss they are
+  // passed over.
   Result<void> read(int64_t until, KafkaRowBuilder& rows, std::stop_token stop);
 
  private:

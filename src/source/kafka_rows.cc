@@ -21,19 +21,22 @@ namespace {
 class ArenaBuffer final : public arrow::Buffer {
  public:
   explicit ArenaBuffer(std::shared_ptr<const kafka::PaddedBuffer> arena)
-      : arrow::Buffer(reinterpret_cast<const uint8_t*>(arena->data()), static_cast<int64_t>(arena->size())),
+      : arrow::Buffer(reinterpret_cast<const uint8_t*>(arena->data()),
+                      static_cast<int64_t>(arena->size())),
         arena_(std::move(arena)) {}
 
  private:
   std::shared_ptr<const kafka::PaddedBuffer> arena_;
 };
 
-// A buffer that owns a vector, with 64 bytes readable after its end: short values lie within the views.
+// A buffer that owns a vector, with 64 bytes readable after its end: short values lie within the
+// views.
 template <typename T>
 class VectorBuffer final : public arrow::Buffer {
  public:
   VectorBuffer(std::vector<T> values, int64_t size)
-      : arrow::Buffer(reinterpret_cast<const uint8_t*>(values.data()), size), values_(std::move(values)) {}
+      : arrow::Buffer(reinterpret_cast<const uint8_t*>(values.data()), size),
+        values_(std::move(values)) {}
 
  private:
   std::vector<T> values_;
@@ -65,14 +68,19 @@ columnar::Schema kafka_schema(bool include_headers) {
   add("timestamp", DataType::of(TypeKind::kTimestamp));
   add("timestampType", DataType::of(TypeKind::kInteger));
   if (include_headers)
-    add("headers", DataType::array(DataType::structure({columnar::make_field("key", DataType::of(TypeKind::kString)),
-                                                        columnar::make_field("value", DataType::of(TypeKind::kBinary))})));
+    add("headers", DataType::array(DataType::structure(
+                       {columnar::make_field("key", DataType::of(TypeKind::kString)),
+                        columnar::make_field("value", DataType::of(TypeKind::kBinary))})));
   return DataType::structure(std::move(fields));
 }
 
-KafkaRowBuilder::KafkaRowBuilder(const std::vector<std::string>& columns, base::TopicPartition partition,
-                                 int64_t rows_max, int64_t bytes_max)
-    : columns_(columns), partition_(std::move(partition)), rows_max_(rows_max), bytes_max_(bytes_max) {
+KafkaRowBuilder::KafkaRowBuilder(const std::vector<std::string>& columns,
+                                 base::TopicPartition partition, int64_t rows_max,
+                                 int64_t bytes_max)
+    : columns_(columns),
+      partition_(std::move(partition)),
+      rows_max_(rows_max),
+      bytes_max_(bytes_max) {
   const columnar::Schema all = kafka_schema(true);
   std::vector<std::shared_ptr<arrow::Field>> fields;
   for (const std::string& name : columns_) {
@@ -130,8 +138,9 @@ void KafkaRowBuilder::add(const kafka::Record& record, bool log_append_time) {
   row.present = record.header_count > 0;  // Spark: NULL where there are none
   kafka::RecordHeaderIterator iterator(record);
   for (kafka::RecordHeader header; iterator.next(header);)
-    row.headers.emplace_back(std::string(header.key),
-                             header.value ? std::optional<std::string>(*header.value) : std::nullopt);
+    row.headers.emplace_back(
+        std::string(header.key),
+        header.value ? std::optional<std::string>(*header.value) : std::nullopt);
   headers_.push_back(std::move(row));
 }
 
@@ -140,23 +149,26 @@ std::shared_ptr<arrow::Array> KafkaRowBuilder::finish_views(ViewColumn& column) 
   if (column.nulls > 0) {
     std::vector<uint8_t> bits((column.valid.size() + 7) / 8);
     for (size_t row = 0; row < column.valid.size(); ++row)
-      if (column.valid[row]) bits[row / 8] = static_cast<uint8_t>(bits[row / 8] | (1u << (row % 8)));
+      if (column.valid[row])
+        bits[row / 8] = static_cast<uint8_t>(bits[row / 8] | (1u << (row % 8)));
     validity = buffer_of(bits);
   }
   const int64_t nulls = column.nulls;
   const auto size = static_cast<int64_t>(column.views.size() * sizeof(View));
-  column.views.resize(column.views.size() + 64 / sizeof(View));  // readable past the last inlined value
+  column.views.resize(column.views.size() +
+                      64 / sizeof(View));  // readable past the last inlined value
   auto views = std::make_shared<VectorBuffer<View>>(std::move(column.views), size);
   column = {};
-  return std::make_shared<arrow::BinaryViewArray>(arrow::binary_view(), rows_, std::move(views), arenas_,
-                                                  std::move(validity), nulls);
+  return std::make_shared<arrow::BinaryViewArray>(arrow::binary_view(), rows_, std::move(views),
+                                                  arenas_, std::move(validity), nulls);
 }
 
 Result<std::shared_ptr<arrow::Array>> KafkaRowBuilder::finish_topic() const {
   arrow::StringBuilder builder;
   WEIR_ARROW_TRY(builder.Reserve(rows_));
   WEIR_ARROW_TRY(builder.ReserveData(rows_ * static_cast<int64_t>(partition_.topic.size())));
-  for (int64_t row = 0; row < rows_; ++row) builder.UnsafeAppend(partition_.topic);
+  for (int64_t row = 0; row < rows_; ++row)
+    builder.UnsafeAppend(partition_.topic);
   WEIR_ARROW_ASSIGN(auto array, builder.Finish());
   return array;
 }
@@ -167,7 +179,8 @@ Result<std::shared_ptr<arrow::Array>> KafkaRowBuilder::finish_headers() {
   const auto list_type = schema_->GetFieldByName("headers")->type();
   const auto entry_type = static_cast<const arrow::ListType&>(*list_type).value_type();
   auto entries = std::make_shared<arrow::StructBuilder>(
-      entry_type, arrow::default_memory_pool(), std::vector<std::shared_ptr<arrow::ArrayBuilder>>{keys, values});
+      entry_type, arrow::default_memory_pool(),
+      std::vector<std::shared_ptr<arrow::ArrayBuilder>>{keys, values});
   arrow::ListBuilder lists(arrow::default_memory_pool(), entries, list_type);
   for (const HeaderRow& row : headers_) {
     WEIR_ARROW_TRY(row.present ? lists.Append() : lists.AppendNull());

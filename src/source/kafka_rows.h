@@ -1,5 +1,5 @@
-// Kafka records as rows of an Arrow batch, only the columns asked for. Key and value stay where they are: views into
-// the fetched bytes, which the batch keeps alive.
+// Kafka records as rows of an Arrow batch, only the columns asked for. Key and value stay where
+// they are: views into the fetched bytes, which the batch keeps alive.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,10 @@ columnar::Schema kafka_schema(bool include_headers);
 
 class KafkaRowBuilder {
  public:
-  // Columns out of kafka_schema. A batch is full at rows_max rows or about bytes_max bytes of keys and values.
-  KafkaRowBuilder(const std::vector<std::string>& columns, base::TopicPartition partition, int64_t rows_max = 8192,
-                  int64_t bytes_max = 8 << 20);
+  // Columns out of kafka_schema. A batch is full at rows_max rows or about bytes_max bytes of keys
+  // and values.
+  KafkaRowBuilder(const std::vector<std::string>& columns, base::TopicPartition partition,
+                  int64_t rows_max = 8192, int64_t bytes_max = 8 << 20);
 
   bool full() const { return rows_ >= rows_max_ || bytes_ >= bytes_max_; }
   int64_t rows() const { return rows_; }
@@ -71,8 +72,8 @@ class KafkaRowBuilder {
   const int64_t rows_max_;
   const int64_t bytes_max_;
   std::shared_ptr<arrow::Schema> schema_;
-  bool want_key_ = false, want_value_ = false, want_offset_ = false, want_timestamp_ = false, want_type_ = false,
-       want_headers_ = false;
+  bool want_key_ = false, want_value_ = false, want_offset_ = false, want_timestamp_ = false,
+       want_type_ = false, want_headers_ = false;
 
   int64_t rows_ = 0;
   int64_t bytes_ = 0;

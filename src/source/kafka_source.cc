@@ -16,19 +16,21 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
 constexpr int64_t kAskEndsEveryUs = 250'000;
 constexpr int64_t kAskPartitionsEveryUs = 5'000'000;
 constexpr int64_t kReadAheadBytesMin = 1 << 20;
-constexpr int kLowerEndsTolerated = 3;  // a broker that just took over may not know yet how far the log reaches
+constexpr int kLowerEndsTolerated =
+    3;  // a broker that just took over may not know yet how far the log reaches
 
 class KafkaPartitionReader final : public PartitionReader {
  public:
-  KafkaPartitionReader(std::shared_ptr<KafkaPartitionStream> stream, int64_t until, const std::vector<std::string>& columns)
+  KafkaPartitionReader(std::shared_ptr<KafkaPartitionStream> stream, int64_t until,
+                       const std::vector<std::string>& columns)
       : stream_(std::move(stream)), until_(until), rows_(columns, stream_->partition()) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token stop) override {
@@ -49,8 +51,8 @@ class KafkaPartitionReader final : public PartitionReader {
 
 class KafkaSource final : public Source {
  public:
-  KafkaSource(KafkaSourceEnvironment environment, KafkaSourceOptions options, KafkaClientFactory open_client,
-              std::unique_ptr<kafka::Client> client)
+  KafkaSource(KafkaSourceEnvironment environment, KafkaSourceOptions options,
+              KafkaClientFactory open_client, std::unique_ptr<kafka::Client> client)
       : environment_(environment),
         options_(std::move(options)),
         schema_(kafka_schema(options_.include_headers)),
@@ -58,7 +60,9 @@ class KafkaSource final : public Source {
         client_(std::move(client)) {}
 
   const Schema& schema() const override { return schema_; }
-  std::string description() const override { return fmt::format("KafkaV2[{}]", options_.strategy()); }
+  std::string description() const override {
+    return fmt::format("KafkaV2[{}]", options_.strategy());
+  }
 
   Result<void> open(const std::string& checkpoint_folder) override {
     folder_ = checkpoint_folder;
@@ -67,14 +71,16 @@ class KafkaSource final : public Source {
   Result<std::string> initial_offset() override;
   Result<void> prepare_available_now() override;
   Result<LatestOffset> latest_offset(const std::string& start, bool ignore_limits) override;
-  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(const std::string& start, const std::string& end,
-                                                             const std::vector<std::string>& columns) override;
+  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(
+      const std::string& start, const std::string& end,
+      const std::vector<std::string>& columns) override;
   Result<void> commit(const std::string&) override { return {}; }
   std::map<std::string, std::string> metrics(const std::string& end) const override;
 
  private:
   Result<std::vector<TopicPartition>> list_partitions();
-  Result<KafkaOffsets> ask_offsets(const std::vector<TopicPartition>& partitions, int64_t timestamp_ms);
+  Result<KafkaOffsets> ask_offsets(const std::vector<TopicPartition>& partitions,
+                                   int64_t timestamp_ms);
   Result<KafkaOffsets> decide_initial_offsets();
   Result<void> resolve_special_offsets(KafkaOffsets& offsets);
   Result<void> refresh_ends(const KafkaOffsets& from);
@@ -98,8 +104,8 @@ class KafkaSource final : public Source {
   int64_t ends_asked_us_ = 0;
   int lower_ends_seen_ = 0;
   bool available_now_ = false;
-  KafkaOffsets new_starts_;   // beginnings of partitions that appeared
-  std::string planned_end_;   // the newest answer of latest_offset
+  KafkaOffsets new_starts_;  // beginnings of partitions that appeared
+  std::string planned_end_;  // the newest answer of latest_offset
   int64_t last_trigger_us_ = 0;
   std::map<TopicPartition, std::shared_ptr<KafkaPartitionStream>> streams_;
 };
@@ -114,16 +120,20 @@ Result<std::vector<TopicPartition>> KafkaSource::list_partitions() {
   }
   std::vector<TopicPartition> partitions;
   for (const kafka::TopicInfo& topic : topics)
-    for (const int32_t number : topic.partitions) partitions.push_back({topic.name, number});
+    for (const int32_t number : topic.partitions)
+      partitions.push_back({topic.name, number});
   return partitions;
 }
 
-Result<KafkaOffsets> KafkaSource::ask_offsets(const std::vector<TopicPartition>& partitions, int64_t timestamp_ms) {
+Result<KafkaOffsets> KafkaSource::ask_offsets(const std::vector<TopicPartition>& partitions,
+                                              int64_t timestamp_ms) {
   std::vector<kafka::OffsetQuery> queries;
-  for (const TopicPartition& partition : partitions) queries.push_back({partition, timestamp_ms});
+  for (const TopicPartition& partition : partitions)
+    queries.push_back({partition, timestamp_ms});
   WEIR_ASSIGN(const auto answers, client_->list_offsets(queries));
   KafkaOffsets offsets;
-  for (size_t i = 0; i < partitions.size(); ++i) offsets[partitions[i]] = answers[i];
+  for (size_t i = 0; i < partitions.size(); ++i)
+    offsets[partitions[i]] = answers[i];
   return offsets;
 }
 
@@ -135,7 +145,8 @@ Result<void> KafkaSource::resolve_special_offsets(KafkaOffsets& offsets) {
       if (offset == special) asked.push_back(partition);
     if (asked.empty()) continue;
     WEIR_ASSIGN(const KafkaOffsets found, ask_offsets(asked, special));
-    for (const auto& [partition, offset] : found) offsets[partition] = offset;
+    for (const auto& [partition, offset] : found)
+      offsets[partition] = offset;
   }
   return {};
 }
@@ -147,31 +158,39 @@ Result<KafkaOffsets> KafkaSource::decide_initial_offsets() {
   if (options_.start == Start::kLatest) return ask_offsets(partitions, kafka::kLatestTimestamp);
   if (options_.start == Start::kTimestamp) {
     KafkaOffsets timestamps;
-    for (const TopicPartition& partition : partitions) timestamps[partition] = options_.start_timestamp_ms;
+    for (const TopicPartition& partition : partitions)
+      timestamps[partition] = options_.start_timestamp_ms;
     options_.start_timestamps_ms = std::move(timestamps);
   }
-  KafkaOffsets wanted = options_.start == Start::kOffsets ? options_.start_offsets : options_.start_timestamps_ms;
+  KafkaOffsets wanted =
+      options_.start == Start::kOffsets ? options_.start_offsets : options_.start_timestamps_ms;
   std::set<TopicPartition> named;
-  for (const auto& [partition, offset] : wanted) named.insert(partition);
+  for (const auto& [partition, offset] : wanted)
+    named.insert(partition);
   if (named != std::set<TopicPartition>(partitions.begin(), partitions.end()))
     return error(ErrorKind::kInvalidArgument,
-                 "starting offsets have to name every partition, and no other (-1 latest, -2 earliest): given {}, "
+                 "starting offsets have to name every partition, and no other (-1 latest, -2 "
+                 "earliest): given {}, "
                  "there are {}",
                  kafka_offsets_json(wanted), [&] {
                    KafkaOffsets there;
-                   for (const TopicPartition& partition : partitions) there[partition] = 0;
+                   for (const TopicPartition& partition : partitions)
+                     there[partition] = 0;
                    return kafka_offsets_json(there);
                  }());
   if (options_.start != Start::kOffsets) {
     std::vector<kafka::OffsetQuery> queries;
-    for (const auto& [partition, timestamp_ms] : wanted) queries.push_back({partition, timestamp_ms});
+    for (const auto& [partition, timestamp_ms] : wanted)
+      queries.push_back({partition, timestamp_ms});
     WEIR_ASSIGN(const auto answers, client_->list_offsets(queries));
     for (size_t i = 0; i < queries.size(); ++i) {
       if (answers[i] < 0 && !options_.latest_where_no_match)
         return error(ErrorKind::kInvalidArgument,
-                     "no record of {}-{} has the timestamp {} or a later one; set startingOffsetsByTimestampStrategy to "
+                     "no record of {}-{} has the timestamp {} or a later one; set "
+                     "startingOffsetsByTimestampStrategy to "
                      "latest to begin at the end then",
-                     queries[i].partition.topic, queries[i].partition.partition, queries[i].timestamp_ms);
+                     queries[i].partition.topic, queries[i].partition.partition,
+                     queries[i].timestamp_ms);
       wanted[queries[i].partition] = answers[i] < 0 ? kafka::kLatestTimestamp : answers[i];
     }
   }
@@ -196,7 +215,8 @@ Result<std::string> KafkaSource::initial_offset() {
   std::string json = kafka_offsets_json(offsets);
   WEIR_ASSIGN(const auto outcome, log.add(0, std::string(1, '\0') + "v1\n" + json));
   if (outcome == io::CreateOutcome::kExists)
-    return error(ErrorKind::kConflict, "{} was just written by somebody else: another query uses this checkpoint",
+    return error(ErrorKind::kConflict,
+                 "{} was just written by somebody else: another query uses this checkpoint",
                  log.path_of(0));
   return json;
 }
@@ -211,12 +231,15 @@ Result<void> KafkaSource::prepare_available_now() {
 Result<void> KafkaSource::data_loss(const std::string& what) const {
   if (options_.fail_on_data_loss)
     return error(ErrorKind::kDataLoss,
-                 "{}. To go on with what is there, accepting the loss, set the option failOnDataLoss to false", what);
+                 "{}. To go on with what is there, accepting the loss, set the option "
+                 "failOnDataLoss to false",
+                 what);
   base::log_warn("{}; failOnDataLoss is false, so the query goes on", what);
   return {};
 }
 
-// Brings ends_ up to date: from the brokers where that was not done just now, else from what came with the rows.
+// Brings ends_ up to date: from the brokers where that was not done just now, else from what came
+// with the rows.
 Result<void> KafkaSource::refresh_ends(const KafkaOffsets& from) {
   const int64_t now_us = environment_.clock.monotonic_us();
   if (partitions_.empty() || now_us - partitions_asked_us_ >= kAskPartitionsEveryUs) {
@@ -237,9 +260,10 @@ Result<void> KafkaSource::refresh_ends(const KafkaOffsets& from) {
         return {};
       }
       lower_ends_seen_ = 0;
-      WEIR_TRY(data_loss(fmt::format("the log of {}-{} ends at {} and the query has read up to {}: the topic was deleted "
-                                     "and made anew, or its end was lost",
-                                     lower->first.topic, lower->first.partition, ends[lower->first], lower->second)));
+      WEIR_TRY(data_loss(fmt::format(
+          "the log of {}-{} ends at {} and the query has read up to {}: the topic was deleted "
+          "and made anew, or its end was lost",
+          lower->first.topic, lower->first.partition, ends[lower->first], lower->second)));
     } else {
       lower_ends_seen_ = 0;
     }
@@ -267,8 +291,8 @@ Result<void> KafkaSource::add_new_partitions(const KafkaOffsets& until, KafkaOff
   WEIR_ASSIGN(const KafkaOffsets starts, ask_offsets(added, kafka::kEarliestTimestamp));
   for (const auto& [partition, start] : starts) {
     if (start > 0)
-      WEIR_TRY(data_loss(fmt::format("the new partition {}-{} begins at {} instead of 0", partition.topic,
-                                     partition.partition, start)));
+      WEIR_TRY(data_loss(fmt::format("the new partition {}-{} begins at {} instead of 0",
+                                     partition.topic, partition.partition, start)));
     from[partition] = start;
     new_starts_[partition] = start;
   }
@@ -279,8 +303,10 @@ bool KafkaSource::delays_batch(const KafkaOffsets& from, const KafkaOffsets& unt
   const int64_t now_us = environment_.clock.monotonic_us();
   int64_t waiting = 0;
   for (const auto& [partition, end] : until)
-    if (const auto begin = from.find(partition); begin != from.end()) waiting += end - begin->second;
-  if (waiting < *options_.min_offsets && now_us - last_trigger_us_ < options_.max_trigger_delay_us) return true;
+    if (const auto begin = from.find(partition); begin != from.end())
+      waiting += end - begin->second;
+  if (waiting < *options_.min_offsets && now_us - last_trigger_us_ < options_.max_trigger_delay_us)
+    return true;
   last_trigger_us_ = now_us;
   return false;
 }
@@ -290,8 +316,8 @@ Result<LatestOffset> KafkaSource::latest_offset(const std::string& start, bool i
   if (!available_now_) WEIR_TRY(refresh_ends(start_offsets));
   for (const auto& [partition, offset] : start_offsets)
     if (!ends_.contains(partition))
-      WEIR_TRY(data_loss(fmt::format("{}-{} is gone; the query has read up to {}", partition.topic, partition.partition,
-                                     offset)));
+      WEIR_TRY(data_loss(fmt::format("{}-{} is gone; the query has read up to {}", partition.topic,
+                                     partition.partition, offset)));
   LatestOffset latest{.end = start, .latest = kafka_offsets_json(ends_)};
   if (ends_.empty() || ends_ == start_offsets) return latest;
   KafkaOffsets from = start_offsets;
@@ -310,22 +336,26 @@ Result<LatestOffset> KafkaSource::latest_offset(const std::string& start, bool i
 // An end that an earlier process wrote down: the log has to reach it still.
 Result<void> KafkaSource::check_replay(const KafkaOffsets& until) {
   std::vector<TopicPartition> partitions;
-  for (const auto& [partition, end] : until) partitions.push_back(partition);
+  for (const auto& [partition, end] : until)
+    partitions.push_back(partition);
   WEIR_ASSIGN(const KafkaOffsets ends, ask_offsets(partitions, kafka::kLatestTimestamp));
   for (const auto& [partition, end] : until)
     if (const auto now = ends.find(partition); now->second < end)
       return error(ErrorKind::kDataLoss,
-                   "the batch that was begun reads {}-{} up to {}, and its log ends at {}: the topic was deleted and made "
+                   "the batch that was begun reads {}-{} up to {}, and its log ends at {}: the "
+                   "topic was deleted and made "
                    "anew, or its end was lost. Start with a new checkpoint",
                    partition.topic, partition.partition, end, now->second);
   return {};
 }
 
-Result<std::shared_ptr<KafkaPartitionStream>> KafkaSource::open_stream(const KafkaRange& range, bool keep) {
+Result<std::shared_ptr<KafkaPartitionStream>> KafkaSource::open_stream(const KafkaRange& range,
+                                                                       bool keep) {
   kafka::FetchRange wanted{.partition = range.partition, .start = range.from, .end = std::nullopt};
   if (!keep) wanted.end = range.until;
   if (keep && available_now_)
-    if (const auto end = ends_.find(range.partition); end != ends_.end()) wanted.end = std::max(end->second, range.until);
+    if (const auto end = ends_.find(range.partition); end != ends_.end())
+      wanted.end = std::max(end->second, range.until);
   if (fetch_client_ == nullptr) {
     kafka::ClientOptions options = options_.client;
     const auto partitions = static_cast<int64_t>(std::max<size_t>(1, partitions_.size()));
@@ -334,21 +364,24 @@ Result<std::shared_ptr<KafkaPartitionStream>> KafkaSource::open_stream(const Kaf
   }
   WEIR_ASSIGN(auto fetcher, fetch_client_->fetch({wanted}));
   return std::make_shared<KafkaPartitionStream>(range.partition, std::move(fetcher), range.from,
-                                                options_.fail_on_data_loss, options_.client.decompressed_limit);
+                                                options_.fail_on_data_loss,
+                                                options_.client.decompressed_limit);
 }
 
-Result<std::vector<std::unique_ptr<PartitionReader>>> KafkaSource::plan(const std::string& start, const std::string& end,
-                                                                        const std::vector<std::string>& columns) {
+Result<std::vector<std::unique_ptr<PartitionReader>>> KafkaSource::plan(
+    const std::string& start, const std::string& end, const std::vector<std::string>& columns) {
   WEIR_ASSIGN(KafkaOffsets from, parse_kafka_offsets(start, "start offset"));
   WEIR_ASSIGN(const KafkaOffsets until, parse_kafka_offsets(end, "end offset"));
   if (end != planned_end_) WEIR_TRY(check_replay(until));
   WEIR_TRY(add_new_partitions(until, from));
   std::vector<KafkaRange> ranges;
-  for (const auto& [partition, offset] : until) ranges.push_back({partition, from[partition], offset});
+  for (const auto& [partition, offset] : until)
+    ranges.push_back({partition, from[partition], offset});
   ranges = divide_kafka_ranges(ranges, options_.min_partitions);
 
   std::map<TopicPartition, int> parts;
-  for (const KafkaRange& range : ranges) ++parts[range.partition];
+  for (const KafkaRange& range : ranges)
+    ++parts[range.partition];
   std::erase_if(streams_, [&](const auto& entry) { return !until.contains(entry.first); });
   std::vector<std::unique_ptr<PartitionReader>> readers;
   for (const KafkaRange& range : ranges) {
@@ -362,7 +395,8 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> KafkaSource::plan(const st
       WEIR_ASSIGN(stream, open_stream(range, keep));
       if (keep) kept = stream;
     }
-    readers.push_back(std::make_unique<KafkaPartitionReader>(std::move(stream), range.until, columns));
+    readers.push_back(
+        std::make_unique<KafkaPartitionReader>(std::move(stream), range.until, columns));
   }
   std::erase_if(streams_, [](const auto& entry) { return entry.second == nullptr; });
   return readers;
@@ -394,12 +428,12 @@ Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environ
                                                   KafkaClientFactory open_client) {
   WEIR_ASSIGN(KafkaSourceOptions parsed, parse_kafka_source_options(options));
   WEIR_ASSIGN(auto client, open_client(parsed.client));
-  return std::unique_ptr<Source>(
-      std::make_unique<KafkaSource>(environment, std::move(parsed), std::move(open_client), std::move(client)));
+  return std::unique_ptr<Source>(std::make_unique<KafkaSource>(
+      environment, std::move(parsed), std::move(open_client), std::move(client)));
 }
 
-Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
-                                                  const std::map<std::string, std::string>& options) {
+Result<std::unique_ptr<Source>> make_kafka_source(
+    KafkaSourceEnvironment environment, const std::map<std::string, std::string>& options) {
   return make_kafka_source(environment, options, [environment](const kafka::ClientOptions& client) {
     return kafka::Client::open(client, environment.clock, environment.random);
   });

@@ -19,9 +19,9 @@ struct KafkaSourceOptions {
 
   enum class Start { kEarliest, kLatest, kOffsets, kTimestamps, kTimestamp };
   Start start = Start::kLatest;
-  KafkaOffsets start_offsets;        // kOffsets: -1 latest, -2 earliest
-  KafkaOffsets start_timestamps_ms;  // kTimestamps
-  int64_t start_timestamp_ms = 0;    // kTimestamp
+  KafkaOffsets start_offsets;          // kOffsets: -1 latest, -2 earliest
+  KafkaOffsets start_timestamps_ms;    // kTimestamps
+  int64_t start_timestamp_ms = 0;      // kTimestamp
   bool latest_where_no_match = false;  // startingOffsetsByTimestampStrategy: latest, else error
 
   bool fail_on_data_loss = true;
@@ -37,6 +37,7 @@ struct KafkaSourceOptions {
   std::string strategy() const;
 };
 
-Result<KafkaSourceOptions> parse_kafka_source_options(const std::map<std::string, std::string>& options);
+Result<KafkaSourceOptions> parse_kafka_source_options(
+    const std::map<std::string, std::string>& options);
 
 }  // namespace weir::source

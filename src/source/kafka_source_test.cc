@@ -59,21 +59,25 @@ struct FakeCluster {
   std::map<TopicPartition, Log> logs;
   int64_t fetchers = 0;
 
-  void produce(const TopicPartition& partition, const std::vector<std::string>& values, kafka::Compression compression = {}) {
+  void produce(const TopicPartition& partition, const std::vector<std::string>& values,
+               kafka::Compression compression = {}) {
     std::lock_guard lock(mutex);
     Log& log = logs[partition];
     kafka::RecordBatchBuilder builder;
     for (const std::string& value : values)
       builder.add(value == "keyless" ? std::nullopt : std::optional<std::string_view>("key"),
-                  value == "null" ? std::nullopt : std::optional<std::string_view>(value), 1'000 + log.end);
-    log.batches.emplace_back(log.end, builder.finish({.compression = compression, .base_offset = log.end}).value());
+                  value == "null" ? std::nullopt : std::optional<std::string_view>(value),
+                  1'000 + log.end);
+    log.batches.emplace_back(
+        log.end, builder.finish({.compression = compression, .base_offset = log.end}).value());
     log.end += static_cast<int64_t>(values.size());
   }
 };
 
 class FakeFetcher final : public kafka::Fetcher {
  public:
-  FakeFetcher(std::shared_ptr<FakeCluster> cluster, kafka::FetchRange range) : cluster_(std::move(cluster)), range_(std::move(range)), next_(range_.start) {}
+  FakeFetcher(std::shared_ptr<FakeCluster> cluster, kafka::FetchRange range)
+      : cluster_(std::move(cluster)), range_(std::move(range)), next_(range_.start) {}
   Result<kafka::FetchOutcome> next(int64_t) override {
     std::lock_guard lock(cluster_->mutex);
     const auto& log = cluster_->logs[range_.partition];
@@ -120,11 +124,16 @@ class FakeClient final : public kafka::Client {
       topics[partition.topic].partitions.push_back(partition.partition);
     }
     std::vector<kafka::TopicInfo> all;
-    for (const auto& [name, topic] : topics) all.push_back(topic);
+    for (const auto& [name, topic] : topics)
+      all.push_back(topic);
     return all;
   }
-  Result<std::vector<kafka::TopicInfo>> describe_topics(const std::vector<std::string>&) override { return list_topics(); }
-  Result<std::vector<kafka::TopicInfo>> match_topics(const std::string&) override { return list_topics(); }
+  Result<std::vector<kafka::TopicInfo>> describe_topics(const std::vector<std::string>&) override {
+    return list_topics();
+  }
+  Result<std::vector<kafka::TopicInfo>> match_topics(const std::string&) override {
+    return list_topics();
+  }
   Result<std::vector<int64_t>> list_offsets(std::span<const kafka::OffsetQuery> queries) override {
     std::lock_guard lock(cluster_->mutex);
     std::vector<int64_t> offsets;
@@ -151,14 +160,17 @@ class KafkaSourceTest : public testing::Test {
  protected:
   std::map<std::string, std::string> options(std::map<std::string, std::string> more = {}) {
     more.emplace("kafka.bootstrap.servers", "127.0.0.1:1");
-    if (!more.contains("assign") && !more.contains("subscribePattern")) more.emplace("subscribe", "t");
+    if (!more.contains("assign") && !more.contains("subscribePattern"))
+      more.emplace("subscribe", "t");
     more.emplace("startingOffsets", "earliest");
     return more;
   }
   Result<std::unique_ptr<Source>> make(const std::map<std::string, std::string>& given) {
-    return make_kafka_source({files, clock, random}, given, [this](const kafka::ClientOptions&) -> Result<std::unique_ptr<kafka::Client>> {
-      return std::unique_ptr<kafka::Client>(std::make_unique<FakeClient>(cluster));
-    });
+    return make_kafka_source(
+        {files, clock, random}, given,
+        [this](const kafka::ClientOptions&) -> Result<std::unique_ptr<kafka::Client>> {
+          return std::unique_ptr<kafka::Client>(std::make_unique<FakeClient>(cluster));
+        });
   }
   void open(const std::map<std::string, std::string>& more = {}) {
     auto made = make(options(more));
@@ -332,7 +344,9 @@ TEST_F(KafkaSourceTest, ATimestampWithoutRecordsIsAnErrorOrTheEnd) {
   source = make(options({{"startingTimestamp", "2000000"}})).value();
   ASSERT_TRUE(source->open("/b").ok());
   EXPECT_EQ(source->initial_offset().error().kind(), ErrorKind::kInvalidArgument);
-  source = make(options({{"startingTimestamp", "2000000"}, {"startingOffsetsByTimestampStrategy", "latest"}})).value();
+  source = make(options({{"startingTimestamp", "2000000"},
+                         {"startingOffsetsByTimestampStrategy", "latest"}}))
+               .value();
   ASSERT_TRUE(source->open("/c").ok());
   EXPECT_EQ(source->initial_offset().value(), R"({"t":{"0":2}})");
 }
@@ -367,7 +381,8 @@ TEST_F(KafkaSourceTest, WhatCannotBeDoneIsRefusedByName) {
 
 TEST(KafkaRows, ColumnsAreSparks) {
   EXPECT_EQ(kafka_schema(true).simple_string(),
-            "struct<key:binary,value:binary,topic:string,partition:int,offset:bigint,timestamp:timestamp,timestampType:int,"
+            "struct<key:binary,value:binary,topic:string,partition:int,offset:bigint,timestamp:"
+            "timestamp,timestampType:int,"
             "headers:array<struct<key:string,value:binary>>>");
   kafka::RecordBatchBuilder builder;
   const kafka::RecordHeader headers[] = {{"h", "x"}, {"none", std::nullopt}};
@@ -379,16 +394,20 @@ TEST(KafkaRows, ColumnsAreSparks) {
   arena->set_size(bytes.size());
   const auto header = kafka::validate_record_batch(arena->view()).value();
   const auto records = kafka::open_record_batch(arena->view(), header).value();
-  KafkaRowBuilder rows({"key", "value", "topic", "partition", "offset", "timestamp", "timestampType", "headers"}, {"t", 3});
+  KafkaRowBuilder rows(
+      {"key", "value", "topic", "partition", "offset", "timestamp", "timestampType", "headers"},
+      {"t", 3});
   rows.use_arena(arena);
   kafka::RecordIterator iterator(records.header, records.records);
-  for (kafka::Record record; iterator.next(record);) rows.add(record, false);
+  for (kafka::Record record; iterator.next(record);)
+    rows.add(record, false);
   const auto batch = rows.finish().value();
   arena.reset();
   ASSERT_TRUE(batch->ValidateFull().ok()) << batch->ValidateFull().ToString();
   EXPECT_EQ(batch->ToString().find("error"), std::string::npos);
   EXPECT_EQ(batch->column(0)->ToString(), "[\n  6B,\n  null\n]");
-  EXPECT_EQ(static_cast<const arrow::BinaryViewArray&>(*batch->column(1)).GetView(0), "some value of more than 12 bytes");
+  EXPECT_EQ(static_cast<const arrow::BinaryViewArray&>(*batch->column(1)).GetView(0),
+            "some value of more than 12 bytes");
   EXPECT_EQ(static_cast<const arrow::BinaryViewArray&>(*batch->column(1)).GetView(1), "");
   EXPECT_EQ(static_cast<const arrow::StringArray&>(*batch->column(2)).GetView(1), "t");
   EXPECT_EQ(static_cast<const arrow::Int32Array&>(*batch->column(3)).Value(1), 3);

@@ -7,8 +7,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -22,7 +22,8 @@ Result<int64_t> parse_offset(const std::string& text) {
 
 class BatchReader final : public PartitionReader {
  public:
-  explicit BatchReader(std::vector<std::shared_ptr<arrow::RecordBatch>> batches) : batches_(std::move(batches)) {}
+  explicit BatchReader(std::vector<std::shared_ptr<arrow::RecordBatch>> batches)
+      : batches_(std::move(batches)) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token) override {
     if (next_ == batches_.size()) return std::shared_ptr<arrow::RecordBatch>();
@@ -39,12 +40,13 @@ class BatchReader final : public PartitionReader {
 
 }  // namespace
 
-std::unique_ptr<PartitionReader> make_batch_reader(std::vector<std::shared_ptr<arrow::RecordBatch>> batches) {
+std::unique_ptr<PartitionReader> make_batch_reader(
+    std::vector<std::shared_ptr<arrow::RecordBatch>> batches) {
   return std::make_unique<BatchReader>(std::move(batches));
 }
 
-Result<std::shared_ptr<arrow::RecordBatch>> select_columns(const std::shared_ptr<arrow::RecordBatch>& rows,
-                                                           const std::vector<std::string>& columns) {
+Result<std::shared_ptr<arrow::RecordBatch>> select_columns(
+    const std::shared_ptr<arrow::RecordBatch>& rows, const std::vector<std::string>& columns) {
   std::vector<std::shared_ptr<arrow::Field>> fields;
   std::vector<std::shared_ptr<arrow::Array>> arrays;
   for (const std::string& name : columns) {
@@ -53,7 +55,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> select_columns(const std::shared_ptr
     fields.push_back(rows->schema()->field(index));
     arrays.push_back(rows->column(index));
   }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows->num_rows(), std::move(arrays));
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows->num_rows(),
+                                  std::move(arrays));
 }
 
 void MemorySource::Data::add(std::shared_ptr<arrow::RecordBatch> rows) {
@@ -81,8 +84,8 @@ Result<LatestOffset> MemorySource::latest_offset(const std::string& start, bool 
   return LatestOffset{.end = end <= from ? start : std::to_string(end), .latest = latest};
 }
 
-Result<std::vector<std::unique_ptr<PartitionReader>>> MemorySource::plan(const std::string& start, const std::string& end,
-                                                                         const std::vector<std::string>& columns) {
+Result<std::vector<std::unique_ptr<PartitionReader>>> MemorySource::plan(
+    const std::string& start, const std::string& end, const std::vector<std::string>& columns) {
   WEIR_ASSIGN(const int64_t from, parse_offset(start));
   WEIR_ASSIGN(const int64_t to, parse_offset(end));
   std::vector<std::unique_ptr<PartitionReader>> readers;

@@ -1,5 +1,6 @@
-// Rows held in memory, for tests: add_data() appends one batch of rows; an offset is how many were added (Spark's
-// MemoryStream). One reader a batch of rows added. Replayable within the process: nothing is forgotten before commit().
+// Rows held in memory, for tests: add_data() appends one batch of rows; an offset is how many were
+// added (Spark's MemoryStream). One reader a batch of rows added. Replayable within the process:
+// nothing is forgotten before commit().
 #pragma once
 
 #include <memory>
@@ -36,8 +37,9 @@ class MemorySource final : public Source {
   Result<std::string> initial_offset() override { return std::string("-1"); }
   Result<void> prepare_available_now() override;
   Result<LatestOffset> latest_offset(const std::string& start, bool ignore_limits) override;
-  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(const std::string& start, const std::string& end,
-                                                             const std::vector<std::string>& columns) override;
+  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(
+      const std::string& start, const std::string& end,
+      const std::vector<std::string>& columns) override;
   Result<void> commit(const std::string& end) override;
   std::map<std::string, std::string> metrics(const std::string& end) const override;
 
@@ -49,10 +51,12 @@ class MemorySource final : public Source {
   int64_t frozen_ = -2;  // availableNow: the newest offset to read
 };
 
-// A reader over batches that are already there, with the columns asked for. Shared by the in-memory sources.
-std::unique_ptr<PartitionReader> make_batch_reader(std::vector<std::shared_ptr<arrow::RecordBatch>> batches);
+// A reader over batches that are already there, with the columns asked for. Shared by the in-memory
+// sources.
+std::unique_ptr<PartitionReader> make_batch_reader(
+    std::vector<std::shared_ptr<arrow::RecordBatch>> batches);
 // The named columns of `rows`, in that order.
-Result<std::shared_ptr<arrow::RecordBatch>> select_columns(const std::shared_ptr<arrow::RecordBatch>& rows,
-                                                           const std::vector<std::string>& columns);
+Result<std::shared_ptr<arrow::RecordBatch>> select_columns(
+    const std::shared_ptr<arrow::RecordBatch>& rows, const std::vector<std::string>& columns);
 
 }  // namespace weir::source

@@ -5,8 +5,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -19,7 +19,9 @@ std::optional<int64_t> number_of(std::string_view name) {
 
 }  // namespace
 
-std::string MetadataLog::path_of(int64_t id) const { return io::join_path(folder_, std::to_string(id)); }
+std::string MetadataLog::path_of(int64_t id) const {
+  return io::join_path(folder_, std::to_string(id));
+}
 
 Result<void> MetadataLog::open() {
   WEIR_TRY(files_.make_dirs(folder_));
@@ -43,7 +45,8 @@ Result<io::CreateOutcome> MetadataLog::add(int64_t id, std::string_view text) {
     WEIR_ASSIGN(const bool there, files_.exists(path_of(id)));
     if (there) return io::CreateOutcome::kExists;
     auto removed = files_.remove(io::join_path(folder_, fmt::format(".{}.crc", id)));
-    if (!removed.ok() && removed.error().kind() != ErrorKind::kNotFound) return std::move(removed).error();
+    if (!removed.ok() && removed.error().kind() != ErrorKind::kNotFound)
+      return std::move(removed).error();
   }
   return files_.create_if_absent(path_of(id), text);
 }
@@ -79,20 +82,26 @@ Result<void> MetadataLog::remove(int64_t id) {
 }
 
 Result<void> MetadataLog::purge_before(int64_t id) {
-  for (; purged_before_ < id; ++purged_before_) WEIR_TRY(remove(purged_before_));
+  for (; purged_before_ < id; ++purged_before_)
+    WEIR_TRY(remove(purged_before_));
   return {};
 }
 
-Result<std::string_view> after_version_line(std::string_view text, int newest, std::string_view what, int* version) {
+Result<std::string_view> after_version_line(std::string_view text, int newest,
+                                            std::string_view what, int* version) {
   const size_t end = std::min(text.find('\n'), text.size());
   const std::string_view line = text.substr(0, end);
   int found = 0;
   if (line.size() < 2 || line[0] != 'v' ||
-      std::from_chars(line.data() + 1, line.data() + line.size(), found).ptr != line.data() + line.size() || found < 1)
-    return error(ErrorKind::kCorruption, "{}: the first line has to be a version such as v1, and is '{}'", what,
+      std::from_chars(line.data() + 1, line.data() + line.size(), found).ptr !=
+          line.data() + line.size() ||
+      found < 1)
+    return error(ErrorKind::kCorruption,
+                 "{}: the first line has to be a version such as v1, and is '{}'", what,
                  line.substr(0, 40));
   if (found > newest)
-    return error(ErrorKind::kUnsupported, "{}: version v{} is newer than v{}, the newest that is understood here", what,
+    return error(ErrorKind::kUnsupported,
+                 "{}: version v{} is newer than v{}, the newest that is understood here", what,
                  found, newest);
   if (version != nullptr) *version = found;
   return end == text.size() ? std::string_view() : text.substr(end + 1);

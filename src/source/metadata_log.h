@@ -1,10 +1,10 @@
 // A folder of small files named by batch id ("0", "1", …): what Spark calls an HDFSMetadataLog.
 //
-// An entry is created whole and durable, once; a second writer of the same id is told so and nothing changes. Names
-// that are not numbers (Spark's ".7.crc", ".7.<uuid>.tmp", our temporary files) are no entries. Where Spark left a
-// checksum beside an entry it is removed with the entry, and before an entry of that name is written: Hadoop would
-// hold it against our bytes.
-// Owned by one query, used by its thread.
+// An entry is created whole and durable, once; a second writer of the same id is told so and
+// nothing changes. Names that are not numbers (Spark's ".7.crc", ".7.<uuid>.tmp", our temporary
+// files) are no entries. Where Spark left a checksum beside an entry it is removed with the entry,
+// and before an entry of that name is written: Hadoop would hold it against our bytes. Owned by one
+// query, used by its thread.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,8 @@ using base::Result;
 
 class MetadataLog {
  public:
-  MetadataLog(io::FileSystem& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
+  MetadataLog(io::FileSystem& files, std::string folder)
+      : files_(files), folder_(std::move(folder)) {}
 
   // Makes the folder where absent and removes temporary files of a writer that died.
   Result<void> open();
@@ -42,12 +43,13 @@ class MetadataLog {
  private:
   io::FileSystem& files_;
   std::string folder_;
-  int64_t purged_before_ = 0;      // entries below are known to be gone
+  int64_t purged_before_ = 0;       // entries below are known to be gone
   bool may_have_checksums_ = true;  // a listing saw one of Spark's .crc files
 };
 
-// "v1\nrest": checks the version line against `newest` and returns the rest. kCorruption names `what`;
-// kUnsupported for a newer version.
-Result<std::string_view> after_version_line(std::string_view text, int newest, std::string_view what, int* version = nullptr);
+// "v1\nrest": checks the version line against `newest` and returns the rest. kCorruption names
+// `what`; kUnsupported for a newer version.
+Result<std::string_view> after_version_line(std::string_view text, int newest,
+                                            std::string_view what, int* version = nullptr);
 
 }  // namespace weir::source

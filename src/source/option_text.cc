@@ -6,14 +6,15 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -23,51 +24,76 @@ struct NumberAndUnit {
 };
 
 std::optional<NumberAndUnit> split(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  while (!text.empty() && text.front() == ' ')
+    text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ')
+    text.remove_suffix(1);
   NumberAndUnit out;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out.number);
   if (code != std::errc() || out.number < 0) return std::nullopt;
   std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+  while (!unit.empty() && unit.front() == ' ')
+    unit.remove_prefix(1);
   out.unit = lower(unit);
   return out;
 }
 
-bool multiply(int64_t number, int64_t by, int64_t& out) { return !__builtin_mul_overflow(number, by, &out); }
+bool multiply(int64_t number, int64_t by, int64_t& out) {
+  return !__builtin_mul_overflow(number, by, &out);
+}
 
 }  // namespace
 
 Result<int64_t> parse_duration_us(std::string_view text, std::string_view option) {
-  static const std::map<std::string, int64_t, std::less<>> kUnits = {
-      {"", 1000},          {"us", 1},           {"microsecond", 1},  {"microseconds", 1},
-      {"ms", 1000},        {"millisecond", 1000}, {"milliseconds", 1000},
-      {"s", 1'000'000},    {"sec", 1'000'000},  {"second", 1'000'000}, {"seconds", 1'000'000},
-      {"m", 60'000'000},   {"min", 60'000'000}, {"minute", 60'000'000}, {"minutes", 60'000'000},
-      {"h", 3'600'000'000}, {"hour", 3'600'000'000}, {"hours", 3'600'000'000},
-      {"d", 86'400'000'000}, {"day", 86'400'000'000}, {"days", 86'400'000'000},
-      {"week", 604'800'000'000}, {"weeks", 604'800'000'000}};
+  static const std::map<std::string, int64_t, std::less<>> kUnits = {{"", 1000},
+                                                                     {"us", 1},
+                                                                     {"microsecond", 1},
+                                                                     {"microseconds", 1},
+                                                                     {"ms", 1000},
+                                                                     {"millisecond", 1000},
+                                                                     {"milliseconds", 1000},
+                                                                     {"s", 1'000'000},
+                                                                     {"sec", 1'000'000},
+                                                                     {"second", 1'000'000},
+                                                                     {"seconds", 1'000'000},
+                                                                     {"m", 60'000'000},
+                                                                     {"min", 60'000'000},
+                                                                     {"minute", 60'000'000},
+                                                                     {"minutes", 60'000'000},
+                                                                     {"h", 3'600'000'000},
+                                                                     {"hour", 3'600'000'000},
+                                                                     {"hours", 3'600'000'000},
+                                                                     {"d", 86'400'000'000},
+                                                                     {"day", 86'400'000'000},
+                                                                     {"days", 86'400'000'000},
+                                                                     {"week", 604'800'000'000},
+                                                                     {"weeks", 604'800'000'000}};
   const auto parts = split(text);
   int64_t result = 0;
-  if (!parts || !kUnits.contains(parts->unit) || !multiply(parts->number, kUnits.find(parts->unit)->second, result))
-    return error(ErrorKind::kInvalidArgument, "{}: '{}' is not a duration such as 500ms, 10s, 5 minutes, 1h or 7d", option,
+  if (!parts || !kUnits.contains(parts->unit) ||
+      !multiply(parts->number, kUnits.find(parts->unit)->second, result))
+    return error(ErrorKind::kInvalidArgument,
+                 "{}: '{}' is not a duration such as 500ms, 10s, 5 minutes, 1h or 7d", option,
                  text);
   return result;
 }
 
 Result<int64_t> parse_byte_size(std::string_view text, std::string_view option) {
   static const std::map<std::string, int64_t, std::less<>> kUnits = {
-      {"", 1},          {"b", 1},           {"k", 1LL << 10},   {"kb", 1LL << 10}, {"m", 1LL << 20},
-      {"mb", 1LL << 20}, {"g", 1LL << 30},   {"gb", 1LL << 30},  {"t", 1LL << 40},  {"tb", 1LL << 40}};
+      {"", 1},           {"b", 1},         {"k", 1LL << 10},  {"kb", 1LL << 10}, {"m", 1LL << 20},
+      {"mb", 1LL << 20}, {"g", 1LL << 30}, {"gb", 1LL << 30}, {"t", 1LL << 40},  {"tb", 1LL << 40}};
   const auto parts = split(text);
   int64_t result = 0;
-  if (!parts || !kUnits.contains(parts->unit) || !multiply(parts->number, kUnits.find(parts->unit)->second, result))
-    return error(ErrorKind::kInvalidArgument, "{}: '{}' is not a size such as 1000, 64k, 10mb or 1g", option, text);
+  if (!parts || !kUnits.contains(parts->unit) ||
+      !multiply(parts->number, kUnits.find(parts->unit)->second, result))
+    return error(ErrorKind::kInvalidArgument,
+                 "{}: '{}' is not a size such as 1000, 64k, 10mb or 1g", option, text);
   return result;
 }
 
 Options::Options(const std::map<std::string, std::string>& values) {
-  for (const auto& [name, text] : values) values_[lower(name)] = {name, text};
+  for (const auto& [name, text] : values)
+    values_[lower(name)] = {name, text};
 }
 
 std::optional<std::string> Options::take(std::string_view name) {
@@ -84,7 +110,8 @@ Result<std::optional<int64_t>> Options::take_integer(std::string_view name, int6
   int64_t value = 0;
   const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (code != std::errc() || end != text->data() + text->size() || value < min)
-    return error(ErrorKind::kInvalidArgument, "option {}: '{}' is not an integer of at least {}", name, *text, min);
+    return error(ErrorKind::kInvalidArgument, "option {}: '{}' is not an integer of at least {}",
+                 name, *text, min);
   return std::optional<int64_t>(value);
 }
 
@@ -93,7 +120,8 @@ Result<std::optional<bool>> Options::take_boolean(std::string_view name) {
   if (!text) return std::optional<bool>();
   const std::string value = lower(*text);
   if (value != "true" && value != "false")
-    return error(ErrorKind::kInvalidArgument, "option {}: '{}' is neither true nor false", name, *text);
+    return error(ErrorKind::kInvalidArgument, "option {}: '{}' is neither true nor false", name,
+                 *text);
   return std::optional<bool>(value == "true");
 }
 
@@ -132,12 +160,14 @@ Result<void> Options::refuse(std::string_view name, std::string_view reason) {
 
 Result<void> Options::require_all_taken(std::string_view what) const {
   if (values_.empty()) return {};
-  return error(ErrorKind::kInvalidArgument, "{} has no option '{}'", what, values_.begin()->second.name);
+  return error(ErrorKind::kInvalidArgument, "{} has no option '{}'", what,
+               values_.begin()->second.name);
 }
 
 std::map<std::string, std::string> Options::rest() const {
   std::map<std::string, std::string> left;
-  for (const auto& [key, value] : values_) left[value.name] = value.text;
+  for (const auto& [key, value] : values_)
+    left[value.name] = value.text;
   return left;
 }
 

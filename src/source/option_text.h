@@ -14,13 +14,14 @@ namespace weir::source {
 
 using base::Result;
 
-// "10s", "5 minutes", "100ms", "1h", "7d", "2 weeks" → microseconds; a bare number is in milliseconds.
+// "10s", "5 minutes", "100ms", "1h", "7d", "2 weeks" → microseconds; a bare number is in
+// milliseconds.
 Result<int64_t> parse_duration_us(std::string_view text, std::string_view option);
 // "10mb", "64k", "1g", plain bytes → bytes.
 Result<int64_t> parse_byte_size(std::string_view text, std::string_view option);
 
-// Options whose names are looked up in any case, as in Spark. Every one has to be taken by somebody: what is left at
-// the end is refused by name.
+// Options whose names are looked up in any case, as in Spark. Every one has to be taken by
+// somebody: what is left at the end is refused by name.
 class Options {
  public:
   Options() = default;

@@ -16,8 +16,8 @@
 
 namespace weir::source {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 using columnar::DataType;
 using columnar::TypeKind;
 
@@ -34,8 +34,8 @@ Result<int64_t> parse_number(std::string_view text, std::string_view what) {
 }
 
 struct RateRange {
-  int64_t first = 0;        // value of the first row
-  int64_t last = 0;         // past the last
+  int64_t first = 0;  // value of the first row
+  int64_t last = 0;   // past the last
   int64_t step = 1;
   int64_t range_first = 0;  // of the whole range that the parts share
   int64_t range_rows = 0;
@@ -53,22 +53,25 @@ class RateReader final : public PartitionReader {
     if (next_ >= range_.last) return std::shared_ptr<arrow::RecordBatch>();
     std::vector<int64_t> values;
     std::vector<int64_t> timestamps;
-    for (; next_ < range_.last && static_cast<int64_t>(values.size()) < kRowsPerBatch; next_ += range_.step) {
+    for (; next_ < range_.last && static_cast<int64_t>(values.size()) < kRowsPerBatch;
+         next_ += range_.step) {
       values.push_back(next_);
-      const auto share = static_cast<double>(next_ - range_.range_first) / static_cast<double>(range_.range_rows);
+      const auto share =
+          static_cast<double>(next_ - range_.range_first) / static_cast<double>(range_.range_rows);
       const auto ms = std::llround(share * static_cast<double>(range_.length_us) / 1000);
       timestamps.push_back(range_.start_us + ms * 1000);
     }
     const auto rows = static_cast<int64_t>(values.size());
     counters_.rows += rows;
-    const auto column = [&](const std::shared_ptr<arrow::DataType>& type, std::vector<int64_t>& numbers) {
+    const auto column = [&](const std::shared_ptr<arrow::DataType>& type,
+                            std::vector<int64_t>& numbers) {
       auto buffer = arrow::Buffer::FromVector(std::move(numbers));
       return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(buffer)}, 0));
     };
     const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
     const auto batch = arrow::RecordBatch::Make(
-        arrow::schema({arrow::field("timestamp", instant), arrow::field("value", arrow::int64())}), rows,
-        {column(instant, timestamps), column(arrow::int64(), values)});
+        arrow::schema({arrow::field("timestamp", instant), arrow::field("value", arrow::int64())}),
+        rows, {column(instant, timestamps), column(arrow::int64(), values)});
     return select_columns(batch, columns_);
   }
   const ReadCounters& counters() const override { return counters_; }
@@ -82,14 +85,21 @@ class RateReader final : public PartitionReader {
 
 class RateSource final : public Source {
  public:
-  RateSource(io::FileSystem& files, base::Clock& clock, int64_t rate, int64_t ramp_up, int64_t parts)
-      : files_(files), clock_(clock), rate_(rate), ramp_up_(ramp_up), parts_(parts),
-        schema_(DataType::structure({columnar::make_field("timestamp", DataType::of(TypeKind::kTimestamp)),
-                                     columnar::make_field("value", DataType::of(TypeKind::kLong))})) {}
+  RateSource(io::FileSystem& files, base::Clock& clock, int64_t rate, int64_t ramp_up,
+             int64_t parts)
+      : files_(files),
+        clock_(clock),
+        rate_(rate),
+        ramp_up_(ramp_up),
+        parts_(parts),
+        schema_(DataType::structure(
+            {columnar::make_field("timestamp", DataType::of(TypeKind::kTimestamp)),
+             columnar::make_field("value", DataType::of(TypeKind::kLong))})) {}
 
   const Schema& schema() const override { return schema_; }
   std::string description() const override {
-    return fmt::format("RateStreamV2[rowsPerSecond={}, rampUpTimeSeconds={}, numPartitions={}]", rate_, ramp_up_, parts_);
+    return fmt::format("RateStreamV2[rowsPerSecond={}, rampUpTimeSeconds={}, numPartitions={}]",
+                       rate_, ramp_up_, parts_);
   }
   Result<void> open(const std::string& folder) override {
     MetadataLog log(files_, folder);
@@ -99,7 +109,8 @@ class RateSource final : public Source {
       start_ms_ = clock_.now_ms();
       WEIR_ASSIGN(const auto outcome, log.add(0, fmt::format("v1\n{}", start_ms_)));
       if (outcome == io::CreateOutcome::kCreated) return {};
-      return error(ErrorKind::kConflict, "{} exists already: another query uses this checkpoint", log.path_of(0));
+      return error(ErrorKind::kConflict, "{} exists already: another query uses this checkpoint",
+                   log.path_of(0));
     }
     WEIR_ASSIGN(const std::string_view number, after_version_line(*text, 1, log.path_of(0)));
     WEIR_ASSIGN(start_ms_, parse_number(number, log.path_of(0)));
@@ -113,10 +124,12 @@ class RateSource final : public Source {
   Result<LatestOffset> latest_offset(const std::string& start, bool) override {
     WEIR_ASSIGN(const int64_t from, parse_number(start, "offset of a rate source"));
     const int64_t latest = frozen_ >= 0 ? frozen_ : seconds();
-    return LatestOffset{.end = std::to_string(std::max(from, latest)), .latest = std::to_string(latest)};
+    return LatestOffset{.end = std::to_string(std::max(from, latest)),
+                        .latest = std::to_string(latest)};
   }
-  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(const std::string& start, const std::string& end,
-                                                             const std::vector<std::string>& columns) override {
+  Result<std::vector<std::unique_ptr<PartitionReader>>> plan(
+      const std::string& start, const std::string& end,
+      const std::vector<std::string>& columns) override {
     WEIR_ASSIGN(const int64_t from, parse_number(start, "offset of a rate source"));
     WEIR_ASSIGN(const int64_t to, parse_number(end, "offset of a rate source"));
     RateRange range;
@@ -167,8 +180,8 @@ Result<std::unique_ptr<Source>> make_rate_source(io::FileSystem& files, base::Cl
   WEIR_ASSIGN(const auto parts, options.take_integer("numPartitions", 1));
   WEIR_TRY(options.require_all_taken("a rate source"));
   const auto cores = static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
-  return std::unique_ptr<Source>(std::make_unique<RateSource>(files, clock, rate.value_or(1), ramp_up_us.value_or(0) / 1'000'000,
-                                                              parts.value_or(cores)));
+  return std::unique_ptr<Source>(std::make_unique<RateSource>(
+      files, clock, rate.value_or(1), ramp_up_us.value_or(0) / 1'000'000, parts.value_or(cores)));
 }
 
 }  // namespace weir::source

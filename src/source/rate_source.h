@@ -1,7 +1,9 @@
-// Rows made up at a steady rate: timestamp TIMESTAMP, value BIGINT counting from 0 (Spark's rate source).
+// Rows made up at a steady rate: timestamp TIMESTAMP, value BIGINT counting from 0 (Spark's rate
+// source).
 //
-// An offset is the number of whole seconds since the start, which sources/0/0 keeps, so a range gives the same rows after
-// a restart. Options: rowsPerSecond (1), rampUpTime (0s), numPartitions (number of cores).
+// An offset is the number of whole seconds since the start, which sources/0/0 keeps, so a range
+// gives the same rows after a restart. Options: rowsPerSecond (1), rampUpTime (0s), numPartitions
+// (number of cores).
 #pragma once
 
 #include <map>
@@ -14,7 +16,8 @@
 
 namespace weir::source {
 
-// How many rows there are up to second `seconds`: rowsPerSecond each, less while it ramps up (Spark's formula).
+// How many rows there are up to second `seconds`: rowsPerSecond each, less while it ramps up
+// (Spark's formula).
 int64_t rate_rows_until(int64_t seconds, int64_t rows_per_second, int64_t ramp_up_seconds);
 
 Result<std::unique_ptr<Source>> make_rate_source(io::FileSystem& files, base::Clock& clock,

@@ -6,8 +6,8 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -17,26 +17,31 @@ std::string holder_in_words(io::FileSystem& files, const std::string& path) {
   const auto json = base::parse_json_object(*text, path);
   if (!json.ok()) return "somebody";
   const auto name = base::json_string(*json, "query");
-  return fmt::format("{} in process {} since {}", name && !name->empty() ? "query '" + *name + "'" : "a query",
-                     base::json_int(*json, "pid").value_or(0), base::json_string(*json, "since").value_or("?"));
+  return fmt::format(
+      "{} in process {} since {}", name && !name->empty() ? "query '" + *name + "'" : "a query",
+      base::json_int(*json, "pid").value_or(0), base::json_string(*json, "since").value_or("?"));
 }
 
 }  // namespace
 
-base::Result<std::unique_ptr<io::FileLock>> lock_checkpoint(io::FileSystem& files, const base::Clock& clock,
-                                                            const std::string& folder, const std::string& query_name) {
+base::Result<std::unique_ptr<io::FileLock>> lock_checkpoint(io::FileSystem& files,
+                                                            const base::Clock& clock,
+                                                            const std::string& folder,
+                                                            const std::string& query_name) {
   const std::string path = io::join_path(folder, "weir.lock");
   WEIR_ASSIGN(auto lock, files.try_lock(path));
   if (lock == nullptr)
-    return error(ErrorKind::kConflict, "the checkpoint {} is in use by {}; stop it first, or use another checkpoint",
+    return error(ErrorKind::kConflict,
+                 "the checkpoint {} is in use by {}; stop it first, or use another checkpoint",
                  folder, holder_in_words(files, path));
   // In place: a replaced file would be another one than the locked one.
   WEIR_ASSIGN(auto file, files.open_append(path));
   WEIR_TRY(file->truncate(0));
-  WEIR_TRY(file->append(base::json_text(base::JsonObject{{"pid", static_cast<int64_t>(::getpid())},
-                                                         {"query", query_name},
-                                                         {"since", base::format_utc_ms(clock.now_us())}}) +
-                        "\n"));
+  WEIR_TRY(file->append(
+      base::json_text(base::JsonObject{{"pid", static_cast<int64_t>(::getpid())},
+                                       {"query", query_name},
+                                       {"since", base::format_utc_ms(clock.now_us())}}) +
+      "\n"));
   WEIR_TRY(file->close());
   return lock;
 }

@@ -4,8 +4,8 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 std::string commit_log_text(const CommitLogEntry& entry) {
   return fmt::format("v1\n{{\"nextBatchWatermarkMs\":{}}}", entry.next_batch_watermark_ms);
@@ -20,7 +20,8 @@ Result<CommitLogEntry> parse_commit_log(std::string_view text, std::string_view 
   entry.next_batch_watermark_ms = base::json_int(json, "nextBatchWatermarkMs").value_or(0);
   const base::JsonObject* state = base::json_object(json, "stateUniqueIds");
   if (version == 2 && state != nullptr && !state->empty())
-    return error(ErrorKind::kUnsupported, "{}: it names state files of Spark, which weir cannot read", what);
+    return error(ErrorKind::kUnsupported,
+                 "{}: it names state files of Spark, which weir cannot read", what);
   return entry;
 }
 
@@ -28,7 +29,8 @@ Result<void> CommitLog::add(BatchId batch, const CommitLogEntry& entry) {
   WEIR_ASSIGN(const auto outcome, log_.add(batch.value(), commit_log_text(entry)));
   if (outcome == io::CreateOutcome::kCreated) return {};
   return error(ErrorKind::kConflict,
-               "{} exists already: another query uses this checkpoint. Stop one of the two, or give each a checkpoint "
+               "{} exists already: another query uses this checkpoint. Stop one of the two, or "
+               "give each a checkpoint "
                "of its own",
                log_.path_of(batch.value()));
 }

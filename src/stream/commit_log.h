@@ -3,8 +3,9 @@
 //   v1
 //   {"nextBatchWatermarkMs":0}
 //
-// Read as well: {} (Spark 2.1 to 2.3), stateUniqueIds beside it (Spark 4), and v2, which names state files: a
-// checkpoint of stateful operators, refused by name because weir cannot read Spark's state.
+// Read as well: {} (Spark 2.1 to 2.3), stateUniqueIds beside it (Spark 4), and v2, which names
+// state files: a checkpoint of stateful operators, refused by name because weir cannot read Spark's
+// state.
 #pragma once
 
 #include <optional>

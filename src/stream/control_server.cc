@@ -6,18 +6,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-
 #include <poll.h>
+#include <unistd.h>
+
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -45,7 +45,9 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return error(ErrorKind::kInvalidArgument, "the path {} is too long for a socket; set XDG_RUNTIME_DIR to a shorter one", path);
+    return error(ErrorKind::kInvalidArgument,
+                 "the path {} is too long for a socket; set XDG_RUNTIME_DIR to a shorter one",
+                 path);
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }
@@ -81,20 +83,24 @@ bool receive_line(int fd, std::string& line, size_t max, int timeout_ms) {
 }
 
 base::JsonObject error_json(const base::Error& failure) {
-  return {{"error", base::JsonObject{{"kind", base::error_kind_name(failure.kind())}, {"message", failure.message()}}}};
+  return {{"error", base::JsonObject{{"kind", base::error_kind_name(failure.kind())},
+                                     {"message", failure.message()}}}};
 }
 
 }  // namespace
 
 Result<std::string> control_folder() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  const std::string folder = runtime != nullptr && *runtime != '\0' ? fmt::format("{}/weir", runtime)
-                                                                    : fmt::format("/tmp/weir-{}", ::getuid());
+  const std::string folder = runtime != nullptr && *runtime != '\0'
+                                 ? fmt::format("{}/weir", runtime)
+                                 : fmt::format("/tmp/weir-{}", ::getuid());
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return error(ErrorKind::kIo, "cannot create folder {}: {}", folder, std::strerror(errno));
   struct stat info {};
-  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::getuid() || (info.st_mode & 022) != 0)
-    return error(ErrorKind::kPermissionDenied, "{} has to be a folder of this user that nobody else may write to", folder);
+  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::getuid() ||
+      (info.st_mode & 022) != 0)
+    return error(ErrorKind::kPermissionDenied,
+                 "{} has to be a folder of this user that nobody else may write to", folder);
   return folder;
 }
 
@@ -141,12 +147,15 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(QueryManager& manage
   ::unlink(path.c_str());  // of an earlier process with our number
   Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // The folder keeps others out between bind() and chmod().
-  if (listener.get() < 0 || ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  if (listener.get() < 0 ||
+      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(listener.get(), 16) != 0)
     return error(ErrorKind::kIo, "cannot listen on {}: {}", path, std::strerror(errno));
   Descriptor wake(::eventfd(0, EFD_CLOEXEC));
-  if (wake.get() < 0) return error(ErrorKind::kIo, "no descriptor for the control socket: {}", std::strerror(errno));
-  return std::unique_ptr<ControlServer>(new ControlServer(manager, path, listener.release(), wake.release()));
+  if (wake.get() < 0)
+    return error(ErrorKind::kIo, "no descriptor for the control socket: {}", std::strerror(errno));
+  return std::unique_ptr<ControlServer>(
+      new ControlServer(manager, path, listener.release(), wake.release()));
 }
 
 void ControlServer::run(std::stop_token stop) {
@@ -170,23 +179,29 @@ base::JsonObject ControlServer::answer(const std::string& line) {
   const std::string command = base::json_string(*question, "command").value_or("");
   if (command == "list") {
     base::JsonArray queries;
-    for (const auto& query : manager_.all()) queries.emplace_back(status_json(query->status()));
+    for (const auto& query : manager_.all())
+      queries.emplace_back(status_json(query->status()));
     return {{"queries", std::move(queries)}};
   }
   if (command != "show" && command != "stop")
-    return error_json(error(ErrorKind::kInvalidArgument, "there is no command '{}': list, show or stop", command));
+    return error_json(error(ErrorKind::kInvalidArgument,
+                            "there is no command '{}': list, show or stop", command));
   const std::string name = base::json_string(*question, "query").value_or("");
   const auto query = manager_.find(name);
-  if (query == nullptr) return error_json(error(ErrorKind::kNotFound, "there is no query '{}'", name));
+  if (query == nullptr)
+    return error_json(error(ErrorKind::kNotFound, "there is no query '{}'", name));
   if (command == "stop") {
     query->request_stop();
     const bool ended = query->wait_for(kStopWaitUs);
     return {{"stopped", ended}, {"query", status_json(query->status())}};
   }
   base::JsonArray recent;
-  for (const QueryProgress& progress : query->recent_progress()) recent.emplace_back(progress_json(progress));
+  for (const QueryProgress& progress : query->recent_progress())
+    recent.emplace_back(progress_json(progress));
   base::JsonValue last = recent.empty() ? base::JsonValue(nullptr) : recent.back();
-  return {{"query", status_json(query->status())}, {"lastProgress", std::move(last)}, {"recentProgress", std::move(recent)}};
+  return {{"query", status_json(query->status())},
+          {"lastProgress", std::move(last)},
+          {"recentProgress", std::move(recent)}};
 }
 
 Result<std::vector<ControlAnswer>> ask_all(const base::JsonObject& question) {
@@ -200,13 +215,15 @@ Result<std::vector<ControlAnswer>> ask_all(const base::JsonObject& question) {
   for (const auto& path : sockets) {
     WEIR_ASSIGN(const sockaddr_un address, address_of(path.string()));
     const Descriptor connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+        0) {
       if (errno == ECONNREFUSED) ::unlink(path.c_str());  // its process ended without cleaning up
       continue;
     }
     std::string line;
     if (!send_all(connection.get(), base::json_text(question) + "\n") ||
-        !receive_line(connection.get(), line, kAnswerBytesMax, static_cast<int>(kStopWaitUs / 1000) + kTimeoutMs))
+        !receive_line(connection.get(), line, kAnswerBytesMax,
+                      static_cast<int>(kStopWaitUs / 1000) + kTimeoutMs))
       continue;  // it is just ending
     auto json = base::parse_json_object(line, path.string());
     if (!json.ok()) continue;

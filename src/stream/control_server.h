@@ -1,13 +1,14 @@
-// How another `weir` reaches the queries of this process: a Unix socket of mode 0600, one a process, in a folder of
-// mode 0700 ($XDG_RUNTIME_DIR/weir, else /tmp/weir-<uid>), named <pid>.sock.
+// How another `weir` reaches the queries of this process: a Unix socket of mode 0600, one a
+// process, in a folder of mode 0700 ($XDG_RUNTIME_DIR/weir, else /tmp/weir-<uid>), named
+// <pid>.sock.
 //
 // One JSON object a line each way, one answer to one question:
 //   {"command":"list"}                  {"queries":[{…status…}]}
-//   {"command":"show","query":"NAME"}   {"query":{…status…},"lastProgress":{…},"recentProgress":[…]}
+//   {"command":"show","query":"NAME"} {"query":{…status…},"lastProgress":{…},"recentProgress":[…]}
 //   {"command":"stop","query":"NAME"}   {"stopped":true,"query":{…status…}}
 //   what fails                          {"error":{"kind":"NOT_FOUND","message":"…"}}
-// NAME is a query's name, id or run id. A question longer than 64 KiB or not finished within 5 s ends the connection.
-// The server has one thread and answers one connection at a time.
+// NAME is a query's name, id or run id. A question longer than 64 KiB or not finished within 5 s
+// ends the connection. The server has one thread and answers one connection at a time.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@
 
 namespace weir::stream {
 
-// The folder of the sockets of this user; made where absent, and refused where others may write to it.
+// The folder of the sockets of this user; made where absent, and refused where others may write to
+// it.
 Result<std::string> control_folder();
 
 base::JsonObject status_json(const QueryStatus& status);

@@ -8,7 +8,8 @@ namespace {
 
 class IdentityTransform final : public BatchTransform {
  public:
-  Result<std::shared_ptr<arrow::RecordBatch>> apply(std::shared_ptr<arrow::RecordBatch> rows, const BatchContext&,
+  Result<std::shared_ptr<arrow::RecordBatch>> apply(std::shared_ptr<arrow::RecordBatch> rows,
+                                                    const BatchContext&,
                                                     TransformCounters&) override {
     return rows;
   }
@@ -17,7 +18,8 @@ class IdentityTransform final : public BatchTransform {
 class IdentityPipeline final : public Pipeline {
  public:
   explicit IdentityPipeline(const Schema& schema) : schema_(schema) {
-    for (const columnar::Field& field : schema.fields()) columns_.push_back(field.name);
+    for (const columnar::Field& field : schema.fields())
+      columns_.push_back(field.name);
   }
   const Schema& output_schema() const override { return schema_; }
   const std::vector<std::string>& source_columns() const override { return columns_; }

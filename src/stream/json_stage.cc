@@ -15,15 +15,16 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 Result<codec::JsonOptions> parse_json_options(const std::map<std::string, std::string>& values) {
   source::Options options(values);
   codec::JsonOptions parsed;
   if (const auto mode = options.take("mode")) {
     std::string upper = *mode;
-    std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     if (upper == "PERMISSIVE")
       parsed.mode = codec::ParseMode::kPermissive;
     else if (upper == "DROPMALFORMED")
@@ -31,13 +32,15 @@ Result<codec::JsonOptions> parse_json_options(const std::map<std::string, std::s
     else if (upper == "FAILFAST")
       parsed.mode = codec::ParseMode::kFailFast;
     else
-      return error(ErrorKind::kInvalidArgument, "option mode: '{}' is none of PERMISSIVE, DROPMALFORMED, FAILFAST", *mode);
+      return error(ErrorKind::kInvalidArgument,
+                   "option mode: '{}' is none of PERMISSIVE, DROPMALFORMED, FAILFAST", *mode);
   }
-  const std::pair<const char*, std::string*> texts[] = {{"columnNameOfCorruptRecord", &parsed.corrupt_column},
-                                                        {"timestampFormat", &parsed.timestamp_format},
-                                                        {"timestampNTZFormat", &parsed.timestamp_ntz_format},
-                                                        {"dateFormat", &parsed.date_format},
-                                                        {"timeZone", &parsed.time_zone}};
+  const std::pair<const char*, std::string*> texts[] = {
+      {"columnNameOfCorruptRecord", &parsed.corrupt_column},
+      {"timestampFormat", &parsed.timestamp_format},
+      {"timestampNTZFormat", &parsed.timestamp_ntz_format},
+      {"dateFormat", &parsed.date_format},
+      {"timeZone", &parsed.time_zone}};
   for (const auto& [name, target] : texts)
     if (auto text = options.take(name)) *target = std::move(*text);
   const std::pair<const char*, bool*> switches[] = {
@@ -60,7 +63,8 @@ JsonStage::JsonStage(std::unique_ptr<codec::JsonDecoder> decoder, int carried)
     : decoder_(std::move(decoder)), carried_(carried) {}
 JsonStage::~JsonStage() = default;
 
-Result<std::unique_ptr<JsonStage>> JsonStage::create(const columnar::Schema& fields, const codec::JsonOptions& options,
+Result<std::unique_ptr<JsonStage>> JsonStage::create(const columnar::Schema& fields,
+                                                     const codec::JsonOptions& options,
                                                      int carried) {
   WEIR_ASSIGN(auto decoder, codec::JsonDecoder::create(fields, options));
   return std::unique_ptr<JsonStage>(new JsonStage(std::move(decoder), carried));
@@ -72,7 +76,8 @@ Result<std::shared_ptr<arrow::Array>> JsonStage::rows_kept() const {
   if (dropped == 0) return std::shared_ptr<arrow::Array>();
   arrow::BooleanBuilder kept;
   WEIR_ARROW_TRY(kept.Reserve(static_cast<int64_t>(outcomes.size())));
-  for (const codec::RecordOutcome outcome : outcomes) kept.UnsafeAppend(outcome != codec::RecordOutcome::kDropped);
+  for (const codec::RecordOutcome outcome : outcomes)
+    kept.UnsafeAppend(outcome != codec::RecordOutcome::kDropped);
   WEIR_ARROW_ASSIGN(auto array, kept.Finish());
   return array;
 }
@@ -101,7 +106,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> JsonStage::decode(const arrow::Recor
     fields.push_back(rows.schema()->field(i));
     columns.push_back(std::move(column));
   }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), decoded->num_rows(), std::move(columns));
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), decoded->num_rows(),
+                                  std::move(columns));
 }
 
 }  // namespace weir::stream

@@ -1,5 +1,5 @@
-// Decodes messages: column `value` of the source's rows as JSON, with the fields that are needed, beside the source's
-// other columns that are needed. One a worker thread.
+// Decodes messages: column `value` of the source's rows as JSON, with the fields that are needed,
+// beside the source's other columns that are needed. One a worker thread.
 #pragma once
 
 #include <map>
@@ -28,13 +28,16 @@ Result<codec::JsonOptions> parse_json_options(const std::map<std::string, std::s
 
 class JsonStage {
  public:
-  // The rows given to decode() have the messages in column 0 and then `carried` more columns, which go through.
-  static Result<std::unique_ptr<JsonStage>> create(const columnar::Schema& fields, const codec::JsonOptions& options,
-                                                   int carried);
+  // The rows given to decode() have the messages in column 0 and then `carried` more columns, which
+  // go through.
+  static Result<std::unique_ptr<JsonStage>> create(const columnar::Schema& fields,
+                                                   const codec::JsonOptions& options, int carried);
   ~JsonStage();
 
-  // The JSON's fields, then the carried columns; rows that the decoder left out are left out of those too.
-  Result<std::shared_ptr<arrow::RecordBatch>> decode(const arrow::RecordBatch& rows, TransformCounters& counters);
+  // The JSON's fields, then the carried columns; rows that the decoder left out are left out of
+  // those too.
+  Result<std::shared_ptr<arrow::RecordBatch>> decode(const arrow::RecordBatch& rows,
+                                                     TransformCounters& counters);
 
  private:
   JsonStage(std::unique_ptr<codec::JsonDecoder> decoder, int carried);

@@ -1,4 +1,5 @@
-// One batch of a query between its entry in the offset log and that in the commit log. Private to the query.
+// One batch of a query between its entry in the offset log and that in the commit log. Private to
+// the query.
 #pragma once
 
 #include <cstdint>

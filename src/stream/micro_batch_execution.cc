@@ -11,8 +11,8 @@
 namespace weir::stream {
 
 using base::Error;
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -37,15 +37,16 @@ Result<void> MicroBatchQuery::loop() {
   while (!stop_.stop_requested()) {
     const int64_t interval_us = options_.trigger.interval_us;
     const int64_t wall_us = environment_.clock.now_us();
-    const int64_t next_tick_us =
-        environment_.clock.monotonic_us() + (interval_us > 0 ? interval_us - wall_us % interval_us : 0);
+    const int64_t next_tick_us = environment_.clock.monotonic_us() +
+                                 (interval_us > 0 ? interval_us - wall_us % interval_us : 0);
     auto did = run_trigger();
     if (stop_.stop_requested()) break;
     if (!did.ok()) {
-      if (!did.error().retryable() || ++failures >= options_.retry.attempts) return std::move(did).error();
+      if (!did.error().retryable() || ++failures >= options_.retry.attempts)
+        return std::move(did).error();
       if (listener_.on_retry) listener_.on_retry(did.error(), failures);
-      const int64_t delay_us =
-          std::min(options_.retry.max_delay_us, options_.retry.first_delay_us << std::min(failures - 1, 20));
+      const int64_t delay_us = std::min(
+          options_.retry.max_delay_us, options_.retry.first_delay_us << std::min(failures - 1, 20));
       const int64_t deadline_us = environment_.clock.monotonic_us() + delay_us;
       while (environment_.clock.monotonic_us() < deadline_us && pause_until(deadline_us)) {
       }
@@ -111,7 +112,8 @@ Result<bool> MicroBatchQuery::plan_batch() {
   source::LatestOffset latest;
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "latestOffset");
-    WEIR_ASSIGN(latest, parts_.source->latest_offset(position_, options_.trigger.kind == Trigger::Kind::kOnce));
+    WEIR_ASSIGN(latest, parts_.source->latest_offset(
+                            position_, options_.trigger.kind == Trigger::Kind::kOnce));
   }
   latest_offset_ = latest.latest;
   if (latest.end == position_) return false;
@@ -134,8 +136,8 @@ Result<bool> MicroBatchQuery::plan_batch() {
 }
 
 Result<void> MicroBatchQuery::read_part(source::PartitionReader& reader, BatchTransform& transform,
-                                        sink::BatchWriter& writer, int part, const BatchContext& context,
-                                        TransformCounters& counters) {
+                                        sink::BatchWriter& writer, int part,
+                                        const BatchContext& context, TransformCounters& counters) {
   while (true) {
     if (stop_.stop_requested()) return error(ErrorKind::kCancelled, "the query was stopped");
     WEIR_ASSIGN(auto rows, reader.next(stop_.get_token()));
@@ -150,7 +152,8 @@ Result<void> MicroBatchQuery::execute_batch() {
   std::vector<std::unique_ptr<source::PartitionReader>> readers;
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "getBatch");
-    WEIR_ASSIGN(readers, parts_.source->plan(batch.start, batch.end, parts_.pipeline->source_columns()));
+    WEIR_ASSIGN(readers,
+                parts_.source->plan(batch.start, batch.end, parts_.pipeline->source_columns()));
   }
   const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
   const int parts = static_cast<int>(readers.size());
@@ -163,8 +166,8 @@ Result<void> MicroBatchQuery::execute_batch() {
   pool_.run(parts, [&](int part, int worker) {
     if (give_up) return;
     const auto index = static_cast<size_t>(part);
-    auto result = read_part(*readers[index], *transforms_[static_cast<size_t>(worker)], *writer, part, context,
-                            counters[index]);
+    auto result = read_part(*readers[index], *transforms_[static_cast<size_t>(worker)], *writer,
+                            part, context, counters[index]);
     if (result.ok()) return;
     give_up = true;
     std::lock_guard lock(failed_mutex);
@@ -187,7 +190,8 @@ Result<void> MicroBatchQuery::execute_batch() {
   return {};
 }
 
-// What may be forgotten once the batch is committed. Nothing here can undo the batch, so a failure is only told.
+// What may be forgotten once the batch is committed. Nothing here can undo the batch, so a failure
+// is only told.
 void MicroBatchQuery::commit_source_and_purge() {
   auto committed = parts_.source->commit(position_);
   const base::BatchId oldest(next_batch_.value() - std::max<int64_t>(2, options_.batches_retained));
@@ -196,8 +200,8 @@ void MicroBatchQuery::commit_source_and_purge() {
     if (committed.ok()) committed = commit_log_.purge_before(oldest);
   }
   if (!committed.ok())
-    base::log_warn("query_id={} cannot clean up behind batch {}: {}", identity_.query_id, next_batch_.value() - 1,
-                   committed.error().to_string());
+    base::log_warn("query_id={} cannot clean up behind batch {}: {}", identity_.query_id,
+                   next_batch_.value() - 1, committed.error().to_string());
 }
 
 }  // namespace weir::stream

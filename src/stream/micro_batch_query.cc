@@ -12,8 +12,8 @@
 namespace weir::stream {
 
 using base::BatchId;
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -30,8 +30,8 @@ std::string log_folder(const QueryOptions& options, std::string_view name) {
 
 }  // namespace
 
-MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts, QueryOptions options,
-                                 QueryListener listener)
+MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
+                                 QueryOptions options, QueryListener listener)
     : environment_(environment),
       parts_(std::move(parts)),
       options_(std::move(options)),
@@ -42,9 +42,12 @@ MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
 
 MicroBatchQuery::~MicroBatchQuery() { stop(); }
 
-Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment environment, QueryParts parts,
-                                                                QueryOptions options, QueryListener listener) {
-  if (options.checkpoint.empty()) return error(ErrorKind::kInvalidArgument, "a query needs a checkpoint folder");
+Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment environment,
+                                                                QueryParts parts,
+                                                                QueryOptions options,
+                                                                QueryListener listener) {
+  if (options.checkpoint.empty())
+    return error(ErrorKind::kInvalidArgument, "a query needs a checkpoint folder");
   std::unique_ptr<MicroBatchQuery> query(
       new MicroBatchQuery(environment, std::move(parts), std::move(options), std::move(listener)));
   WEIR_TRY(query->prepare());
@@ -55,9 +58,11 @@ Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment
 Result<void> MicroBatchQuery::prepare() {
   io::FileSystem& files = environment_.files;
   WEIR_TRY(files.make_dirs(options_.checkpoint));
-  WEIR_ASSIGN(lock_, lock_checkpoint(files, environment_.clock, options_.checkpoint, options_.name));
-  WEIR_ASSIGN(identity_.query_id, load_or_create_query_id(files, environment_.random,
-                                                          io::join_path(options_.checkpoint, "metadata")));
+  WEIR_ASSIGN(lock_,
+              lock_checkpoint(files, environment_.clock, options_.checkpoint, options_.name));
+  WEIR_ASSIGN(identity_.query_id,
+              load_or_create_query_id(files, environment_.random,
+                                      io::join_path(options_.checkpoint, "metadata")));
   identity_.run_id = base::uuid(environment_.random);
   identity_.name = options_.name;
   WEIR_TRY(offset_log_.open());
@@ -69,7 +74,8 @@ Result<void> MicroBatchQuery::prepare() {
   WEIR_ASSIGN(sink_binding_, parts_.sink->prepare(identity_, parts_.pipeline->output_schema()));
   WEIR_TRY(parts_.source->open(io::join_path(options_.checkpoint, "sources/0")));
   WEIR_TRY(recover());
-  if (options_.trigger.kind != Trigger::Kind::kProcessingTime) WEIR_TRY(parts_.source->prepare_available_now());
+  if (options_.trigger.kind != Trigger::Kind::kProcessingTime)
+    WEIR_TRY(parts_.source->prepare_available_now());
 
   status_.id = identity_.query_id;
   status_.run_id = identity_.run_id;
@@ -84,12 +90,15 @@ Result<void> MicroBatchQuery::prepare() {
   return {};
 }
 
-Result<void> MicroBatchQuery::check_sink_binding(const OffsetLogEntry& entry, bool something_committed) const {
+Result<void> MicroBatchQuery::check_sink_binding(const OffsetLogEntry& entry,
+                                                 bool something_committed) const {
   const auto bound = entry.conf.find("weir.sink");
-  if (bound == entry.conf.end() || sink_binding_.empty() || bound->second == sink_binding_) return {};
+  if (bound == entry.conf.end() || sink_binding_.empty() || bound->second == sink_binding_)
+    return {};
   if (!something_committed) return {};  // its batch went nowhere: the other sink was never made
   return error(ErrorKind::kConflict,
-               "the checkpoint {} belongs to another table ({}) than {} ({}). Use a checkpoint of its own for each "
+               "the checkpoint {} belongs to another table ({}) than {} ({}). Use a checkpoint of "
+               "its own for each "
                "table, or write to the table it belongs to",
                options_.checkpoint, bound->second, parts_.sink->description(), sink_binding_);
 }
@@ -100,7 +109,8 @@ Result<void> MicroBatchQuery::recover() {
   if (!last_planned) {
     if (last_committed)
       return error(ErrorKind::kCorruption,
-                   "{} has commits but {} is empty: the checkpoint is not whole. Restore it, or start with a new one",
+                   "{} has commits but {} is empty: the checkpoint is not whole. Restore it, or "
+                   "start with a new one",
                    commit_log_.folder(), offset_log_.folder());
     WEIR_ASSIGN(position_, parts_.source->initial_offset());
     return {};
@@ -110,23 +120,27 @@ Result<void> MicroBatchQuery::recover() {
     WEIR_ASSIGN(auto entry, offset_log_.get(id));
     if (!entry)
       return error(ErrorKind::kCorruption,
-                   "{}: batch {} is not there though {} is: the checkpoint is not whole. Restore it, or start with a "
+                   "{}: batch {} is not there though {} is: the checkpoint is not whole. Restore "
+                   "it, or start with a "
                    "new one",
                    offset_log_.folder(), id.value(), newest.value());
     if (entry->offsets.size() != 1)
-      return error(ErrorKind::kUnsupported, "{}: batch {} has {} sources; this query has 1", offset_log_.folder(),
-                   id.value(), entry->offsets.size());
+      return error(ErrorKind::kUnsupported, "{}: batch {} has {} sources; this query has 1",
+                   offset_log_.folder(), id.value(), entry->offsets.size());
     return std::move(*entry);
   };
   WEIR_ASSIGN(OffsetLogEntry entry, entry_of(newest));
   if (last_committed && *last_committed > newest)
-    return error(ErrorKind::kCorruption, "batch {} is committed but offsets end at {}: the checkpoint is not whole",
+    return error(ErrorKind::kCorruption,
+                 "batch {} is committed but offsets end at {}: the checkpoint is not whole",
                  last_committed->value(), newest.value());
   if (last_committed && last_committed->value() < newest.value() - 1)
     return error(ErrorKind::kCorruption,
-                 "{} reach batch {} but {} only {}: whether the batches between are in the sink nobody knows. The "
+                 "{} reach batch {} but {} only {}: whether the batches between are in the sink "
+                 "nobody knows. The "
                  "checkpoint is not whole. Restore it, or start with a new one",
-                 offset_log_.folder(), newest.value(), commit_log_.folder(), last_committed->value());
+                 offset_log_.folder(), newest.value(), commit_log_.folder(),
+                 last_committed->value());
   if (last_committed) {
     WEIR_ASSIGN(const auto commit, commit_log_.get(*last_committed));
     if (commit) watermark_ms_ = commit->next_batch_watermark_ms;
@@ -151,7 +165,8 @@ Result<void> MicroBatchQuery::recover() {
   }
   if (last_committed != newest) {
     if (!entry.offsets[0])
-      return error(ErrorKind::kCorruption, "{}: batch {} has no offset to read up to", offset_log_.folder(), newest.value());
+      return error(ErrorKind::kCorruption, "{}: batch {} has no offset to read up to",
+                   offset_log_.folder(), newest.value());
     batch_ = std::make_unique<Batch>();
     batch_->id = newest;
     batch_->timestamp_ms = entry.batch_timestamp_ms;
@@ -209,7 +224,8 @@ Result<void> MicroBatchQuery::wait() {
 
 bool MicroBatchQuery::wait_for(int64_t timeout_us) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::microseconds(timeout_us), [this] { return !active_; });
+  return changed_.wait_for(lock, std::chrono::microseconds(timeout_us),
+                           [this] { return !active_; });
 }
 
 Result<void> MicroBatchQuery::process_all_available() {
@@ -279,16 +295,21 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
   source.latest_offset = latest_offset_.empty() ? batch.end : latest_offset_;
   source.input_rows = batch.rows;
   source.input_bytes = batch.bytes;
-  const int64_t since_last_us = last_trigger_start_us_ < 0 ? 0 : trigger_start_us - last_trigger_start_us_;
-  source.input_rows_per_second = since_last_us > 0 ? static_cast<double>(batch.rows) * 1e6 / static_cast<double>(since_last_us) : 0;
-  source.processed_rows_per_second = static_cast<double>(batch.rows) * 1e6 / static_cast<double>(execution_us);
+  const int64_t since_last_us =
+      last_trigger_start_us_ < 0 ? 0 : trigger_start_us - last_trigger_start_us_;
+  source.input_rows_per_second =
+      since_last_us > 0 ? static_cast<double>(batch.rows) * 1e6 / static_cast<double>(since_last_us)
+                        : 0;
+  source.processed_rows_per_second =
+      static_cast<double>(batch.rows) * 1e6 / static_cast<double>(execution_us);
   source.metrics = parts_.source->metrics(batch.end);
   progress.sources.push_back(std::move(source));
   {
     std::lock_guard lock(mutex_);
     ++status_.batches;
     status_.input_rows += batch.rows;
-    if (batch.commit.rows > 0 && !batch.commit.already_done) status_.output_rows += batch.commit.rows;
+    if (batch.commit.rows > 0 && !batch.commit.already_done)
+      status_.output_rows += batch.commit.rows;
     status_.corrupt_rows += batch.corrupt_rows;
     status_.dropped_rows += batch.dropped_rows;
     recent_.push_back(progress);

@@ -6,11 +6,13 @@
 //   3. the sink commits under (query id, N)
 //   4. commits/N is durable
 //   5. only then offsets/N+1
-// A start finds the newest offsets/N. With commits/N there the query goes on after it; without, batch N runs again
-// over the same range, with the same timestamp, under the same number, and the sink takes it once.
+// A start finds the newest offsets/N. With commits/N there the query goes on after it; without,
+// batch N runs again over the same range, with the same timestamp, under the same number, and the
+// sink takes it once.
 //
-// One thread owns the loop, the source, the sink and the logs. Parts of a batch run on a TaskPool and meet at a
-// barrier. All public calls may be made from any thread. Destroying the query stops it.
+// One thread owns the loop, the source, the sink and the logs. Parts of a batch run on a TaskPool
+// and meet at a barrier. All public calls may be made from any thread. Destroying the query stops
+// it.
 #pragma once
 
 #include <condition_variable>
@@ -57,10 +59,11 @@ struct QueryOptions {
   std::string name;        // may be empty; unique among a manager's active queries
   std::string checkpoint;  // folder, made where absent
   Trigger trigger;
-  int threads = 0;         // 0: as many as there are cores
+  int threads = 0;  // 0: as many as there are cores
   RetryPolicy retry;
-  int64_t batches_retained = 100;      // entries of offset and commit log that stay
-  int64_t poll_interval_us = 10'000;   // between looks at a source without news, where the trigger's interval is 0
+  int64_t batches_retained = 100;  // entries of offset and commit log that stay
+  int64_t poll_interval_us =
+      10'000;  // between looks at a source without news, where the trigger's interval is 0
   std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
 };
 
@@ -85,8 +88,8 @@ struct QueryStatus {
   bool data_available = false;
   bool trigger_active = false;
   int64_t started_us = 0;
-  int64_t batches = 0;       // committed in this run
-  int64_t input_rows = 0;    // of this run
+  int64_t batches = 0;     // committed in this run
+  int64_t input_rows = 0;  // of this run
   int64_t output_rows = 0;
   int64_t corrupt_rows = 0;
   int64_t dropped_rows = 0;
@@ -98,10 +101,12 @@ struct QueryStatus {
 
 class MicroBatchQuery {
  public:
-  // Locks and reads the checkpoint, prepares source and sink, starts the thread. kConflict where the checkpoint is in
-  // use or bound to another sink, kCorruption where its logs do not fit together.
-  static Result<std::unique_ptr<MicroBatchQuery>> start(QueryEnvironment environment, QueryParts parts,
-                                                        QueryOptions options, QueryListener listener = {});
+  // Locks and reads the checkpoint, prepares source and sink, starts the thread. kConflict where
+  // the checkpoint is in use or bound to another sink, kCorruption where its logs do not fit
+  // together.
+  static Result<std::unique_ptr<MicroBatchQuery>> start(QueryEnvironment environment,
+                                                        QueryParts parts, QueryOptions options,
+                                                        QueryListener listener = {});
   ~MicroBatchQuery();
 
   // Ends after the part in work, without waiting for the batch; returns when the thread has ended.
@@ -111,7 +116,8 @@ class MicroBatchQuery {
   Result<void> wait();
   // False where it still runs after `timeout_us` of real time.
   bool wait_for(int64_t timeout_us);
-  // Until all that the source had at the time of the call is in the sink. Real time; the error where the query ended.
+  // Until all that the source had at the time of the call is in the sink. Real time; the error
+  // where the query ended.
   Result<void> process_all_available();
 
   bool active() const;
@@ -126,7 +132,8 @@ class MicroBatchQuery {
  private:
   struct Batch;
 
-  MicroBatchQuery(QueryEnvironment environment, QueryParts parts, QueryOptions options, QueryListener listener);
+  MicroBatchQuery(QueryEnvironment environment, QueryParts parts, QueryOptions options,
+                  QueryListener listener);
   Result<void> prepare();
   Result<void> recover();
   Result<void> check_sink_binding(const OffsetLogEntry& entry, bool something_committed) const;
@@ -136,8 +143,9 @@ class MicroBatchQuery {
   Result<bool> run_trigger();  // false: there was nothing to do
   Result<bool> plan_batch();
   Result<void> execute_batch();
-  Result<void> read_part(source::PartitionReader& reader, BatchTransform& transform, sink::BatchWriter& writer, int part,
-                         const BatchContext& context, TransformCounters& counters);
+  Result<void> read_part(source::PartitionReader& reader, BatchTransform& transform,
+                         sink::BatchWriter& writer, int part, const BatchContext& context,
+                         TransformCounters& counters);
   void commit_source_and_purge();
   void report(const Batch& batch, int64_t trigger_start_us);
   bool pause_until(int64_t deadline_us);  // monotonic; false where the query is to stop
@@ -172,10 +180,10 @@ class MicroBatchQuery {
   std::optional<base::Error> error_;
   QueryStatus status_;
   std::deque<QueryProgress> recent_;
-  std::stop_source pause_;        // ends the sleep of now
-  uint64_t look_ = 0;             // number of the newest look for data
+  std::stop_source pause_;          // ends the sleep of now
+  uint64_t look_ = 0;               // number of the newest look for data
   uint64_t look_without_data_ = 0;  // the newest that found nothing
-  int hurry_ = 0;                 // how many wait for all available data
+  int hurry_ = 0;                   // how many wait for all available data
   std::jthread thread_;
 };
 

@@ -39,14 +39,16 @@ TEST(MicroBatchQuery, LogsAreSparksText) {
   script.stop();
   EXPECT_THAT(script.text_of("metadata"), testing::MatchesRegex("\\{\"id\":\"[-0-9a-f]+\"\\}"));
   EXPECT_THAT(script.text_of("offsets/0"),
-              StartsWith("v1\n{\"batchWatermarkMs\":0,\"batchTimestampMs\":1600000000000,\"conf\":{\"weir.runId\":\""));
+              StartsWith("v1\n{\"batchWatermarkMs\":0,\"batchTimestampMs\":1600000000000,\"conf\":{"
+                         "\"weir.runId\":\""));
   EXPECT_THAT(script.text_of("offsets/0"), testing::EndsWith("\n0"));
   EXPECT_EQ(script.text_of("commits/0"), "v1\n{\"nextBatchWatermarkMs\":0}");
 }
 
 TEST(MicroBatchQuery, AvailableNowTakesWhatIsThereInBatchesAndEnds) {
   StreamScript script;
-  for (int64_t i = 0; i < 5; ++i) script.add({i});
+  for (int64_t i = 0; i < 5; ++i)
+    script.add({i});
   script.batches_per_trigger = 2;
   script.start(Trigger::available_now());
   ASSERT_TRUE(script.query->wait().ok());
@@ -56,7 +58,8 @@ TEST(MicroBatchQuery, AvailableNowTakesWhatIsThereInBatchesAndEnds) {
 
 TEST(MicroBatchQuery, OnceTakesAllInOneBatch) {
   StreamScript script;
-  for (int64_t i = 0; i < 5; ++i) script.add({i});
+  for (int64_t i = 0; i < 5; ++i)
+    script.add({i});
   script.batches_per_trigger = 2;
   script.start(Trigger::once());
   ASSERT_TRUE(script.query->wait().ok());
@@ -171,12 +174,14 @@ TEST(MicroBatchQuery, OldEntriesArePurgedWithSparksChecksums) {
   ASSERT_TRUE(script.files.make_dirs("/checkpoint/offsets").ok());
   ASSERT_TRUE(script.files.create_if_absent("/checkpoint/offsets/.0.crc", "crc").ok());
   script.batches_per_trigger = 1;
-  for (int64_t i = 0; i < 10; ++i) script.add({i});
+  for (int64_t i = 0; i < 10; ++i)
+    script.add({i});
   script.start(Trigger::available_now());
   ASSERT_TRUE(script.query->wait().ok());
   std::vector<std::string> names;
   const auto listed = script.files.list("/checkpoint/offsets");
-  for (const auto& entry : *listed) names.push_back(entry.name);
+  for (const auto& entry : *listed)
+    names.push_back(entry.name);
   EXPECT_EQ(names, (std::vector<std::string>{"7", "8", "9"}));
 }
 
@@ -187,16 +192,19 @@ TEST(MicroBatchQuery, ProgressIsSparksJson) {
   script.process();
   const base::JsonObject json = progress_json(*script.query->last_progress());
   std::vector<std::string> keys;
-  for (const auto& [key, value] : json) keys.emplace_back(key);
-  EXPECT_EQ(keys, (std::vector<std::string>{"id", "runId", "name", "timestamp", "batchId", "batchDuration", "numInputRows",
-                                            "inputRowsPerSecond", "processedRowsPerSecond", "durationMs",
+  for (const auto& [key, value] : json)
+    keys.emplace_back(key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"id", "runId", "name", "timestamp", "batchId",
+                                            "batchDuration", "numInputRows", "inputRowsPerSecond",
+                                            "processedRowsPerSecond", "durationMs",
                                             "stateOperators", "sources", "sink"}));
   EXPECT_EQ(json.at("numInputRows").as_int64(), 2);
   EXPECT_EQ(json.at("timestamp").as_string(), "2020-09-13T12:26:40.000Z");
   EXPECT_EQ(json.at("sources").as_array()[0].as_object().at("endOffset").as_int64(), 0);
   EXPECT_TRUE(json.at("sources").as_array()[0].as_object().at("startOffset").is_null());
   EXPECT_EQ(json.at("sink").as_object().at("numOutputRows").as_int64(), 2);
-  for (const char* phase : {"latestOffset", "walCommit", "getBatch", "addBatch", "commitOffsets", "triggerExecution"})
+  for (const char* phase :
+       {"latestOffset", "walCommit", "getBatch", "addBatch", "commitOffsets", "triggerExecution"})
     EXPECT_TRUE(json.at("durationMs").as_object().contains(phase)) << phase;
 }
 
@@ -211,7 +219,8 @@ TEST(MicroBatchQuery, PowerLossAtEveryStepLosesAndRepeatsNothing) {
   int64_t calls = 0;
   {
     StreamScript dry;
-    for (int64_t i = 0; i < 3; ++i) dry.add({10 * i, 10 * i + 1});
+    for (int64_t i = 0; i < 3; ++i)
+      dry.add({10 * i, 10 * i + 1});
     run(dry);
     calls = dry.files.calls();
     dry.expect({0, 1, 10, 11, 20, 21});
@@ -222,7 +231,8 @@ TEST(MicroBatchQuery, PowerLossAtEveryStepLosesAndRepeatsNothing) {
     for (const uint64_t seed : {1, 2, 3}) {
       SCOPED_TRACE(fmt::format("call {} seed {}", at, seed));
       StreamScript script(seed);
-      for (int64_t i = 0; i < 3; ++i) script.add({10 * i, 10 * i + 1});
+      for (int64_t i = 0; i < 3; ++i)
+        script.add({10 * i, 10 * i + 1});
       script.files.inject(at, io::Fault::kPowerLoss);
       run(script);
       script.files.restart();
@@ -236,14 +246,16 @@ TEST(MicroBatchQuery, PowerLossAtEveryStepLosesAndRepeatsNothing) {
   EXPECT_GT(replays, 0);  // some power losses fell between the sink and the commit log
 }
 
-// A write, sync or link that fails stops the query with an error; nothing is lost or doubled once it is started again.
+// A write, sync or link that fails stops the query with an error; nothing is lost or doubled once
+// it is started again.
 TEST(MicroBatchQuery, FileErrorsStopTheQueryAndARestartRecovers) {
   for (const io::Fault fault : {io::Fault::kError, io::Fault::kShortWrite, io::Fault::kNoSpace}) {
     for (int64_t at = 0; at < 40; ++at) {
       SCOPED_TRACE(fmt::format("fault {} at call {}", static_cast<int>(fault), at));
       StreamScript script;
       script.batches_per_trigger = 1;
-      for (int64_t i = 0; i < 2; ++i) script.add({i});
+      for (int64_t i = 0; i < 2; ++i)
+        script.add({i});
       script.files.inject(at, fault);
       if (script.try_start(Trigger::available_now()).ok()) (void)script.query->wait();
       script.stop();

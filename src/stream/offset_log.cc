@@ -4,8 +4,8 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -16,7 +16,8 @@ Result<void> read_metadata(std::string_view line, std::string_view what, OffsetL
   const base::JsonObject* conf = base::json_object(json, "conf");
   if (conf == nullptr) return {};
   for (const auto& [key, value] : *conf) {
-    if (!value.is_string()) return error(ErrorKind::kCorruption, "{}: conf '{}' is not a text", what, std::string(key));
+    if (!value.is_string())
+      return error(ErrorKind::kCorruption, "{}: conf '{}' is not a text", what, std::string(key));
     entry.conf.emplace(std::string(key), std::string(value.get_string()));
   }
   return {};
@@ -26,7 +27,8 @@ Result<void> read_metadata(std::string_view line, std::string_view what, OffsetL
 
 std::string offset_log_text(const OffsetLogEntry& entry) {
   base::JsonObject conf;
-  for (const auto& [key, value] : entry.conf) conf[key] = value;
+  for (const auto& [key, value] : entry.conf)
+    conf[key] = value;
   std::string text = "v1\n";
   text += base::json_text(base::JsonObject{{"batchWatermarkMs", entry.batch_watermark_ms},
                                            {"batchTimestampMs", entry.batch_timestamp_ms},
@@ -57,7 +59,8 @@ Result<OffsetLogEntry> parse_offset_log(std::string_view text, std::string_view 
     else
       entry.offsets.emplace_back(std::string(line));
   }
-  if (entry.offsets.empty()) return error(ErrorKind::kCorruption, "{}: no source's offset in it", what);
+  if (entry.offsets.empty())
+    return error(ErrorKind::kCorruption, "{}: no source's offset in it", what);
   return entry;
 }
 
@@ -65,7 +68,8 @@ Result<void> OffsetLog::add(BatchId batch, const OffsetLogEntry& entry) {
   WEIR_ASSIGN(const auto outcome, log_.add(batch.value(), offset_log_text(entry)));
   if (outcome == io::CreateOutcome::kCreated) return {};
   return error(ErrorKind::kConflict,
-               "{} exists already: another query uses this checkpoint. Stop one of the two, or give each a checkpoint "
+               "{} exists already: another query uses this checkpoint. Stop one of the two, or "
+               "give each a checkpoint "
                "of its own",
                log_.path_of(batch.value()));
 }

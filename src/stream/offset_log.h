@@ -1,12 +1,15 @@
-// offsets/N of a query's checkpoint: what batch N is meant to read, written before it is read. Spark's format:
+// offsets/N of a query's checkpoint: what batch N is meant to read, written before it is read.
+// Spark's format:
 //
 //   v1
 //   {"batchWatermarkMs":0,"batchTimestampMs":1531292029003,"conf":{"spark.sql.shuffle.partitions":"5"}}
-//   {"events":{"0":23}}                       one line a source: its offset's JSON, or - where it has none yet
+//   {"events":{"0":23}}                       one line a source: its offset's JSON, or - where it
+//   has none yet
 //
-// Spark 2.1 left `conf` out; Spark 2.0 the whole second line (then it is empty). weir's own keys in conf begin with
-// "weir." and Spark passes over them: weir.runId, weir.sink (what the checkpoint is bound to), weir.version.
-// Entries are created once and never overwritten: a taken number means that another query works on this checkpoint.
+// Spark 2.1 left `conf` out; Spark 2.0 the whole second line (then it is empty). weir's own keys in
+// conf begin with "weir." and Spark passes over them: weir.runId, weir.sink (what the checkpoint is
+// bound to), weir.version. Entries are created once and never overwritten: a taken number means
+// that another query works on this checkpoint.
 #pragma once
 
 #include <map>
@@ -25,7 +28,7 @@ using base::Result;
 
 struct OffsetLogEntry {
   int64_t batch_watermark_ms = 0;
-  int64_t batch_timestamp_ms = 0;            // current_timestamp() of the batch, in a replay too
+  int64_t batch_timestamp_ms = 0;  // current_timestamp() of the batch, in a replay too
   std::map<std::string, std::string> conf;
   std::vector<std::optional<std::string>> offsets;  // one a source
 };

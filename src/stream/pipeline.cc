@@ -1,7 +1,6 @@
 #include "stream/pipeline.h"
 
 #include <algorithm>
-
 #include <strings.h>
 
 #include <arrow/array.h>
@@ -19,15 +18,15 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 using columnar::Field;
 
 namespace {
 
 // Where a name of select and where comes from.
 struct Origin {
-  int json_field = -1;     // of the messages' schema, or
+  int json_field = -1;  // of the messages' schema, or
   std::string source_column;
 };
 
@@ -39,7 +38,8 @@ struct Names {
 
 bool has_name(const std::vector<Field>& fields, std::string_view name) {
   return std::any_of(fields.begin(), fields.end(), [&](const Field& field) {
-    return field.name.size() == name.size() && strncasecmp(field.name.data(), name.data(), name.size()) == 0;
+    return field.name.size() == name.size() &&
+           strncasecmp(field.name.data(), name.data(), name.size()) == 0;
   });
 }
 
@@ -51,7 +51,8 @@ Names names_of(const PipelineSpec& spec) {
     names.origins.push_back(std::move(origin));
   };
   if (!spec.json) {
-    for (const Field& field : spec.source_schema.fields()) add(field, Origin{-1, field.name});
+    for (const Field& field : spec.source_schema.fields())
+      add(field, Origin{-1, field.name});
     names.star = fields.size();
   } else {
     const auto& json_fields = spec.json->schema.fields();
@@ -74,7 +75,8 @@ Names names_of(const PipelineSpec& spec) {
 }
 
 // * means the messages' own fields, not what came along with them.
-std::vector<plan::ExpressionPtr> expand_star(const std::vector<plan::ExpressionPtr>& list, const Names& names) {
+std::vector<plan::ExpressionPtr> expand_star(const std::vector<plan::ExpressionPtr>& list,
+                                             const Names& names) {
   std::vector<plan::ExpressionPtr> expanded;
   for (const plan::ExpressionPtr& item : list) {
     const auto* star = std::get_if<plan::Star>(&item->node);
@@ -83,7 +85,8 @@ std::vector<plan::ExpressionPtr> expand_star(const std::vector<plan::ExpressionP
       continue;
     }
     for (size_t i = 0; i < names.star; ++i)
-      expanded.push_back(plan::make_expression(plan::ColumnReference{{names.schema.fields()[i].name}}, item->origin));
+      expanded.push_back(plan::make_expression(
+          plan::ColumnReference{{names.schema.fields()[i].name}}, item->origin));
   }
   return expanded;
 }
@@ -92,26 +95,31 @@ std::vector<plan::NamedTyped> select_all(const Names& names) {
   std::vector<plan::NamedTyped> list;
   for (size_t i = 0; i < names.star; ++i) {
     const Field& field = names.schema.fields()[i];
-    list.push_back({field.name, std::make_shared<const plan::Typed>(plan::Typed{
-                                    field.type(), field.nullable, plan::TypedColumn{static_cast<int>(i), field.name}, {}})});
+    list.push_back({field.name, std::make_shared<const plan::Typed>(
+                                    plan::Typed{field.type(),
+                                                field.nullable,
+                                                plan::TypedColumn{static_cast<int>(i), field.name},
+                                                {}})});
   }
   return list;
 }
 
 struct CompiledParts {
-  std::shared_ptr<const eval::Program> where;            // null: all rows
-  std::shared_ptr<const eval::Projection> projection;    // null: the columns as they are
-  std::optional<Schema> json_fields;                     // decoded, in order
+  std::shared_ptr<const eval::Program> where;          // null: all rows
+  std::shared_ptr<const eval::Projection> projection;  // null: the columns as they are
+  std::optional<Schema> json_fields;                   // decoded, in order
   codec::JsonOptions json_options;
-  int carried = 0;                                       // source columns beside the message
+  int carried = 0;  // source columns beside the message
   std::string session_zone;
   bool ansi = true;
 };
 
 // Arrays that a sink may not know (views, which point into the source's arenas) become plain ones.
-Result<std::shared_ptr<arrow::RecordBatch>> with_plain_arrays(std::shared_ptr<arrow::RecordBatch> rows) {
+Result<std::shared_ptr<arrow::RecordBatch>> with_plain_arrays(
+    std::shared_ptr<arrow::RecordBatch> rows) {
   const auto is_view = [](const std::shared_ptr<arrow::Field>& field) {
-    return field->type()->id() == arrow::Type::BINARY_VIEW || field->type()->id() == arrow::Type::STRING_VIEW;
+    return field->type()->id() == arrow::Type::BINARY_VIEW ||
+           field->type()->id() == arrow::Type::STRING_VIEW;
   };
   const auto& fields = rows->schema()->fields();
   if (std::none_of(fields.begin(), fields.end(), is_view)) return rows;
@@ -119,11 +127,13 @@ Result<std::shared_ptr<arrow::RecordBatch>> with_plain_arrays(std::shared_ptr<ar
   auto columns = rows->columns();
   for (size_t i = 0; i < fields.size(); ++i) {
     if (!is_view(fields[i])) continue;
-    const auto type = fields[i]->type()->id() == arrow::Type::BINARY_VIEW ? arrow::binary() : arrow::utf8();
+    const auto type =
+        fields[i]->type()->id() == arrow::Type::BINARY_VIEW ? arrow::binary() : arrow::utf8();
     WEIR_ARROW_ASSIGN(columns[i], arrow::compute::Cast(*columns[i], type));
     plain_fields[i] = fields[i]->WithType(type);
   }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(plain_fields)), rows->num_rows(), std::move(columns));
+  return arrow::RecordBatch::Make(arrow::schema(std::move(plain_fields)), rows->num_rows(),
+                                  std::move(columns));
 }
 
 class CompiledTransform final : public BatchTransform {
@@ -131,7 +141,8 @@ class CompiledTransform final : public BatchTransform {
   CompiledTransform(std::shared_ptr<const CompiledParts> parts, std::unique_ptr<JsonStage> json)
       : parts_(std::move(parts)), json_(std::move(json)) {}
 
-  Result<std::shared_ptr<arrow::RecordBatch>> apply(std::shared_ptr<arrow::RecordBatch> rows, const BatchContext& context,
+  Result<std::shared_ptr<arrow::RecordBatch>> apply(std::shared_ptr<arrow::RecordBatch> rows,
+                                                    const BatchContext& context,
                                                     TransformCounters& counters) override {
     if (json_ != nullptr) {
       WEIR_ASSIGN(rows, json_->decode(*rows, counters));
@@ -165,9 +176,11 @@ class CompiledPipeline final : public Pipeline {
   Result<std::unique_ptr<BatchTransform>> make_transform() const override {
     std::unique_ptr<JsonStage> json;
     if (parts_->json_fields) {
-      WEIR_ASSIGN(json, JsonStage::create(*parts_->json_fields, parts_->json_options, parts_->carried));
+      WEIR_ASSIGN(json,
+                  JsonStage::create(*parts_->json_fields, parts_->json_options, parts_->carried));
     }
-    return std::unique_ptr<BatchTransform>(std::make_unique<CompiledTransform>(parts_, std::move(json)));
+    return std::unique_ptr<BatchTransform>(
+        std::make_unique<CompiledTransform>(parts_, std::move(json)));
   }
 
  private:
@@ -176,7 +189,8 @@ class CompiledPipeline final : public Pipeline {
   std::shared_ptr<const CompiledParts> parts_;
 };
 
-// Which of the names are read decides what is decoded; new positions go to `position`, by old index.
+// Which of the names are read decides what is decoded; new positions go to `position`, by old
+// index.
 struct Needed {
   std::vector<Field> json_fields;
   std::vector<std::string> source_columns;
@@ -190,16 +204,19 @@ Needed needed_of(const PipelineSpec& spec, const Names& names, const std::vector
     const Origin& origin = names.origins[static_cast<size_t>(index)];
     if (origin.json_field < 0) continue;
     needed.position[static_cast<size_t>(index)] = static_cast<int>(needed.json_fields.size());
-    needed.json_fields.push_back(spec.json->schema.fields()[static_cast<size_t>(origin.json_field)]);
+    needed.json_fields.push_back(
+        spec.json->schema.fields()[static_cast<size_t>(origin.json_field)]);
   }
   const int first = static_cast<int>(needed.json_fields.size());
   for (const int index : columns) {
     const Origin& origin = names.origins[static_cast<size_t>(index)];
     if (origin.json_field >= 0) continue;
-    auto found = std::find(needed.source_columns.begin(), needed.source_columns.end(), origin.source_column);
+    auto found =
+        std::find(needed.source_columns.begin(), needed.source_columns.end(), origin.source_column);
     if (found == needed.source_columns.end())
       found = needed.source_columns.insert(found, origin.source_column);
-    needed.position[static_cast<size_t>(index)] = first + static_cast<int>(found - needed.source_columns.begin());
+    needed.position[static_cast<size_t>(index)] =
+        first + static_cast<int>(found - needed.source_columns.begin());
   }
   return needed;
 }
@@ -209,7 +226,8 @@ Needed needed_of(const PipelineSpec& spec, const Names& names, const std::vector
 Result<std::unique_ptr<Pipeline>> compile_pipeline(const PipelineSpec& spec) {
   const Names names = names_of(spec);
   const plan::Scope scope{.schema = &names.schema, .qualifiers = {}};
-  const plan::AnalysisOptions analysis{.ansi = spec.ansi, .case_sensitive = false, .session_zone = spec.session_zone};
+  const plan::AnalysisOptions analysis{
+      .ansi = spec.ansi, .case_sensitive = false, .session_zone = spec.session_zone};
   std::vector<plan::NamedTyped> list;
   if (spec.select.empty()) {
     list = select_all(names);
@@ -223,7 +241,8 @@ Result<std::unique_ptr<Pipeline>> compile_pipeline(const PipelineSpec& spec) {
     WEIR_ASSIGN(where, plan::analyze_condition(*parsed, scope, analysis));
   }
   std::vector<plan::TypedPtr> roots;
-  for (const plan::NamedTyped& item : list) roots.push_back(item.expression);
+  for (const plan::NamedTyped& item : list)
+    roots.push_back(item.expression);
   if (where != nullptr) roots.push_back(where);
   const Needed needed = needed_of(spec, names, plan::columns_needed(roots));
 
@@ -233,14 +252,16 @@ Result<std::unique_ptr<Pipeline>> compile_pipeline(const PipelineSpec& spec) {
   std::vector<std::string> source_columns = needed.source_columns;
   if (spec.json) {
     WEIR_ASSIGN(parts.json_options, parse_json_options(spec.json->options));
-    if (!needed.json_fields.empty() || parts.json_options.mode != codec::ParseMode::kPermissive || source_columns.empty()) {
+    if (!needed.json_fields.empty() || parts.json_options.mode != codec::ParseMode::kPermissive ||
+        source_columns.empty()) {
       parts.json_fields = Schema::structure(needed.json_fields);
       parts.carried = static_cast<int>(source_columns.size());
       source_columns.insert(source_columns.begin(), "value");
     }
   }
   const Schema output = plan::schema_of(list);
-  bool as_is = where == nullptr && static_cast<size_t>(list.size()) == needed.json_fields.size() + needed.source_columns.size();
+  bool as_is = where == nullptr && static_cast<size_t>(list.size()) ==
+                                       needed.json_fields.size() + needed.source_columns.size();
   for (size_t i = 0; i < list.size(); ++i) {
     list[i].expression = plan::remap_columns(list[i].expression, needed.position);
     const auto* column = std::get_if<plan::TypedColumn>(&list[i].expression->node);

@@ -1,7 +1,8 @@
 // What happens to rows between source and sink: decode, filter, project.
 //
-// A Pipeline is immutable and shared by a query's tasks; each worker thread has a BatchTransform of its own, which
-// may keep scratch memory from batch to batch. Only the source columns and the JSON fields that are needed are read.
+// A Pipeline is immutable and shared by a query's tasks; each worker thread has a BatchTransform of
+// its own, which may keep scratch memory from batch to batch. Only the source columns and the JSON
+// fields that are needed are read.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +40,11 @@ struct TransformCounters {
 class BatchTransform {
  public:
   virtual ~BatchTransform() = default;
-  // Null or empty where no row is left. The result may refer to memory of `rows`, never to the transform's.
-  virtual Result<std::shared_ptr<arrow::RecordBatch>> apply(std::shared_ptr<arrow::RecordBatch> rows,
-                                                            const BatchContext& context,
-                                                            TransformCounters& counters) = 0;
+  // Null or empty where no row is left. The result may refer to memory of `rows`, never to the
+  // transform's.
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> apply(
+      std::shared_ptr<arrow::RecordBatch> rows, const BatchContext& context,
+      TransformCounters& counters) = 0;
 };
 
 class Pipeline {
@@ -57,11 +59,13 @@ class Pipeline {
 // The source's columns as they are.
 std::unique_ptr<Pipeline> identity_pipeline(const Schema& source_schema);
 
-// Columns that a message has beside its JSON's, under the names of --select: _key, _topic, _partition, _offset,
-// _timestamp, _timestampType, _headers; each also without the underscore where the JSON has no such field.
+// Columns that a message has beside its JSON's, under the names of --select: _key, _topic,
+// _partition, _offset, _timestamp, _timestampType, _headers; each also without the underscore where
+// the JSON has no such field.
 struct JsonMessages {
-  Schema schema;                               // of the JSON in column `value`
-  std::map<std::string, std::string> options;  // mode, columnNameOfCorruptRecord, timestampFormat … (codec's names)
+  Schema schema;  // of the JSON in column `value`
+  std::map<std::string, std::string>
+      options;  // mode, columnNameOfCorruptRecord, timestampFormat … (codec's names)
 };
 
 struct PipelineSpec {

@@ -22,7 +22,8 @@ void put_rate(base::JsonObject& object, std::string_view key, double rate) {
 void put_metrics(base::JsonObject& object, const std::map<std::string, std::string>& metrics) {
   if (metrics.empty()) return;
   base::JsonObject json;
-  for (const auto& [key, value] : metrics) json[key] = value;
+  for (const auto& [key, value] : metrics)
+    json[key] = value;
   object["metrics"] = std::move(json);
 }
 
@@ -42,18 +43,20 @@ base::JsonObject source_json(const SourceProgress& source) {
 
 int64_t QueryProgress::input_rows() const {
   int64_t rows = 0;
-  for (const SourceProgress& source : sources) rows += source.input_rows;
+  for (const SourceProgress& source : sources)
+    rows += source.input_rows;
   return rows;
 }
 
 base::JsonObject progress_json(const QueryProgress& progress) {
-  base::JsonObject json{{"id", progress.id},
-                        {"runId", progress.run_id},
-                        {"name", progress.name.empty() ? base::JsonValue(nullptr) : base::JsonValue(progress.name)},
-                        {"timestamp", base::format_utc_ms(progress.timestamp_us)},
-                        {"batchId", progress.batch_id},
-                        {"batchDuration", progress.batch_duration_ms},
-                        {"numInputRows", progress.input_rows()}};
+  base::JsonObject json{
+      {"id", progress.id},
+      {"runId", progress.run_id},
+      {"name", progress.name.empty() ? base::JsonValue(nullptr) : base::JsonValue(progress.name)},
+      {"timestamp", base::format_utc_ms(progress.timestamp_us)},
+      {"batchId", progress.batch_id},
+      {"batchDuration", progress.batch_duration_ms},
+      {"numInputRows", progress.input_rows()}};
   double input_rate = 0;
   double processed_rate = 0;
   base::JsonArray sources;
@@ -61,21 +64,26 @@ base::JsonObject progress_json(const QueryProgress& progress) {
     input_rate += source.input_rows_per_second;
     processed_rate += source.processed_rows_per_second;
     SourceProgress shown = source;
-    if (progress.corrupt_rows > 0) shown.metrics["corruptRows"] = std::to_string(progress.corrupt_rows);
-    if (progress.dropped_rows > 0) shown.metrics["droppedRows"] = std::to_string(progress.dropped_rows);
+    if (progress.corrupt_rows > 0)
+      shown.metrics["corruptRows"] = std::to_string(progress.corrupt_rows);
+    if (progress.dropped_rows > 0)
+      shown.metrics["droppedRows"] = std::to_string(progress.dropped_rows);
     sources.push_back(source_json(shown));
   }
   put_rate(json, "inputRowsPerSecond", input_rate);
   put_rate(json, "processedRowsPerSecond", processed_rate);
   base::JsonObject durations;
-  for (const auto& [phase, us] : progress.duration_us) durations[phase] = us / 1000;
+  for (const auto& [phase, us] : progress.duration_us)
+    durations[phase] = us / 1000;
   json["durationMs"] = std::move(durations);
   json["stateOperators"] = base::JsonArray();
   json["sources"] = std::move(sources);
-  base::JsonObject sink{{"description", progress.sink_description}, {"numOutputRows", progress.output_rows}};
+  base::JsonObject sink{{"description", progress.sink_description},
+                        {"numOutputRows", progress.output_rows}};
   std::map<std::string, std::string> details;
   for (const auto& [key, value] : progress.sink_details)
-    details[std::string(key)] = value.is_string() ? std::string(value.get_string()) : base::json_text(value);
+    details[std::string(key)] =
+        value.is_string() ? std::string(value.get_string()) : base::json_text(value);
   put_metrics(sink, details);
   json["sink"] = std::move(sink);
   return json;

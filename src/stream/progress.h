@@ -1,5 +1,6 @@
-// What a batch did, as Spark's StreamingQueryProgress JSON. Keys that weir adds: sources[].metrics (Spark's place for
-// a source's own numbers) has corruptRows and droppedRows where there were any, sink.metrics what the sink tells.
+// What a batch did, as Spark's StreamingQueryProgress JSON. Keys that weir adds: sources[].metrics
+// (Spark's place for a source's own numbers) has corruptRows and droppedRows where there were any,
+// sink.metrics what the sink tells.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace weir::stream {
 
 struct SourceProgress {
   std::string description;
-  std::string start_offset;   // JSON text; empty: null
+  std::string start_offset;  // JSON text; empty: null
   std::string end_offset;
   std::string latest_offset;
   int64_t input_rows = 0;
@@ -30,8 +31,8 @@ struct QueryProgress {
   int64_t timestamp_us = 0;  // start of the trigger
   int64_t batch_id = 0;
   int64_t batch_duration_ms = 0;
-  // latestOffset, queryPlanning, walCommit, getBatch, addBatch, commitOffsets, triggerExecution; microseconds here,
-  // milliseconds in the JSON.
+  // latestOffset, queryPlanning, walCommit, getBatch, addBatch, commitOffsets, triggerExecution;
+  // microseconds here, milliseconds in the JSON.
   std::map<std::string, int64_t> duration_us;
   std::vector<SourceProgress> sources;
   std::string sink_description;

@@ -4,8 +4,8 @@
 
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 QueryManager::~QueryManager() { stop_all(); }
 
@@ -14,13 +14,15 @@ Result<std::shared_ptr<MicroBatchQuery>> QueryManager::start(QueryParts parts, Q
   std::lock_guard lock(mutex_);
   for (const auto& query : queries_)
     if (!options.name.empty() && query->name() == options.name && query->active())
-      return error(ErrorKind::kAlreadyExists, "a query named '{}' is already active; stop it or choose another name",
+      return error(ErrorKind::kAlreadyExists,
+                   "a query named '{}' is already active; stop it or choose another name",
                    options.name);
-  WEIR_ASSIGN(auto started,
-              MicroBatchQuery::start(environment_, std::move(parts), std::move(options), std::move(listener)));
+  WEIR_ASSIGN(auto started, MicroBatchQuery::start(environment_, std::move(parts),
+                                                   std::move(options), std::move(listener)));
   std::shared_ptr<MicroBatchQuery> query = std::move(started);
   std::erase_if(queries_, [&](const auto& old) {
-    return !old->active() && (old->id() == query->id() || (!query->name().empty() && old->name() == query->name()));
+    return !old->active() &&
+           (old->id() == query->id() || (!query->name().empty() && old->name() == query->name()));
   });
   queries_.push_back(query);
   return query;
@@ -40,13 +42,16 @@ std::vector<std::shared_ptr<MicroBatchQuery>> QueryManager::active() const {
 std::shared_ptr<MicroBatchQuery> QueryManager::find(std::string_view name_or_id) const {
   std::lock_guard lock(mutex_);
   for (const auto& query : queries_)
-    if (query->name() == name_or_id || query->id() == name_or_id || query->run_id() == name_or_id) return query;
+    if (query->name() == name_or_id || query->id() == name_or_id || query->run_id() == name_or_id)
+      return query;
   return nullptr;
 }
 
 void QueryManager::stop_all() {
-  for (const auto& query : all()) query->request_stop();
-  for (const auto& query : all()) query->stop();
+  for (const auto& query : all())
+    query->request_stop();
+  for (const auto& query : all())
+    query->stop();
 }
 
 void QueryManager::forget_ended() {

@@ -1,7 +1,7 @@
 // The queries of this process, by name and id.
 //
-// A name is held by one active query; queries that have ended stay listed until their name is taken again or forgotten.
-// All calls from any thread.
+// A name is held by one active query; queries that have ended stay listed until their name is taken
+// again or forgotten. All calls from any thread.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,8 @@ class QueryManager {
   ~QueryManager();
 
   // kAlreadyExists where an active query has the name (or, by way of the checkpoint, the id).
-  Result<std::shared_ptr<MicroBatchQuery>> start(QueryParts parts, QueryOptions options, QueryListener listener = {});
+  Result<std::shared_ptr<MicroBatchQuery>> start(QueryParts parts, QueryOptions options,
+                                                 QueryListener listener = {});
   std::vector<std::shared_ptr<MicroBatchQuery>> active() const;
   std::vector<std::shared_ptr<MicroBatchQuery>> all() const;
   // By name, id or run id; null where there is none.

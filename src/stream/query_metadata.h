@@ -1,5 +1,5 @@
-// `metadata` of a query's checkpoint: {"id":"<uuid>"}, written once. The id is the query's name for its life; a Delta
-// sink commits under it.
+// `metadata` of a query's checkpoint: {"id":"<uuid>"}, written once. The id is the query's name for
+// its life; a Delta sink commits under it.
 #pragma once
 
 #include <string>
@@ -16,6 +16,7 @@ using base::Result;
 Result<std::string> parse_query_metadata(std::string_view text, std::string_view what);
 
 // The id in the file at `path`; where there is none, a new one is written.
-Result<std::string> load_or_create_query_id(io::FileSystem& files, base::Random& random, const std::string& path);
+Result<std::string> load_or_create_query_id(io::FileSystem& files, base::Random& random,
+                                            const std::string& path);
 
 }  // namespace weir::stream

@@ -1,5 +1,6 @@
-// Scripted tests of streaming queries, after Spark's StreamTest: rows go in, the query runs over a file system that can
-// lose power, what the sink shows is compared. A failure prints what was done so far.
+// Scripted tests of streaming queries, after Spark's StreamTest: rows go in, the query runs over a
+// file system that can lose power, what the sink shows is compared. A failure prints what was done
+// so far.
 #pragma once
 
 #include <map>
@@ -22,20 +23,23 @@ std::vector<int64_t> long_values(const std::vector<std::shared_ptr<arrow::Record
 // What a table would hold: it outlives the queries that write to it.
 struct SinkStore {
   std::mutex mutex;
-  std::map<std::pair<std::string, int64_t>, std::vector<int64_t>> batches;  // by query id and batch id
+  std::map<std::pair<std::string, int64_t>, std::vector<int64_t>>
+      batches;  // by query id and batch id
   std::string id = "store-1";
-  int writes_to_fail = 0;           // so many commits give a retryable error
-  std::string fail_for_good;        // a commit gives this error
+  int writes_to_fail = 0;     // so many commits give a retryable error
+  std::string fail_for_good;  // a commit gives this error
   int64_t duplicates_refused = 0;
   std::vector<int64_t> values() const;
 };
 
 class StoreSink final : public sink::Sink {
  public:
-  StoreSink(std::shared_ptr<SinkStore> store, io::ModelFileSystem* files) : store_(std::move(store)), files_(files) {}
+  StoreSink(std::shared_ptr<SinkStore> store, io::ModelFileSystem* files)
+      : store_(std::move(store)), files_(files) {}
   std::string description() const override { return "StoreSink"; }
   bool exactly_once() const override { return true; }
-  base::Result<std::string> prepare(const sink::QueryIdentity& query, const columnar::Schema&) override {
+  base::Result<std::string> prepare(const sink::QueryIdentity& query,
+                                    const columnar::Schema&) override {
     query_id_ = query.query_id;
     return store_->id;
   }
@@ -56,10 +60,10 @@ class StreamScript {
   base::Result<void> try_start(Trigger trigger = Trigger::processing_time(0));
   void start(Trigger trigger = Trigger::processing_time(0));  // has to succeed
   void stop();
-  void process();               // everything there is, and no error
+  void process();                                   // everything there is, and no error
   void expect(const std::vector<int64_t>& values);  // of the sink, in any order
-  void advance(int64_t us);     // once the query sleeps
-  void wait_for_batches(int64_t committed);  // in this run
+  void advance(int64_t us);                         // once the query sleeps
+  void wait_for_batches(int64_t committed);         // in this run
   void let_time_pass();  // as long as the query sleeps, until it has committed a batch or ended
   std::string text_of(const std::string& file);
 

@@ -1,3 +1,5 @@
+#include "stream/stream_test_kit.h"
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -7,32 +9,33 @@
 #include <arrow/record_batch.h>
 #include <gtest/gtest.h>
 
-#include "stream/stream_test_kit.h"
-
 namespace weir::stream {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 std::shared_ptr<arrow::RecordBatch> long_rows(const std::vector<int64_t>& values) {
   arrow::Int64Builder builder;
   EXPECT_TRUE(builder.AppendValues(values).ok());
   return arrow::RecordBatch::Make(arrow::schema({arrow::field("value", arrow::int64())}),
-                                  static_cast<int64_t>(values.size()), {builder.Finish().ValueOrDie()});
+                                  static_cast<int64_t>(values.size()),
+                                  {builder.Finish().ValueOrDie()});
 }
 
 std::vector<int64_t> long_values(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
   std::vector<int64_t> values;
   for (const auto& batch : batches) {
     const auto& column = static_cast<const arrow::Int64Array&>(*batch->column(0));
-    for (int64_t row = 0; row < column.length(); ++row) values.push_back(column.Value(row));
+    for (int64_t row = 0; row < column.length(); ++row)
+      values.push_back(column.Value(row));
   }
   return values;
 }
 
 std::vector<int64_t> SinkStore::values() const {
   std::vector<int64_t> all;
-  for (const auto& [key, values] : batches) all.insert(all.end(), values.begin(), values.end());
+  for (const auto& [key, values] : batches)
+    all.insert(all.end(), values.begin(), values.end());
   std::sort(all.begin(), all.end());
   return all;
 }
@@ -41,8 +44,13 @@ namespace {
 
 class StoreWriter final : public sink::BatchWriter {
  public:
-  StoreWriter(std::shared_ptr<SinkStore> store, io::ModelFileSystem* files, std::string query_id, base::BatchId batch, int parts)
-      : store_(std::move(store)), files_(files), query_id_(std::move(query_id)), batch_(batch), parts_(static_cast<size_t>(parts)) {}
+  StoreWriter(std::shared_ptr<SinkStore> store, io::ModelFileSystem* files, std::string query_id,
+              base::BatchId batch, int parts)
+      : store_(std::move(store)),
+        files_(files),
+        query_id_(std::move(query_id)),
+        batch_(batch),
+        parts_(static_cast<size_t>(parts)) {}
   base::Result<void> write(int part, const std::shared_ptr<arrow::RecordBatch>& rows) override {
     parts_[static_cast<size_t>(part)].push_back(rows);
     return {};
@@ -63,7 +71,8 @@ class StoreWriter final : public sink::BatchWriter {
     }
     std::vector<int64_t> values;
     for (const auto& part : parts_)
-      for (const int64_t value : long_values(part)) values.push_back(value);
+      for (const int64_t value : long_values(part))
+        values.push_back(value);
     commit.rows = static_cast<int64_t>(values.size());
     store_->batches[{query_id_, batch_.value()}] = std::move(values);
     return commit;
@@ -79,13 +88,15 @@ class StoreWriter final : public sink::BatchWriter {
 };
 
 columnar::Schema long_schema() {
-  return columnar::DataType::structure({columnar::make_field("value", columnar::DataType::of(columnar::TypeKind::kLong))});
+  return columnar::DataType::structure(
+      {columnar::make_field("value", columnar::DataType::of(columnar::TypeKind::kLong))});
 }
 
 }  // namespace
 
 base::Result<std::unique_ptr<sink::BatchWriter>> StoreSink::begin(base::BatchId batch, int parts) {
-  return std::unique_ptr<sink::BatchWriter>(std::make_unique<StoreWriter>(store_, files_, query_id_, batch, parts));
+  return std::unique_ptr<sink::BatchWriter>(
+      std::make_unique<StoreWriter>(store_, files_, query_id_, batch, parts));
 }
 
 StreamScript::StreamScript(uint64_t seed)
@@ -136,12 +147,14 @@ void StreamScript::expect(const std::vector<int64_t>& values) {
 
 void StreamScript::advance(int64_t us) {
   story += fmt::format("advance {} us; ", us);
-  while (clock.sleepers() == 0 && query->active()) std::this_thread::yield();
+  while (clock.sleepers() == 0 && query->active())
+    std::this_thread::yield();
   clock.advance_us(us);
 }
 
 void StreamScript::wait_for_batches(int64_t committed) {
-  while (query->active() && query->status().batches < committed) std::this_thread::yield();
+  while (query->active() && query->status().batches < committed)
+    std::this_thread::yield();
 }
 
 void StreamScript::let_time_pass() {

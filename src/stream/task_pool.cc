@@ -3,17 +3,20 @@
 namespace weir::stream {
 
 TaskPool::~TaskPool() {
-  for (std::jthread& worker : workers_) worker.request_stop();
+  for (std::jthread& worker : workers_)
+    worker.request_stop();
   wake_.notify_all();
 }
 
 void TaskPool::take_parts(const std::function<void(int, int)>& task, int worker) {
-  for (int part = next_part_++; part < parts_; part = next_part_++) task(part, worker);
+  for (int part = next_part_++; part < parts_; part = next_part_++)
+    task(part, worker);
 }
 
 void TaskPool::run(int parts, const std::function<void(int, int)>& task) {
   if (parts <= 1 || threads_ == 1) {
-    for (int part = 0; part < parts; ++part) task(part, 0);
+    for (int part = 0; part < parts; ++part)
+      task(part, 0);
     return;
   }
   {

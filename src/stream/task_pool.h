@@ -1,7 +1,7 @@
 // Runs the parts of a batch on a few threads and waits for all of them.
 //
-// The calling thread works too, so a batch of one part costs no hand-over. Threads are started when they are first
-// needed. One caller at a time.
+// The calling thread works too, so a batch of one part costs no hand-over. Threads are started when
+// they are first needed. One caller at a time.
 #pragma once
 
 #include <atomic>
