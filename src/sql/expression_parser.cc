@@ -14,16 +14,20 @@ using plan::ExpressionPtr;
 
 bool is_reserved(std::string_view upper) {
   static const std::set<std::string_view> kReserved = {
-      "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "MINUS", "INTERSECT", "ON", "USING",
-      "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "LATERAL", "WINDOW", "SELECT", "AND", "OR", "NOT", "IN",
-      "BETWEEN", "LIKE", "ILIKE", "RLIKE", "REGEXP", "IS", "AS", "CASE", "WHEN", "THEN", "ELSE", "END", "ASC", "DESC",
-      "NULLS", "DISTINCT", "CLUSTER", "DISTRIBUTE", "SORT", "QUALIFY", "PIVOT", "UNPIVOT", "TABLESAMPLE", "DIV"};
+      "FROM",    "WHERE",       "GROUP",     "HAVING",  "ORDER",      "LIMIT",  "OFFSET",  "UNION",
+      "EXCEPT",  "MINUS",       "INTERSECT", "ON",      "USING",      "JOIN",   "INNER",   "LEFT",
+      "RIGHT",   "FULL",        "CROSS",     "NATURAL", "LATERAL",    "WINDOW", "SELECT",  "AND",
+      "OR",      "NOT",         "IN",        "BETWEEN", "LIKE",       "ILIKE",  "RLIKE",   "REGEXP",
+      "IS",      "AS",          "CASE",      "WHEN",    "THEN",       "ELSE",   "END",     "ASC",
+      "DESC",    "NULLS",       "DISTINCT",  "CLUSTER", "DISTRIBUTE", "SORT",   "QUALIFY", "PIVOT",
+      "UNPIVOT", "TABLESAMPLE", "DIV"};
   return kReserved.contains(upper);
 }
 
 namespace {
 
-// 0: none. OR 1, AND 2, NOT 3 (prefix), predicates 4, comparison 5, | 6, ^ 7, & 8, shift 9, additive 10, multiplicative 11.
+// 0: none. OR 1, AND 2, NOT 3 (prefix), predicates 4, comparison 5, | 6, ^ 7, & 8, shift 9,
+// additive 10, multiplicative 11.
 constexpr int kNotPrecedence = 3;
 constexpr int kPredicatePrecedence = 4;
 
@@ -36,7 +40,9 @@ int precedence(const Token& token) {
   }
   if (token.kind != TokenKind::kSymbol) return 0;
   const auto& s = token.text;
-  if (s == "=" || s == "==" || s == "<=>" || s == "<>" || s == "!=" || s == "<" || s == "<=" || s == ">" || s == ">=") return 5;
+  if (s == "=" || s == "==" || s == "<=>" || s == "<>" || s == "!=" || s == "<" || s == "<=" ||
+      s == ">" || s == ">=")
+    return 5;
   if (s == "|") return 6;
   if (s == "^") return 7;
   if (s == "&") return 8;
@@ -67,8 +73,8 @@ class Nesting {
 ExpressionParser::Made ExpressionParser::make(plan::ExpressionNode node, uint32_t begin) {
   auto made = plan::make_expression(std::move(node), cursor_.origin_since(begin));
   if (made->height > kExpressionHeightMax) {
-    return base::error(base::ErrorKind::kInvalidArgument, "an expression is nested more than {} levels deep",
-                       kExpressionHeightMax)
+    return base::error(base::ErrorKind::kInvalidArgument,
+                       "an expression is nested more than {} levels deep", kExpressionHeightMax)
         .with_class("EXCEED_LIMIT_LENGTH");
   }
   return made;
@@ -88,8 +94,10 @@ ExpressionParser::Made ExpressionParser::binary(int precedence_min) {
   }
   while (true) {
     const auto& token = cursor_.peek();
-    const bool negated = token.upper == "NOT" && token.kind == TokenKind::kWord && starts_predicate(cursor_, 1);
-    if (precedence_min <= kPredicatePrecedence && (negated || starts_predicate(cursor_) || cursor_.is_word("IS"))) {
+    const bool negated =
+        token.upper == "NOT" && token.kind == TokenKind::kWord && starts_predicate(cursor_, 1);
+    if (precedence_min <= kPredicatePrecedence &&
+        (negated || starts_predicate(cursor_) || cursor_.is_word("IS"))) {
       if (negated) cursor_.take();
       WEIR_ASSIGN(left, predicate(std::move(left), begin, negated));
       continue;
@@ -111,20 +119,24 @@ ExpressionParser::Made ExpressionParser::binary(int precedence_min) {
   }
 }
 
-ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t begin, bool negated) {
+ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t begin,
+                                                   bool negated) {
   const auto finish = [&](plan::Call call) -> Made {
     WEIR_ASSIGN(auto made, make(std::move(call), begin));
     return negated ? make(plan::Call{"not", {made}}, begin) : Made(made);
   };
   if (cursor_.accept_word("IS")) {
     negated = cursor_.accept_word("NOT");
-    if (cursor_.accept_word("NULL")) return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
+    if (cursor_.accept_word("NULL"))
+      return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
     const bool wanted = cursor_.is_word("TRUE");
     if (cursor_.accept_word("TRUE") || cursor_.accept_word("FALSE")) {
-      WEIR_ASSIGN(auto literal, make(plan::Literal{DataType::of(TypeKind::kBoolean), wanted}, begin));
+      WEIR_ASSIGN(auto literal,
+                  make(plan::Literal{DataType::of(TypeKind::kBoolean), wanted}, begin));
       return finish(plan::Call{"<=>", {left, literal}});
     }
-    if (cursor_.accept_word("UNKNOWN")) return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
+    if (cursor_.accept_word("UNKNOWN"))
+      return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
     WEIR_TRY(cursor_.expect_word("DISTINCT"));
     WEIR_TRY(cursor_.expect_word("FROM"));
     WEIR_ASSIGN(auto right, binary(kPredicatePrecedence + 1));
@@ -139,7 +151,8 @@ ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t 
   }
   if (cursor_.accept_word("IN")) {
     WEIR_TRY(cursor_.expect_symbol("("));
-    if (cursor_.is_word("SELECT") || cursor_.is_word("WITH")) return cursor_.unsupported("subquery (IN)");
+    if (cursor_.is_word("SELECT") || cursor_.is_word("WITH"))
+      return cursor_.unsupported("subquery (IN)");
     plan::Call in{"in", {left}};
     do {
       WEIR_ASSIGN(auto item, expression());
@@ -157,10 +170,12 @@ ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t 
   plan::Call like{op, {left, pattern}};
   if (op != "rlike" && cursor_.accept_word("ESCAPE")) {
     const auto& token = cursor_.peek();
-    if (token.kind != TokenKind::kString || token.text.size() != 1) return cursor_.unexpected("ESCAPE takes one character");
+    if (token.kind != TokenKind::kString || token.text.size() != 1)
+      return cursor_.unexpected("ESCAPE takes one character");
     const uint32_t escape_begin = token.begin;
     const std::string escape = cursor_.take().text;
-    WEIR_ASSIGN(auto literal, make(plan::Literal{DataType::of(TypeKind::kString), escape}, escape_begin));
+    WEIR_ASSIGN(auto literal,
+                make(plan::Literal{DataType::of(TypeKind::kString), escape}, escape_begin));
     like.arguments.push_back(std::move(literal));
   }
   return finish(std::move(like));
@@ -233,9 +248,11 @@ ExpressionParser::Made ExpressionParser::primary() {
     case TokenKind::kSymbol:
       break;
   }
-  if (cursor_.is_symbol("?") || cursor_.is_symbol(":")) return cursor_.unsupported("parameter marker");
+  if (cursor_.is_symbol("?") || cursor_.is_symbol(":"))
+    return cursor_.unsupported("parameter marker");
   if (!cursor_.accept_symbol("(")) return cursor_.unexpected("an expression is expected");
-  if (cursor_.is_word("SELECT") || cursor_.is_word("WITH")) return cursor_.unsupported("scalar subquery");
+  if (cursor_.is_word("SELECT") || cursor_.is_word("WITH"))
+    return cursor_.unsupported("scalar subquery");
   const uint32_t begin = cursor_.peek().begin;
   WEIR_ASSIGN(auto inner, expression());
   if (cursor_.accept_symbol(",")) {  // (a, b) is a struct
@@ -265,25 +282,29 @@ ExpressionParser::Made ExpressionParser::word() {
     return make(plan::Literal{DataType::of(TypeKind::kBoolean), upper == "TRUE"}, begin);
   }
   if (upper == "CASE" && !followed_by_call) return case_expression();
-  if (followed_by_call && (upper == "CAST" || upper == "TRY_CAST")) return cast(upper == "TRY_CAST");
+  if (followed_by_call && (upper == "CAST" || upper == "TRY_CAST"))
+    return cast(upper == "TRY_CAST");
   if (followed_by_call && upper == "EXTRACT") return extract_field();
   if (followed_by_call && upper == "TRIM") return trim();
   if (followed_by_call && upper == "EXISTS") return cursor_.unsupported("subquery (EXISTS)");
   const bool text_follows = cursor_.peek(1).kind == TokenKind::kString;
-  if (text_follows && (upper == "DATE" || upper == "TIMESTAMP" || upper == "TIMESTAMP_NTZ" || upper == "TIMESTAMP_LTZ" ||
-                       upper == "X")) {
+  if (text_follows && (upper == "DATE" || upper == "TIMESTAMP" || upper == "TIMESTAMP_NTZ" ||
+                       upper == "TIMESTAMP_LTZ" || upper == "X")) {
     cursor_.take();
     return typed_literal(upper);
   }
-  if (upper == "INTERVAL" && (text_follows || cursor_.peek(1).kind == TokenKind::kNumber || cursor_.is_symbol("-", 1))) {
+  if (upper == "INTERVAL" &&
+      (text_follows || cursor_.peek(1).kind == TokenKind::kNumber || cursor_.is_symbol("-", 1))) {
     return interval();
   }
-  if (!followed_by_call && (upper == "CURRENT_TIMESTAMP" || upper == "CURRENT_DATE") && !cursor_.is_symbol(".", 1)) {
+  if (!followed_by_call && (upper == "CURRENT_TIMESTAMP" || upper == "CURRENT_DATE") &&
+      !cursor_.is_symbol(".", 1)) {
     cursor_.take();
     return make(plan::Call{boost::to_lower_copy(upper), {}}, begin);
   }
-  if (is_reserved(upper) && !(followed_by_call && (upper == "LEFT" || upper == "RIGHT" || upper == "LIKE" || upper == "RLIKE" ||
-                                                   upper == "ILIKE" || upper == "REGEXP"))) {
+  if (is_reserved(upper) &&
+      !(followed_by_call && (upper == "LEFT" || upper == "RIGHT" || upper == "LIKE" ||
+                             upper == "RLIKE" || upper == "ILIKE" || upper == "REGEXP"))) {
     return cursor_.unexpected("an expression is expected");
   }
   return column_or_call();
@@ -291,7 +312,8 @@ ExpressionParser::Made ExpressionParser::word() {
 
 base::Result<std::string> ExpressionParser::name() {
   const auto& token = cursor_.peek();
-  if (token.kind == TokenKind::kWord || token.kind == TokenKind::kQuotedName) return cursor_.take().text;
+  if (token.kind == TokenKind::kWord || token.kind == TokenKind::kQuotedName)
+    return cursor_.take().text;
   return cursor_.unexpected("a name is expected");
 }
 
@@ -319,7 +341,9 @@ base::Result<std::vector<ExpressionPtr>> ExpressionParser::arguments(bool& disti
   std::vector<ExpressionPtr> list;
   WEIR_TRY(cursor_.expect_symbol("("));
   distinct = cursor_.accept_word("DISTINCT");
-  if (!distinct && cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1) && !cursor_.is_symbol(")", 1)) cursor_.take();
+  if (!distinct && cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1) &&
+      !cursor_.is_symbol(")", 1))
+    cursor_.take();
   if (cursor_.accept_symbol(")")) return list;
   while (true) {
     const uint32_t begin = cursor_.peek().begin;
@@ -345,11 +369,14 @@ base::Result<std::vector<ExpressionPtr>> ExpressionParser::arguments(bool& disti
 ExpressionParser::Made ExpressionParser::call(std::string function, uint32_t begin) {
   const Nesting nesting(nesting_);
   plan::Call made{std::move(function), {}, false};
-  position_in_ = boost::iequals(made.function, "position");  // position(a IN b): IN is no predicate there
+  position_in_ =
+      boost::iequals(made.function, "position");  // position(a IN b): IN is no predicate there
   WEIR_ASSIGN(made.arguments, arguments(made.distinct));
   if (cursor_.is_word("OVER")) return cursor_.unsupported("window function (OVER)");
-  if (cursor_.is_word("FILTER") && cursor_.is_symbol("(", 1)) return cursor_.unsupported("aggregate FILTER");
-  if (cursor_.is_word("WITHIN") && cursor_.is_word("GROUP", 1)) return cursor_.unsupported("WITHIN GROUP");
+  if (cursor_.is_word("FILTER") && cursor_.is_symbol("(", 1))
+    return cursor_.unsupported("aggregate FILTER");
+  if (cursor_.is_word("WITHIN") && cursor_.is_word("GROUP", 1))
+    return cursor_.unsupported("WITHIN GROUP");
   return make(std::move(made), begin);
 }
 
@@ -396,12 +423,14 @@ base::Result<DataType> ExpressionParser::parse_type(uint32_t begin, uint32_t end
   auto type = columnar::parse_ddl_type(text);
   if (type.ok()) {
     // A cast to char or varchar is a cast to string in Spark.
-    if (type->is(TypeKind::kChar) || type->is(TypeKind::kVarchar)) return DataType::of(TypeKind::kString);
+    if (type->is(TypeKind::kChar) || type->is(TypeKind::kVarchar))
+      return DataType::of(TypeKind::kString);
     return type;
   }
   if (type.error().kind() == base::ErrorKind::kUnsupported) return std::move(type).error();
   return base::Error(base::ErrorKind::kInvalidArgument,
-                     fmt::format("Unsupported data type \"{}\". SQLSTATE: 0A000{}", boost::to_upper_copy(std::string(text)),
+                     fmt::format("Unsupported data type \"{}\". SQLSTATE: 0A000{}",
+                                 boost::to_upper_copy(std::string(text)),
                                  plan::origin_context({cursor_.text(), begin, end})))
       .with_class("UNSUPPORTED_DATATYPE");
 }
@@ -442,15 +471,18 @@ base::Result<DataType> ExpressionParser::type_after_colons() {
 ExpressionParser::Made ExpressionParser::named_expression() {
   const uint32_t begin = cursor_.peek().begin;
   if (cursor_.accept_symbol("*")) {
-    if (cursor_.is_word("EXCEPT") && cursor_.is_symbol("(", 1)) return cursor_.unsupported("* EXCEPT (…)");
+    if (cursor_.is_word("EXCEPT") && cursor_.is_symbol("(", 1))
+      return cursor_.unsupported("* EXCEPT (…)");
     return make(plan::Star{}, begin);
   }
   WEIR_ASSIGN(auto made, expression());
   const bool as = cursor_.accept_word("AS");
-  if (as && cursor_.is_symbol("(")) return cursor_.unsupported("several aliases for one expression");
+  if (as && cursor_.is_symbol("("))
+    return cursor_.unsupported("several aliases for one expression");
   const auto& token = cursor_.peek();
-  if (token.kind == TokenKind::kQuotedName || (token.kind == TokenKind::kWord && (as || !is_reserved(token.upper)) &&
-                                               !(token.upper == "FOR" && !as))) {
+  if (token.kind == TokenKind::kQuotedName ||
+      (token.kind == TokenKind::kWord && (as || !is_reserved(token.upper)) &&
+       !(token.upper == "FOR" && !as))) {
     std::string alias = cursor_.take().text;
     return make(plan::Alias{made, std::move(alias)}, begin);
   }
@@ -475,15 +507,19 @@ ExpressionParser::Made ExpressionParser::extract_field() {
   WEIR_TRY(cursor_.expect_word("FROM"));
   WEIR_ASSIGN(auto source, expression());
   WEIR_TRY(cursor_.expect_symbol(")"));
-  static const std::set<std::string_view> kFields = {"year", "quarter", "month", "day", "hour", "minute", "second"};
-  static const std::set<std::string_view> kOthers = {"dayofweek", "dow", "doy", "week", "weeks", "years", "months", "days",
-                                                     "hours", "minutes", "seconds"};
-  if (field == "second" || field == "seconds") return cursor_.unsupported("EXTRACT(SECOND …), a decimal; use second()");
+  static const std::set<std::string_view> kFields = {"year", "quarter", "month", "day",
+                                                     "hour", "minute",  "second"};
+  static const std::set<std::string_view> kOthers = {"dayofweek", "dow",     "doy",    "week",
+                                                     "weeks",     "years",   "months", "days",
+                                                     "hours",     "minutes", "seconds"};
+  if (field == "second" || field == "seconds")
+    return cursor_.unsupported("EXTRACT(SECOND …), a decimal; use second()");
   if (kFields.contains(field)) return make(plan::Call{field, {source}}, begin);
   if (field == "dow" || field == "dayofweek") return make(plan::Call{"dayofweek", {source}}, begin);
   if (field == "doy") return make(plan::Call{"dayofyear", {source}}, begin);
   if (field == "week" || field == "weeks") return make(plan::Call{"weekofyear", {source}}, begin);
-  if (kOthers.contains(field)) return make(plan::Call{field.substr(0, field.size() - 1), {source}}, begin);
+  if (kOthers.contains(field))
+    return make(plan::Call{field.substr(0, field.size() - 1), {source}}, begin);
   return cursor_.unsupported("EXTRACT of " + field);
 }
 

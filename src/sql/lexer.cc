@@ -9,7 +9,9 @@ namespace weir::sql {
 
 namespace {
 
-bool is_word_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || (c & 0x80); }
+bool is_word_start(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || (c & 0x80);
+}
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) { return is_word_start(c) || is_digit(c); }
 
@@ -41,7 +43,8 @@ class Lexer {
       if (at_ == text_.size()) break;
       WEIR_ASSIGN(auto token, next());
       // 'a' 'b' is one string.
-      if (token.kind == TokenKind::kString && !tokens_.empty() && tokens_.back().kind == TokenKind::kString) {
+      if (token.kind == TokenKind::kString && !tokens_.empty() &&
+          tokens_.back().kind == TokenKind::kString) {
         tokens_.back().text += token.text;
         tokens_.back().end = token.end;
       } else {
@@ -55,7 +58,9 @@ class Lexer {
   }
 
  private:
-  char peek(size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+  char peek(size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
 
   base::Error fail(std::string_view hint, size_t begin) const {
     const auto end = std::min(text_.size(), begin + 1);
@@ -68,7 +73,8 @@ class Lexer {
       if (std::isspace(static_cast<unsigned char>(text_[at_]))) {
         ++at_;
       } else if (peek() == '-' && peek(1) == '-') {
-        while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+        while (at_ < text_.size() && text_[at_] != '\n')
+          ++at_;
       } else if (peek() == '/' && peek(1) == '*') {
         const size_t begin = at_;
         int depth = 0;
@@ -92,7 +98,8 @@ class Lexer {
   }
 
   Token make(TokenKind kind, size_t begin, std::string text) const {
-    Token token{kind, std::move(text), {}, static_cast<uint32_t>(begin), static_cast<uint32_t>(at_)};
+    Token token{
+        kind, std::move(text), {}, static_cast<uint32_t>(begin), static_cast<uint32_t>(at_)};
     if (kind == TokenKind::kWord) token.upper = boost::to_upper_copy(token.text);
     return token;
   }
@@ -108,10 +115,12 @@ class Lexer {
     }
     if (is_digit(c) || (c == '.' && is_digit(peek(1)) && !after_name())) return number();
     if (is_word_start(c)) {
-      while (is_word(peek())) ++at_;
+      while (is_word(peek()))
+        ++at_;
       return make(TokenKind::kWord, begin, std::string(text_.substr(begin, at_ - begin)));
     }
-    static constexpr std::string_view kSymbols[] = {"<=>", "->", "=>", "<=", ">=", "<>", "!=", "==", "||", "::", "<<", ">>"};
+    static constexpr std::string_view kSymbols[] = {"<=>", "->", "=>", "<=", ">=", "<>",
+                                                    "!=",  "==", "||", "::", "<<", ">>"};
     for (const auto symbol : kSymbols) {
       if (text_.substr(at_).starts_with(symbol)) {
         at_ += symbol.size();
@@ -129,7 +138,8 @@ class Lexer {
   bool after_name() const {
     if (tokens_.empty() || tokens_.back().end != at_) return false;
     const auto& last = tokens_.back();
-    return last.kind == TokenKind::kWord || last.kind == TokenKind::kQuotedName || last.text == ")" || last.text == "]";
+    return last.kind == TokenKind::kWord || last.kind == TokenKind::kQuotedName ||
+           last.text == ")" || last.text == "]";
   }
 
   base::Result<Token> quoted_name() {
@@ -188,51 +198,75 @@ class Lexer {
   void escape(std::string& value) {
     const char c = peek(1);
     uint32_t code = 0;
-    if ((c == 'u' && hex_digits(2, 4, code)) || (c == 'U' && hex_digits(2, 8, code) && code < 0x110000)) {
+    if ((c == 'u' && hex_digits(2, 4, code)) ||
+        (c == 'U' && hex_digits(2, 8, code) && code < 0x110000)) {
       append_utf8(value, code);
       at_ += c == 'u' ? 6 : 10;
       return;
     }
-    if (c >= '0' && c <= '1' && peek(2) >= '0' && peek(2) <= '7' && peek(3) >= '0' && peek(3) <= '7') {
-      append_utf8(value, static_cast<uint32_t>((c - '0') * 64 + (peek(2) - '0') * 8 + (peek(3) - '0')));
+    if (c >= '0' && c <= '1' && peek(2) >= '0' && peek(2) <= '7' && peek(3) >= '0' &&
+        peek(3) <= '7') {
+      append_utf8(value,
+                  static_cast<uint32_t>((c - '0') * 64 + (peek(2) - '0') * 8 + (peek(3) - '0')));
       at_ += 4;
       return;
     }
     at_ += 2;
     switch (c) {
-      case '0': value += '\0'; break;
-      case 'b': value += '\b'; break;
-      case 'n': value += '\n'; break;
-      case 'r': value += '\r'; break;
-      case 't': value += '\t'; break;
-      case 'Z': value += '\x1a'; break;
-      case '%': value += "\\%"; break;
-      case '_': value += "\\_"; break;
+      case '0':
+        value += '\0';
+        break;
+      case 'b':
+        value += '\b';
+        break;
+      case 'n':
+        value += '\n';
+        break;
+      case 'r':
+        value += '\r';
+        break;
+      case 't':
+        value += '\t';
+        break;
+      case 'Z':
+        value += '\x1a';
+        break;
+      case '%':
+        value += "\\%";
+        break;
+      case '_':
+        value += "\\_";
+        break;
       case '\0':
         if (at_ > text_.size()) {
           at_ = text_.size();
           break;
         }
         [[fallthrough]];
-      default: value += c;
+      default:
+        value += c;
     }
   }
 
   base::Result<Token> number() {
     const size_t begin = at_;
-    while (is_digit(peek())) ++at_;
+    while (is_digit(peek()))
+      ++at_;
     if (peek() == '.' && !(is_word_start(peek(1)) && !is_number_suffix(1))) {
       ++at_;
-      while (is_digit(peek())) ++at_;
+      while (is_digit(peek()))
+        ++at_;
     }
     if ((peek() | 0x20) == 'e') {
       const size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
       if (is_digit(peek(1 + sign))) {
         at_ += 1 + sign;
-        while (is_digit(peek())) ++at_;
+        while (is_digit(peek()))
+          ++at_;
       }
     }
-    while (is_word(peek())) ++at_;  // the suffix; what is none is told by the parser
+    while (is_word(peek()))
+      ++at_;  // the suffix; what is none is told by the parser
     return make(TokenKind::kNumber, begin, std::string(text_.substr(begin, at_ - begin)));
   }
 
@@ -253,11 +287,13 @@ class Lexer {
 base::Error syntax_error(std::string_view near, std::string_view hint, const plan::Origin& origin) {
   const auto where = near.empty() ? std::string("end of input") : fmt::format("'{}'", near);
   return base::Error(base::ErrorKind::kInvalidArgument,
-                     fmt::format("Syntax error at or near {}{}{}. SQLSTATE: 42601{}", where, hint.empty() ? "" : ": ", hint,
-                                 plan::origin_context(origin)))
+                     fmt::format("Syntax error at or near {}{}{}. SQLSTATE: 42601{}", where,
+                                 hint.empty() ? "" : ": ", hint, plan::origin_context(origin)))
       .with_class("PARSE_SYNTAX_ERROR");
 }
 
-base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text) { return Lexer(text).run(); }
+base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text) {
+  return Lexer(text).run();
+}
 
 }  // namespace weir::sql

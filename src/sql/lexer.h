@@ -15,7 +15,8 @@ enum class TokenKind { kEnd, kWord, kQuotedName, kString, kNumber, kSymbol };
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
-  std::string text;   // word as written, quoted name and string unescaped, number with suffix, symbol
+  std::string
+      text;  // word as written, quoted name and string unescaped, number with suffix, symbol
   std::string upper;  // words: upper case
   uint32_t begin = 0;
   uint32_t end = 0;

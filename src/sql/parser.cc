@@ -13,7 +13,8 @@ using plan::ExpressionPtr;
 base::Result<TokenCursor> cursor_over(std::string_view text) {
   constexpr size_t kTextBytesMax = 16 * 1024 * 1024;
   if (text.size() > kTextBytesMax) {
-    return base::error(base::ErrorKind::kInvalidArgument, "SQL text of {} bytes; at most {}", text.size(), kTextBytesMax);
+    return base::error(base::ErrorKind::kInvalidArgument, "SQL text of {} bytes; at most {}",
+                       text.size(), kTextBytesMax);
   }
   auto holder = std::make_shared<const std::string>(text);
   WEIR_ASSIGN(auto tokens, tokenize(holder));
@@ -34,8 +35,10 @@ class QueryParser {
     auto made = std::make_shared<plan::Query>();
     made->text = cursor_.text();
     WEIR_TRY(cursor_.expect_word("SELECT"));
-    if (cursor_.accept_word("DISTINCT")) made->distinct = true;
-    else cursor_.accept_word("ALL");
+    if (cursor_.accept_word("DISTINCT"))
+      made->distinct = true;
+    else
+      cursor_.accept_word("ALL");
     WEIR_ASSIGN(made->select, expressions_.named_expressions());
     if (cursor_.accept_word("FROM")) {
       WEIR_ASSIGN(made->from, relation());
@@ -48,7 +51,8 @@ class QueryParser {
       WEIR_ASSIGN(made->having, expressions_.expression());
     }
     for (const auto* word : {"UNION", "EXCEPT", "MINUS", "INTERSECT"}) {
-      if (cursor_.is_word(word)) return cursor_.unsupported(std::string("set operation (") + word + ")");
+      if (cursor_.is_word(word))
+        return cursor_.unsupported(std::string("set operation (") + word + ")");
     }
     for (const auto* word : {"WINDOW", "QUALIFY", "CLUSTER", "DISTRIBUTE", "SORT"}) {
       if (cursor_.is_word(word)) return cursor_.unsupported(std::string(word) + " clause");
@@ -70,9 +74,11 @@ class QueryParser {
     if (cursor_.is_word("SELECT")) return {};
     if (cursor_.is_word("WITH")) return cursor_.unsupported("common table expression (WITH)");
     if (cursor_.is_symbol("(")) return cursor_.unsupported("parenthesised query");
-    for (const auto* word : {"VALUES", "TABLE", "FROM", "CREATE", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE", "MERGE", "SET",
-                             "RESET", "SHOW", "DESCRIBE", "DESC", "USE", "EXPLAIN", "CACHE", "UNCACHE", "REFRESH", "ANALYZE",
-                             "TRUNCATE", "OPTIMIZE", "VACUUM", "RESTORE", "COPY", "CALL", "DECLARE", "BEGIN", "EXECUTE"}) {
+    for (const auto* word :
+         {"VALUES",  "TABLE", "FROM",    "CREATE",  "DROP",    "ALTER",    "INSERT",   "UPDATE",
+          "DELETE",  "MERGE", "SET",     "RESET",   "SHOW",    "DESCRIBE", "DESC",     "USE",
+          "EXPLAIN", "CACHE", "UNCACHE", "REFRESH", "ANALYZE", "TRUNCATE", "OPTIMIZE", "VACUUM",
+          "RESTORE", "COPY",  "CALL",    "DECLARE", "BEGIN",   "EXECUTE"}) {
       if (cursor_.is_word(word)) return cursor_.unsupported(std::string(word) + " statement");
     }
     return cursor_.unexpected("a statement is expected");
@@ -104,14 +110,16 @@ class QueryParser {
     }
     const bool as = cursor_.accept_word("AS");
     const auto& token = cursor_.peek();
-    if (token.kind == TokenKind::kQuotedName || (token.kind == TokenKind::kWord && !is_reserved(token.upper))) {
+    if (token.kind == TokenKind::kQuotedName ||
+        (token.kind == TokenKind::kWord && !is_reserved(token.upper))) {
       relation.alias = cursor_.take().text;
       if (cursor_.is_symbol("(")) return cursor_.unsupported("column aliases of a table");
     } else if (as) {
       return cursor_.unexpected("a name is expected after AS");
     }
     if (cursor_.is_symbol(",")) return cursor_.unsupported("join (several tables in FROM)");
-    for (const auto* word : {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "LATERAL"}) {
+    for (const auto* word :
+         {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "LATERAL"}) {
       if (cursor_.is_word(word)) return cursor_.unsupported(std::string("join (") + word + ")");
     }
     return relation;
@@ -122,10 +130,12 @@ class QueryParser {
     const auto is = [&](std::string_view word) { return cursor_.is_word(word, with_for ? 1 : 0); };
     const bool version = is("VERSION") || is("SYSTEM_VERSION");
     const bool timestamp = is("TIMESTAMP") || is("SYSTEM_TIME");
-    if ((!version && !timestamp) || !cursor_.is_word("AS", with_for ? 2 : 1) || !cursor_.is_word("OF", with_for ? 3 : 2)) {
+    if ((!version && !timestamp) || !cursor_.is_word("AS", with_for ? 2 : 1) ||
+        !cursor_.is_word("OF", with_for ? 3 : 2)) {
       return {};
     }
-    for (int i = with_for ? 4 : 3; i > 0; --i) cursor_.take();
+    for (int i = with_for ? 4 : 3; i > 0; --i)
+      cursor_.take();
     if (timestamp) {
       WEIR_ASSIGN(relation.time_travel.timestamp, expressions_.expression());
       return {};
@@ -133,7 +143,8 @@ class QueryParser {
     const auto& token = cursor_.peek();
     if (token.kind == TokenKind::kNumber || token.kind == TokenKind::kString) {
       const auto& text = token.text;
-      if (!text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos) {
+      if (!text.empty() && text.size() <= 18 &&
+          text.find_first_not_of("0123456789") == std::string::npos) {
         relation.time_travel.version = std::stoll(text);
         cursor_.take();
         return {};
@@ -166,7 +177,8 @@ class QueryParser {
   base::Result<void> order(plan::Query& query) {
     if (!cursor_.accept_word("ORDER")) return {};
     WEIR_TRY(cursor_.expect_word("BY"));
-    if (cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1)) return cursor_.unsupported("ORDER BY ALL");
+    if (cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1))
+      return cursor_.unsupported("ORDER BY ALL");
     do {
       plan::SortKey key;
       WEIR_ASSIGN(key.expression, expressions_.expression());
@@ -220,7 +232,8 @@ base::Result<std::vector<plan::QueryPtr>> parse_statements(std::string_view text
     if (cursor.at_end()) return statements;
     WEIR_ASSIGN(auto query, QueryParser(cursor).query());
     statements.push_back(std::move(query));
-    if (!cursor.at_end() && !cursor.is_symbol(";")) return cursor.unexpected("';' or the end is expected");
+    if (!cursor.at_end() && !cursor.is_symbol(";"))
+      return cursor.unexpected("';' or the end is expected");
   }
 }
 

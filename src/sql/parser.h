@@ -1,9 +1,10 @@
 // Spark's SQL dialect, text to plan. Only this room knows SQL text; what it gives is unresolved.
 //
-// Strings in either quote (backslash escapes, r'raw', adjacent literals joined), `quoted names`, numbers with
-// suffixes L S Y F D BD, DATE '…' TIMESTAMP '…' X'…' INTERVAL, -- and /* nested */ comments. Errors are
-// PARSE_SYNTAX_ERROR with the position; what Spark has and weir has not yet is UNSUPPORTED_FEATURE by name.
-// Stateless; nesting is bounded (an expression too deep is an error, not a crash).
+// Strings in either quote (backslash escapes, r'raw', adjacent literals joined), `quoted names`,
+// numbers with suffixes L S Y F D BD, DATE '…' TIMESTAMP '…' X'…' INTERVAL, -- and /* nested */
+// comments. Errors are PARSE_SYNTAX_ERROR with the position; what Spark has and weir has not yet is
+// UNSUPPORTED_FEATURE by name. Stateless; nesting is bounded (an expression too deep is an error,
+// not a crash).
 #pragma once
 
 #include <string_view>

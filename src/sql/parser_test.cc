@@ -52,9 +52,11 @@ TEST(Parser, ErrorsPointAtTheText) {
 TEST(Parser, WhatIsNotBuiltIsNamed) {
   const auto unsupported = [](std::string_view text) {
     const auto parsed = parse_query(text);
-    return parsed.ok() ? std::string("parsed") : parsed.error().error_class() + " " + parsed.error().message();
+    return parsed.ok() ? std::string("parsed")
+                       : parsed.error().error_class() + " " + parsed.error().message();
   };
-  EXPECT_THAT(unsupported("SELECT * FROM a JOIN b"), HasSubstr("UNSUPPORTED_FEATURE weir has no join"));
+  EXPECT_THAT(unsupported("SELECT * FROM a JOIN b"),
+              HasSubstr("UNSUPPORTED_FEATURE weir has no join"));
   EXPECT_THAT(unsupported("WITH x AS (SELECT 1) SELECT * FROM x"), HasSubstr("WITH"));
   EXPECT_THAT(unsupported("SELECT (SELECT 1)"), HasSubstr("subquery"));
   EXPECT_THAT(unsupported("SELECT sum(a) OVER () FROM t"), HasSubstr("OVER"));
@@ -64,8 +66,10 @@ TEST(Parser, WhatIsNotBuiltIsNamed) {
 
 TEST(Parser, Query) {
   const auto query = parse_query(
-      "SELECT DISTINCT a, b + 1 AS c FROM delta.`/t x` VERSION AS OF 3 AS t WHERE a > 1 GROUP BY a, 2 HAVING count(*) > 1 "
-      "ORDER BY a DESC, c NULLS LAST LIMIT 5 OFFSET 2;").value();
+                         "SELECT DISTINCT a, b + 1 AS c FROM delta.`/t x` VERSION AS OF 3 AS t "
+                         "WHERE a > 1 GROUP BY a, 2 HAVING count(*) > 1 "
+                         "ORDER BY a DESC, c NULLS LAST LIMIT 5 OFFSET 2;")
+                         .value();
   EXPECT_TRUE(query->distinct);
   EXPECT_EQ(query->from->provider, "delta");
   EXPECT_EQ(query->from->name[0], "/t x");
@@ -81,19 +85,22 @@ TEST(Parser, Query) {
 TEST(Parser, DeepNestingIsAnError) {
   EXPECT_FALSE(parse_expression(std::string(5000, '(') + "1" + std::string(5000, ')')).ok());
   std::string chain = "1";
-  for (int i = 0; i < 5000; ++i) chain += "+1";
+  for (int i = 0; i < 5000; ++i)
+    chain += "+1";
   EXPECT_FALSE(parse_expression(chain).ok());
   EXPECT_FALSE(parse_expression(std::string(20000, '-') + "a").ok());
 }
 
 TEST(Analysis, NamesAndErrors) {
-  const auto schema = columnar::parse_ddl_schema("a INT, B STRING, s STRUCT<x: INT>, c INT, C INT").value();
+  const auto schema =
+      columnar::parse_ddl_schema("a INT, B STRING, s STRUCT<x: INT>, c INT, C INT").value();
   const auto analysed = [&](std::string_view text) {
     const plan::Scope scope{&schema, {"t"}};
     const auto list = plan::analyze_select_list(parse_select_list(text).value(), scope);
     if (!list.ok()) return list.error().error_class();
     std::string names;
-    for (const auto& one : *list) names += one.name + ":" + one.expression->type.simple_string() + " ";
+    for (const auto& one : *list)
+      names += one.name + ":" + one.expression->type.simple_string() + " ";
     return names;
   };
   EXPECT_EQ(analysed("A, t.b, S.X, s.*"), "a:int B:string x:int x:int ");

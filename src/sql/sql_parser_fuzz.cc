@@ -1,4 +1,5 @@
-// Any text gives a statement or an error: never a crash, never endless. Parsed expressions are analysed as well.
+// Any text gives a statement or an error: never a crash, never endless. Parsed expressions are
+// analysed as well.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9,10 +10,14 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace weir;
-  static const auto schema = columnar::parse_ddl_schema("a INT, b STRING, c STRUCT<d: DOUBLE>, e DECIMAL(10,2), t TIMESTAMP").value();
+  static const auto schema =
+      columnar::parse_ddl_schema(
+          "a INT, b STRING, c STRUCT<d: DOUBLE>, e DECIMAL(10,2), t TIMESTAMP")
+          .value();
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto statements = sql::parse_statements(text); statements.ok()) {
-    for (const auto& statement : *statements) (void)plan::resolve_query(*statement, schema);
+    for (const auto& statement : *statements)
+      (void)plan::resolve_query(*statement, schema);
   }
   if (const auto expression = sql::parse_expression(text); expression.ok()) {
     (void)plan::default_name(**expression);

@@ -14,7 +14,9 @@ class TokenCursor {
   TokenCursor(std::shared_ptr<const std::string> text, std::vector<Token> tokens)
       : text_(std::move(text)), tokens_(std::move(tokens)) {}
 
-  const Token& peek(size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  const Token& peek(size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
   const Token& take() { return tokens_[at_ + 1 < tokens_.size() ? at_++ : at_]; }
   bool at_end() const { return peek().kind == TokenKind::kEnd; }
   bool is_symbol(std::string_view symbol, size_t ahead = 0) const {
@@ -37,19 +39,22 @@ class TokenCursor {
 
   base::Error unexpected(std::string_view hint = {}) const {
     const auto& token = peek();
-    return syntax_error(token.kind == TokenKind::kEnd ? "" : text_->substr(token.begin, token.end - token.begin), hint,
-                        origin_of(token));
+    return syntax_error(
+        token.kind == TokenKind::kEnd ? "" : text_->substr(token.begin, token.end - token.begin),
+        hint, origin_of(token));
   }
   base::Error unsupported(std::string_view what) const {
     return base::Error(base::ErrorKind::kUnsupported,
-                       std::string("weir has no ") + std::string(what) + " in SQL yet. SQLSTATE: 0A000" +
-                           plan::origin_context(origin_of(peek())))
+                       std::string("weir has no ") + std::string(what) +
+                           " in SQL yet. SQLSTATE: 0A000" + plan::origin_context(origin_of(peek())))
         .with_class("UNSUPPORTED_FEATURE");
   }
 
   plan::Origin origin_of(const Token& token) const { return {text_, token.begin, token.end}; }
   // From `first` to the token before the current one.
-  plan::Origin origin_since(uint32_t begin) const { return {text_, begin, at_ == 0 ? begin : tokens_[at_ - 1].end}; }
+  plan::Origin origin_since(uint32_t begin) const {
+    return {text_, begin, at_ == 0 ? begin : tokens_[at_ - 1].end};
+  }
   const std::shared_ptr<const std::string>& text() const { return text_; }
 
  private:
