@@ -1,5 +1,5 @@
-// Reads a topic from its beginning and hands on every record's key and value: by our own fetch client, or by
-// librdkafka with its batch interface.
+// Reads a topic from its beginning and hands on every record's key and value: by our own fetch
+// client, or by librdkafka with its batch interface.
 //
 //   fetch_bench weir|librdkafka HOST:PORT TOPIC ROWS
 #include <cstdio>
@@ -23,14 +23,17 @@ struct Totals {
   int64_t bytes = 0;
 };
 
-base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::string& topic, int64_t rows) {
+base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::string& topic,
+                                    int64_t rows) {
   base::SystemClock clock;
   base::SystemRandom random;
-  WEIR_ASSIGN(auto options, kafka::ClientOptions::from_properties({{"bootstrap.servers", bootstrap}}));
+  WEIR_ASSIGN(auto options,
+              kafka::ClientOptions::from_properties({{"bootstrap.servers", bootstrap}}));
   WEIR_ASSIGN(auto client, kafka::Client::open(std::move(options), clock, random));
   WEIR_ASSIGN(const auto topics, client->describe_topics({topic}));
   std::vector<kafka::FetchRange> ranges;
-  for (const int32_t partition : topics.at(0).partitions) ranges.push_back({.partition = {topic, partition}, .start = 0, .end = std::nullopt});
+  for (const int32_t partition : topics.at(0).partitions)
+    ranges.push_back({.partition = {topic, partition}, .start = 0, .end = std::nullopt});
   WEIR_ASSIGN(auto fetcher, client->fetch(std::move(ranges)));
   Totals totals;
   while (totals.rows < rows) {
@@ -38,7 +41,8 @@ base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::str
     if (outcome.status != kafka::FetchStatus::kBatches)
       return base::error(base::ErrorKind::kDataLoss, "only {} of {} rows came", totals.rows, rows);
     for (const kafka::BatchView& batch : outcome.fetched.batches) {
-      WEIR_ASSIGN(const kafka::BatchRecords opened, kafka::open_record_batch(batch.bytes, batch.header));
+      WEIR_ASSIGN(const kafka::BatchRecords opened,
+                  kafka::open_record_batch(batch.bytes, batch.header));
       kafka::RecordIterator records(batch.header, opened.records);
       kafka::Record record;
       while (records.next(record)) {
@@ -51,12 +55,15 @@ base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::str
   return totals;
 }
 
-base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const std::string& topic, int64_t rows) {
+base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const std::string& topic,
+                                          int64_t rows) {
   char text[512];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  for (const auto& [name, value] : {std::pair<const char*, const char*>{"bootstrap.servers", bootstrap.c_str()},
-                                    {"group.id", "fetch-bench"}, {"enable.auto.commit", "false"},
-                                    {"queued.max.messages.kbytes", "262144"}}) {
+  for (const auto& [name, value] :
+       {std::pair<const char*, const char*>{"bootstrap.servers", bootstrap.c_str()},
+        {"group.id", "fetch-bench"},
+        {"enable.auto.commit", "false"},
+        {"queued.max.messages.kbytes", "262144"}}) {
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK)
       return base::error(base::ErrorKind::kInvalidArgument, "{}", text);
   }
@@ -68,12 +75,15 @@ base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const st
     return base::error(base::ErrorKind::kUnavailable, "no metadata from {}", bootstrap);
   rd_kafka_queue_t* queue = rd_kafka_queue_new(consumer);
   for (int i = 0; i < metadata->topics[0].partition_cnt; ++i)
-    rd_kafka_consume_start_queue(handle, metadata->topics[0].partitions[i].id, RD_KAFKA_OFFSET_BEGINNING, queue);
+    rd_kafka_consume_start_queue(handle, metadata->topics[0].partitions[i].id,
+                                 RD_KAFKA_OFFSET_BEGINNING, queue);
   std::vector<rd_kafka_message_t*> messages(10'000);
   Totals totals;
   while (totals.rows < rows) {
-    const ssize_t count = rd_kafka_consume_batch_queue(queue, 10'000, messages.data(), messages.size());
-    if (count <= 0) return base::error(base::ErrorKind::kDataLoss, "only {} of {} rows came", totals.rows, rows);
+    const ssize_t count =
+        rd_kafka_consume_batch_queue(queue, 10'000, messages.data(), messages.size());
+    if (count <= 0)
+      return base::error(base::ErrorKind::kDataLoss, "only {} of {} rows came", totals.rows, rows);
     for (ssize_t i = 0; i < count; ++i) {
       if (messages[static_cast<size_t>(i)]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ++totals.rows;
@@ -94,12 +104,14 @@ int main(int argc, char** argv) {
   }
   const int64_t rows = std::atoll(argv[4]);
   const bool ours = std::strcmp(argv[1], "weir") == 0;
-  const auto totals = ours ? read_with_weir(argv[2], argv[3], rows) : read_with_librdkafka(argv[2], argv[3], rows);
+  const auto totals =
+      ours ? read_with_weir(argv[2], argv[3], rows) : read_with_librdkafka(argv[2], argv[3], rows);
   if (!totals.ok()) {
     std::fprintf(stderr, "fetch_bench: %s\n", totals.error().to_string().c_str());
     return 1;
   }
-  std::printf("{\"rows\": %lld, \"bytes\": %lld}\n", static_cast<long long>(totals->rows), static_cast<long long>(totals->bytes));
+  std::printf("{\"rows\": %lld, \"bytes\": %lld}\n", static_cast<long long>(totals->rows),
+              static_cast<long long>(totals->bytes));
   std::fflush(stdout);
   std::_Exit(0);  // tearing librdkafka down is not what is measured
 }

@@ -2,9 +2,8 @@
 
 #include <cstdio>
 
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
+#include <sys/resource.h>
 
 #include "app/command.h"
 #include "app/stop_signal.h"
@@ -24,11 +23,16 @@ constexpr const char* kFooter =
     "  weir hub --dir data --flush interval --flush-interval-ms 20\n"
     "\n"
     "Flush policies: what an acks=all answer, and every consumer, waits for.\n"
-    "  always    until the data is synced; all that waits shares one sync (no data is lost at a power loss)\n"
-    "  interval  the same, but at most one sync in --flush-interval-ms (later answers, fewer syncs)\n"
-    "  never     nothing: syncing is left to the operating system, a power loss may lose answered data\n"
-    "acks=1 is answered once the data is written; it may be lost at a power loss under each policy.\n"
-    "SIGINT and SIGTERM stop the hub cleanly; it prints 'listening on HOST:PORT' when it is ready.\n";
+    "  always    until the data is synced; all that waits shares one sync (no data is lost at a "
+    "power loss)\n"
+    "  interval  the same, but at most one sync in --flush-interval-ms (later answers, fewer "
+    "syncs)\n"
+    "  never     nothing: syncing is left to the operating system, a power loss may lose answered "
+    "data\n"
+    "acks=1 is answered once the data is written; it may be lost at a power loss under each "
+    "policy.\n"
+    "SIGINT and SIGTERM stop the hub cleanly; it prints 'listening on HOST:PORT' when it is "
+    "ready.\n";
 
 struct Words {
   hub::HubOptions options;
@@ -43,30 +47,54 @@ struct Words {
 void add_options(CLI::App& app, Words& words) {
   hub::HubOptions& options = words.options;
   app.add_option("--dir", options.dir, "Folder that holds the data; made where absent")->required();
-  app.add_option("--listen", options.listen, "HOST:PORT to listen on, may be repeated; port 0 takes a free one")
+  app.add_option("--listen", options.listen,
+                 "HOST:PORT to listen on, may be repeated; port 0 takes a free one")
       ->default_str("127.0.0.1:9092");
-  app.add_option("--advertise", options.advertise, "HOST:PORT told to clients (default: the address that a client came in by)");
+  app.add_option("--advertise", options.advertise,
+                 "HOST:PORT told to clients (default: the address that a client came in by)");
   app.add_option("--topic", words.topics, "NAME:PARTITIONS, made where absent; may be repeated");
   app.add_option("--topic-config", words.configs,
-                 "KEY=VALUE for new topics: retention.ms, retention.bytes, segment.bytes, max.message.bytes, message.timestamp.type");
-  app.add_flag("--auto-create-topics", options.auto_create_topics, "Make a topic when a client asks for it (default: off)");
-  app.add_option("--auto-create-partitions", options.auto_create_partitions, "Partitions of such topics, and where a client leaves the number open")
+                 "KEY=VALUE for new topics: retention.ms, retention.bytes, segment.bytes, "
+                 "max.message.bytes, message.timestamp.type");
+  app.add_flag("--auto-create-topics", options.auto_create_topics,
+               "Make a topic when a client asks for it (default: off)");
+  app.add_option("--auto-create-partitions", options.auto_create_partitions,
+                 "Partitions of such topics, and where a client leaves the number open")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  app.add_option("--flush", words.flush, "always, interval or never (see below)")->capture_default_str();
-  app.add_option("--flush-interval-ms", options.flush_interval_ms, "For --flush interval")->check(CLI::Range(1, 60'000))->capture_default_str();
-  app.add_option("--threads", options.threads, "Network threads")->check(CLI::Range(1, 64))->capture_default_str();
-  app.add_option("--max-connections", options.connections_max, "Connections at once")->check(CLI::Range(1, 100'000))->capture_default_str();
-  app.add_option("--max-frame-mb", words.frame_mb, "Largest request")->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--memory-mb", words.memory_mb, "For requests being read, and as much again for data being sent")
+  app.add_option("--flush", words.flush, "always, interval or never (see below)")
+      ->capture_default_str();
+  app.add_option("--flush-interval-ms", options.flush_interval_ms, "For --flush interval")
+      ->check(CLI::Range(1, 60'000))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "Network threads")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--max-connections", options.connections_max, "Connections at once")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-frame-mb", words.frame_mb, "Largest request")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--memory-mb", words.memory_mb,
+                 "For requests being read, and as much again for data being sent")
       ->check(CLI::Range(16, 65'536))
       ->capture_default_str();
-  app.add_option("--session-timeout-min-ms", options.session_timeout_min_ms, "Shortest session of a group member")->capture_default_str();
-  app.add_option("--session-timeout-max-ms", options.session_timeout_max_ms, "Longest session of a group member")->capture_default_str();
-  app.add_option("--group-rebalance-delay-ms", options.group_initial_rebalance_delay_ms, "How long a new group waits for more members")
+  app.add_option("--session-timeout-min-ms", options.session_timeout_min_ms,
+                 "Shortest session of a group member")
       ->capture_default_str();
-  app.add_option("--retention-check-ms", options.retention_check_ms, "How often old segments are looked for")->check(CLI::Range(10, 86'400'000))->capture_default_str();
-  app.add_flag("--repair", options.repair, "Cut damaged partitions at the damage; what is cut off is kept as *.damaged");
+  app.add_option("--session-timeout-max-ms", options.session_timeout_max_ms,
+                 "Longest session of a group member")
+      ->capture_default_str();
+  app.add_option("--group-rebalance-delay-ms", options.group_initial_rebalance_delay_ms,
+                 "How long a new group waits for more members")
+      ->capture_default_str();
+  app.add_option("--retention-check-ms", options.retention_check_ms,
+                 "How often old segments are looked for")
+      ->check(CLI::Range(10, 86'400'000))
+      ->capture_default_str();
+  app.add_flag("--repair", options.repair,
+               "Cut damaged partitions at the damage; what is cut off is kept as *.damaged");
   add_output_option(app, words.output);
   app.footer(kFooter);
 }
@@ -74,8 +102,11 @@ void add_options(CLI::App& app, Words& words) {
 Result<void> finish_options(Words& words) {
   for (const std::string& config : words.configs) {
     const size_t equals = config.find('=');
-    if (equals == std::string::npos) return base::error(base::ErrorKind::kInvalidArgument, "--topic-config '{}' is not KEY=VALUE", config);
-    WEIR_TRY(hub::set_topic_config(words.options.topic_defaults, config.substr(0, equals), config.substr(equals + 1)));
+    if (equals == std::string::npos)
+      return base::error(base::ErrorKind::kInvalidArgument, "--topic-config '{}' is not KEY=VALUE",
+                         config);
+    WEIR_TRY(hub::set_topic_config(words.options.topic_defaults, config.substr(0, equals),
+                                   config.substr(equals + 1)));
   }
   for (const std::string& topic : words.topics) {
     WEIR_ASSIGN(auto spec, hub::parse_topic_spec(topic, words.options.topic_defaults));
@@ -83,7 +114,8 @@ Result<void> finish_options(Words& words) {
   }
   WEIR_ASSIGN(words.options.flush, hub::parse_flush_policy(words.flush));
   words.options.frame_bytes_max = words.frame_mb << 20;
-  words.options.request_memory_bytes_max = words.options.response_memory_bytes_max = words.memory_mb << 20;
+  words.options.request_memory_bytes_max = words.options.response_memory_bytes_max = words.memory_mb
+                                                                                     << 20;
   return {};
 }
 
@@ -98,9 +130,11 @@ void raise_file_limit() {
 void print_ready(const hub::Hub& hub, const Words& words) {
   if (words.output == "json") {
     base::JsonArray listening;
-    for (const hub::BoundAddress& address : hub.addresses()) listening.emplace_back(address.text());
+    for (const hub::BoundAddress& address : hub.addresses())
+      listening.emplace_back(address.text());
     base::JsonArray warnings;
-    for (const std::string& warning : hub.warnings()) warnings.emplace_back(warning);
+    for (const std::string& warning : hub.warnings())
+      warnings.emplace_back(warning);
     const base::JsonObject ready{{"listening", std::move(listening)},
                                  {"port", hub.port()},
                                  {"dir", words.options.dir},
@@ -109,7 +143,8 @@ void print_ready(const hub::Hub& hub, const Words& words) {
     std::printf("%s\n", base::json_text(ready).c_str());
   } else {
     std::string text;
-    for (const hub::BoundAddress& address : hub.addresses()) text += (text.empty() ? "" : ", ") + address.text();
+    for (const hub::BoundAddress& address : hub.addresses())
+      text += (text.empty() ? "" : ", ") + address.text();
     std::printf("listening on %s\n", text.c_str());
   }
   std::fflush(stdout);
@@ -123,7 +158,8 @@ int run_hub(int argc, char** argv) {
   add_options(app, words);
   if (const auto finished = parse_command_line(app, argc, argv)) return *finished;
   const bool json = words.output == "json";
-  if (const auto ready = finish_options(words); !ready.ok()) return report_error(ready.error(), json);
+  if (const auto ready = finish_options(words); !ready.ok())
+    return report_error(ready.error(), json);
 
   StopSignal stop;
   raise_file_limit();

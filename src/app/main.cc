@@ -5,56 +5,29 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/demo_command.h"
+#include "app/hub_command.h"
+#include "app/ingest_command.h"
 #include "app/memory_settings.h"
+#include "app/simulate_command.h"
+#include "app/sql_command.h"
+#include "app/stream_command.h"
+#include "app/verify_command.h"
 #include "app/version.h"
 #include "base/json.h"
-#if __has_include("app/demo_command.h")
-#include "app/demo_command.h"
-#endif
-#if __has_include("app/hub_command.h")
-#include "app/hub_command.h"
-#endif
-#if __has_include("app/ingest_command.h")
-#include "app/ingest_command.h"
-#endif
-#if __has_include("app/simulate_command.h")
-#include "app/simulate_command.h"
-#endif
-#if __has_include("app/sql_command.h")
-#include "app/sql_command.h"
-#endif
-#if __has_include("app/stream_command.h")
-#include "app/stream_command.h"
-#endif
-#if __has_include("app/verify_command.h")
-#include "app/verify_command.h"
-#endif
 
 namespace weir::app {
 namespace {
 
 constexpr Command kCommands[] = {
-#if __has_include("app/demo_command.h")
     {"demo", "Simulated events through hub and query into a Delta table, checked", run_demo},
-#endif
-#if __has_include("app/hub_command.h")
     {"hub", "Run the embedded broker (Kafka protocol, durable log)", run_hub},
-#endif
-#if __has_include("app/simulate_command.h")
     {"simulate", "Send simulated IoT events to a topic, files or standard output", run_simulate},
-#endif
-#if __has_include("app/ingest_command.h")
-    {"ingest", "Stream a Kafka topic or a folder of files into a Delta table, exactly once", run_ingest},
-#endif
-#if __has_include("app/stream_command.h")
+    {"ingest", "Stream a Kafka topic or a folder of files into a Delta table, exactly once",
+     run_ingest},
     {"stream", "List, show or stop the queries that run on this machine", run_stream},
-#endif
-#if __has_include("app/sql_command.h")
     {"sql", "Query Delta tables with SQL", run_sql},
-#endif
-#if __has_include("app/verify_command.h")
     {"verify", "Check a table against the journal of what was sent", run_verify},
-#endif
 };
 
 void print_help(std::FILE* out) {
@@ -63,13 +36,14 @@ void print_help(std::FILE* out) {
       "Usage: weir COMMAND [OPTIONS]\n\nCommands:\n",
       out);
   for (const Command& command : kCommands)
-    std::fprintf(out, "  %-10.*s %.*s\n", static_cast<int>(command.name.size()), command.name.data(),
-                 static_cast<int>(command.help.size()), command.help.data());
+    std::fprintf(out, "  %-10.*s %.*s\n", static_cast<int>(command.name.size()),
+                 command.name.data(), static_cast<int>(command.help.size()), command.help.data());
   std::fputs(
       "\nOptions:\n"
       "  --help     this text; weir COMMAND --help shows a command's options with examples\n"
       "  --version  commit and versions of the libraries; with --output json as JSON\n\n"
-      "Exit codes: 0 done, 1 failed or an assertion did not hold, 2 wrong usage, 3 not found, 4 a server does not\n"
+      "Exit codes: 0 done, 1 failed or an assertion did not hold, 2 wrong usage, 3 not found, 4 a "
+      "server does not\n"
       "answer, 5 in use, 6 data damaged or gone, 7 not supported (docs/cli.md).\n",
       out);
 }
@@ -77,11 +51,13 @@ void print_help(std::FILE* out) {
 int print_version(bool json) {
   if (json) {
     base::JsonObject object;
-    for (const auto& [library, version] : versions()) object[library] = version;
+    for (const auto& [library, version] : versions())
+      object[library] = version;
     std::printf("%s\n", base::json_text(object).c_str());
     return kExitOk;
   }
-  for (const auto& [library, version] : versions()) std::printf("%-11s %s\n", library.c_str(), version.c_str());
+  for (const auto& [library, version] : versions())
+    std::printf("%-11s %s\n", library.c_str(), version.c_str());
   return kExitOk;
 }
 

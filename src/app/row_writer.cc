@@ -24,13 +24,15 @@ Result<void> put(std::FILE* out, const std::string& text) {
   return base::error(base::ErrorKind::kIo, "the output cannot be written");
 }
 
-std::string value_text(const DataType& type, const arrow::Array& array, int64_t row, eval::Zone& zone) {
+std::string value_text(const DataType& type, const arrow::Array& array, int64_t row,
+                       eval::Zone& zone) {
   std::string text;
   if (type.is(TypeKind::kBinary)) {
     const eval::Vector one{array.Slice(row, 1), true};
     const std::string_view bytes = eval::TextReader(one)[0];
     text = "[";
-    for (size_t i = 0; i < bytes.size(); ++i) text += fmt::format("{}{:02X}", i ? " " : "", static_cast<unsigned char>(bytes[i]));
+    for (size_t i = 0; i < bytes.size(); ++i)
+      text += fmt::format("{}{:02X}", i ? " " : "", static_cast<unsigned char>(bytes[i]));
     return text + "]";
   }
   eval::append_text(type, array, row, zone, true, text);
@@ -40,9 +42,13 @@ std::string value_text(const DataType& type, const arrow::Array& array, int64_t 
 class TableWriter final : public RowWriter {
  public:
   TableWriter(const Schema& schema, eval::Zone zone, std::FILE* out, int terminal_width)
-      : schema_(schema), zone_(zone), out_(out), cell_max_(terminal_width > 0 ? std::max(20, terminal_width / 2) : INT32_MAX) {
+      : schema_(schema),
+        zone_(zone),
+        out_(out),
+        cell_max_(terminal_width > 0 ? std::max(20, terminal_width / 2) : INT32_MAX) {
     std::vector<std::string> header;
-    for (const auto& field : schema_.fields()) header.push_back(cut(field.name));
+    for (const auto& field : schema_.fields())
+      header.push_back(cut(field.name));
     widths_.assign(header.size(), 0);
     hold(std::move(header));
   }
@@ -69,7 +75,8 @@ class TableWriter final : public RowWriter {
   Result<std::string> finish() override {
     if (!settled_) WEIR_TRY(settle());
     WEIR_TRY(put(out_, rule_));
-    return std::string(cut_any_ ? "some values are cut (…); --output json or csv shows them whole" : "");
+    return std::string(cut_any_ ? "some values are cut (…); --output json or csv shows them whole"
+                                : "");
   }
 
  private:
@@ -89,7 +96,8 @@ class TableWriter final : public RowWriter {
   }
 
   void hold(std::vector<std::string> cells) {
-    for (size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max<int64_t>(widths_[i], eval::character_count(cells[i]));
+    for (size_t i = 0; i < cells.size(); ++i)
+      widths_[i] = std::max<int64_t>(widths_[i], eval::character_count(cells[i]));
     held_.push_back(std::move(cells));
   }
 
@@ -98,7 +106,8 @@ class TableWriter final : public RowWriter {
     for (size_t i = 0; i < cells.size(); ++i) {
       const auto blanks = std::max<int64_t>(0, widths_[i] - eval::character_count(cells[i]));
       const std::string space(static_cast<size_t>(blanks), ' ');
-      text += schema_.fields()[i].type().is_numeric() ? space + cells[i] + "|" : cells[i] + space + "|";
+      text +=
+          schema_.fields()[i].type().is_numeric() ? space + cells[i] + "|" : cells[i] + space + "|";
     }
     return text + "\n";
   }
@@ -106,10 +115,12 @@ class TableWriter final : public RowWriter {
   Result<void> settle() {
     settled_ = true;
     rule_ = "+";
-    for (const int64_t width : widths_) rule_ += std::string(static_cast<size_t>(width), '-') + "+";
+    for (const int64_t width : widths_)
+      rule_ += std::string(static_cast<size_t>(width), '-') + "+";
     rule_ += "\n";
     WEIR_TRY(put(out_, rule_ + line(held_[0]) + rule_));
-    for (size_t i = 1; i < held_.size(); ++i) WEIR_TRY(put(out_, line(held_[i])));
+    for (size_t i = 1; i < held_.size(); ++i)
+      WEIR_TRY(put(out_, line(held_[i])));
     held_.clear();
     return {};
   }
@@ -126,21 +137,26 @@ class TableWriter final : public RowWriter {
 };
 
 std::string base64(std::string_view bytes) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   for (size_t at = 0; at < bytes.size(); at += 3) {
     const size_t count = std::min<size_t>(3, bytes.size() - at);
     uint32_t group = 0;
-    for (size_t i = 0; i < 3; ++i) group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0u);
-    for (size_t i = 0; i < 4; ++i) text += i <= count ? kDigits[group >> (18 - 6 * i) & 63] : '=';
+    for (size_t i = 0; i < 3; ++i)
+      group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0u);
+    for (size_t i = 0; i < 4; ++i)
+      text += i <= count ? kDigits[group >> (18 - 6 * i) & 63] : '=';
   }
   return text;
 }
 
 class JsonWriter final : public RowWriter {
  public:
-  JsonWriter(const Schema& schema, eval::Zone zone, std::FILE* out) : schema_(schema), zone_(zone), out_(out) {
-    for (const auto& field : schema_.fields()) names_.push_back(quoted(field.name));
+  JsonWriter(const Schema& schema, eval::Zone zone, std::FILE* out)
+      : schema_(schema), zone_(zone), out_(out) {
+    for (const auto& field : schema_.fields())
+      names_.push_back(quoted(field.name));
   }
 
   Result<void> write(const arrow::RecordBatch& batch) override {
@@ -163,7 +179,9 @@ class JsonWriter final : public RowWriter {
   Result<std::string> finish() override { return std::string(); }
 
  private:
-  static std::string quoted(const std::string& text) { return base::json_text(base::JsonValue(boost::json::string(text))); }
+  static std::string quoted(const std::string& text) {
+    return base::json_text(base::JsonValue(boost::json::string(text)));
+  }
 
   void append(const DataType& type, const arrow::Array& array, int64_t row, std::string& out) {
     if (array.type_id() == arrow::Type::NA || array.IsNull(row)) {
@@ -196,7 +214,8 @@ class JsonWriter final : public RowWriter {
         const auto& map = static_cast<const arrow::MapArray&>(array);
         out += '{';
         for (int64_t i = map.value_offset(row); i < map.value_offset(row + 1); ++i) {
-          out += (i > map.value_offset(row) ? "," : "") + quoted(value_text(type.key(), *map.keys(), i, zone_)) + ":";
+          out += (i > map.value_offset(row) ? "," : "") +
+                 quoted(value_text(type.key(), *map.keys(), i, zone_)) + ":";
           append(type.value(), *map.items(), i, out);
         }
         out += '}';
@@ -212,7 +231,8 @@ class JsonWriter final : public RowWriter {
     }
   }
 
-  void append_plain(const DataType& type, std::string text, const arrow::Array& array, int64_t row, std::string& out) {
+  void append_plain(const DataType& type, std::string text, const arrow::Array& array, int64_t row,
+                    std::string& out) {
     const bool finite = text.find_first_of("NI") == std::string::npos;
     if (type.is(TypeKind::kBoolean) || (type.is_numeric() && finite)) {
       out += text;
@@ -223,7 +243,9 @@ class JsonWriter final : public RowWriter {
       if (type.is(TypeKind::kTimestamp)) {
         const int64_t us = static_cast<const arrow::TimestampArray&>(array).Value(row);
         const int64_t minutes = (zone_.to_local(us) - us) / 60'000'000;
-        text += minutes == 0 ? "Z" : fmt::format("{}{:02}:{:02}", minutes < 0 ? "-" : "+", std::abs(minutes) / 60, std::abs(minutes) % 60);
+        text += minutes == 0 ? "Z"
+                             : fmt::format("{}{:02}:{:02}", minutes < 0 ? "-" : "+",
+                                           std::abs(minutes) / 60, std::abs(minutes) % 60);
       }
     }
     out += quoted(text);
@@ -237,7 +259,8 @@ class JsonWriter final : public RowWriter {
 
 class CsvWriter final : public RowWriter {
  public:
-  CsvWriter(const Schema& schema, eval::Zone zone, std::FILE* out) : schema_(schema), zone_(zone), out_(out) {}
+  CsvWriter(const Schema& schema, eval::Zone zone, std::FILE* out)
+      : schema_(schema), zone_(zone), out_(out) {}
 
   Result<void> write(const arrow::RecordBatch& batch) override {
     WEIR_TRY(header());
@@ -273,7 +296,8 @@ class CsvWriter final : public RowWriter {
   Result<void> header() {
     if (std::exchange(headed_, true)) return {};
     std::string text;
-    for (size_t i = 0; i < schema_.fields().size(); ++i) text += (i ? "," : "") + quoted(schema_.fields()[i].name);
+    for (size_t i = 0; i < schema_.fields().size(); ++i)
+      text += (i ? "," : "") + quoted(schema_.fields()[i].name);
     return put(out_, text + "\n");
   }
 
@@ -285,11 +309,16 @@ class CsvWriter final : public RowWriter {
 
 }  // namespace
 
-Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format, const Schema& schema, const eval::Zone& zone,
-                                                   std::FILE* out, int terminal_width) {
-  if (format == "table") return std::unique_ptr<RowWriter>(std::make_unique<TableWriter>(schema, zone, out, terminal_width));
-  if (format == "json") return std::unique_ptr<RowWriter>(std::make_unique<JsonWriter>(schema, zone, out));
-  if (format == "csv") return std::unique_ptr<RowWriter>(std::make_unique<CsvWriter>(schema, zone, out));
+Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format, const Schema& schema,
+                                                   const eval::Zone& zone, std::FILE* out,
+                                                   int terminal_width) {
+  if (format == "table")
+    return std::unique_ptr<RowWriter>(
+        std::make_unique<TableWriter>(schema, zone, out, terminal_width));
+  if (format == "json")
+    return std::unique_ptr<RowWriter>(std::make_unique<JsonWriter>(schema, zone, out));
+  if (format == "csv")
+    return std::unique_ptr<RowWriter>(std::make_unique<CsvWriter>(schema, zone, out));
   return base::error(base::ErrorKind::kInvalidArgument, "--output {}: table, json or csv", format);
 }
 

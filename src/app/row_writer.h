@@ -1,9 +1,12 @@
 // Query results as text: an aligned table, JSON lines, or CSV. Rows are written as they come.
 //
-// table: Spark's show style; widths are those of the first 1,000 rows; NULL shows as NULL; on a terminal a wide value is
+// table: Spark's show style; widths are those of the first 1,000 rows; NULL shows as NULL; on a
+// terminal a wide value is
 //        cut and ends in "…" (finish() says so).
-// json:  one object a row on a line of its own, in the columns' order; NULL is null, NaN and infinities and binary
-//        (base 64) are strings, timestamps "2024-02-29T12:34:56.789Z" in the session's zone with its offset.
+// json:  one object a row on a line of its own, in the columns' order; NULL is null, NaN and
+// infinities and binary
+//        (base 64) are strings, timestamps "2024-02-29T12:34:56.789Z" in the session's zone with
+//        its offset.
 // csv:   a header, then rows; RFC 4180 quotes; NULL is empty, an empty text is "".
 #pragma once
 
@@ -30,7 +33,9 @@ class RowWriter {
 };
 
 // format: "table", "json", "csv". terminal_width: 0 where out is no terminal.
-base::Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format, const columnar::Schema& schema,
-                                                         const eval::Zone& zone, std::FILE* out, int terminal_width);
+base::Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format,
+                                                         const columnar::Schema& schema,
+                                                         const eval::Zone& zone, std::FILE* out,
+                                                         int terminal_width);
 
 }  // namespace weir::app

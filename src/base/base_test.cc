@@ -27,14 +27,17 @@ TEST(ResultTest, CarriesValueOrError) {
   EXPECT_EQ(quarter(12).value(), 3);
   EXPECT_EQ(quarter(6).error().to_string(), "INVALID_ARGUMENT: 3 is odd");
   EXPECT_EQ(error(ErrorKind::kIo, "x").with_context("a").with_context("b").message(), "b: a: x");
-  EXPECT_EQ(error(ErrorKind::kInternal, "x").with_class("DIVIDE_BY_ZERO").to_string(), "[DIVIDE_BY_ZERO] x");
+  EXPECT_EQ(error(ErrorKind::kInternal, "x").with_class("DIVIDE_BY_ZERO").to_string(),
+            "[DIVIDE_BY_ZERO] x");
 }
 
 TEST(ResultDeathTest, ValueOfAnErrorAborts) { EXPECT_DEATH((void)half(1).value(), "1 is odd"); }
 
 TEST(JsonTest, WritesDoublesAsPeopleDo) {
-  const JsonValue value = {{"a", 60000.0}, {"b", 0.1}, {"c", 1e20}, {"d", 57.739726013343247}, {"e", -0.0}, {"f", 12}};
-  EXPECT_EQ(json_text(value), R"({"a":60000.0,"b":0.1,"c":1e+20,"d":57.739726013343244,"e":-0.0,"f":12})");
+  const JsonValue value = {{"a", 60000.0}, {"b", 0.1}, {"c", 1e20}, {"d", 57.739726013343247},
+                           {"e", -0.0},    {"f", 12}};
+  EXPECT_EQ(json_text(value),
+            R"({"a":60000.0,"b":0.1,"c":1e+20,"d":57.739726013343244,"e":-0.0,"f":12})");
   EXPECT_EQ(json_text(JsonValue(std::numeric_limits<double>::infinity())), "null");
 }
 
@@ -61,8 +64,10 @@ TEST(ClockTest, ManualClockWakesSleepers) {
   ManualClock clock(0);
   bool woke = false;
   {
-    std::jthread sleeper([&](std::stop_token stop) { woke = clock.sleep_until_us(600'000'000, stop); });
-    while (clock.sleepers() == 0) std::this_thread::yield();
+    std::jthread sleeper(
+        [&](std::stop_token stop) { woke = clock.sleep_until_us(600'000'000, stop); });
+    while (clock.sleepers() == 0)
+      std::this_thread::yield();
     clock.advance_us(600'000'000);
     sleeper.join();
   }
@@ -72,10 +77,12 @@ TEST(ClockTest, ManualClockWakesSleepers) {
 TEST(RandomTest, SameSeedSameNumbers) {
   SeededRandom a(7);
   SeededRandom b(7);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(a.next(), b.next());
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(a.next(), b.next());
   EXPECT_EQ(uuid(a).size(), 36U);
   EXPECT_EQ(uuid(a)[14], '4');
-  for (int i = 0; i < 1000; ++i) EXPECT_LT(a.below(10), 10U);
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_LT(a.below(10), 10U);
 }
 
 TEST(IdsTest, AreOrderedAndApart) {

@@ -1,4 +1,5 @@
-// Time as an interface, so that ten-minute watermarks and seven-day retention run in milliseconds under test.
+// Time as an interface, so that ten-minute watermarks and seven-day retention run in milliseconds
+// under test.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,9 @@ class Clock {
   virtual bool sleep_until_us(int64_t deadline_us, std::stop_token stop) = 0;
 
   int64_t now_ms() const { return now_us() / 1000; }
-  bool sleep_for_us(int64_t us, std::stop_token stop) { return sleep_until_us(monotonic_us() + us, stop); }
+  bool sleep_for_us(int64_t us, std::stop_token stop) {
+    return sleep_until_us(monotonic_us() + us, stop);
+  }
 };
 
 class SystemClock final : public Clock {
@@ -48,7 +51,8 @@ class ManualClock final : public Clock {
   int sleepers_ = 0;
 };
 
-// "2021-06-28T18:49:28.123Z" (milliseconds; Spark's progress format) from microseconds since the epoch.
+// "2021-06-28T18:49:28.123Z" (milliseconds; Spark's progress format) from microseconds since the
+// epoch.
 std::string format_utc_ms(int64_t us);
 // "2021-06-28T18:49:28.123456Z"
 std::string format_utc_us(int64_t us);

@@ -22,8 +22,8 @@ class StrongId {
   Rep value_{};
 };
 
-using Offset = StrongId<struct OffsetTag, int64_t>;              // position of a record in a topic partition
-using BatchId = StrongId<struct BatchIdTag, int64_t>;            // number of a micro-batch of a query, from 0
+using Offset = StrongId<struct OffsetTag, int64_t>;    // position of a record in a topic partition
+using BatchId = StrongId<struct BatchIdTag, int64_t>;  // number of a micro-batch of a query, from 0
 using TableVersion = StrongId<struct TableVersionTag, int64_t>;  // version of a Delta table, from 0
 
 struct TopicPartition {
@@ -36,7 +36,9 @@ struct TopicPartition {
 
 template <typename Tag, typename Rep>
 struct std::hash<weir::base::StrongId<Tag, Rep>> {
-  size_t operator()(const weir::base::StrongId<Tag, Rep>& id) const { return std::hash<Rep>{}(id.value()); }
+  size_t operator()(const weir::base::StrongId<Tag, Rep>& id) const {
+    return std::hash<Rep>{}(id.value());
+  }
 };
 template <>
 struct std::hash<weir::base::TopicPartition> {

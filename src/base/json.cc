@@ -17,8 +17,9 @@ void write_double(std::string& out, double value) {
   }
   char digits[40];
   const bool plain = value == 0 || (std::fabs(value) >= 1e-3 && std::fabs(value) < 1e7);
-  const auto end = plain ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed)
-                         : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific);
+  const auto end =
+      plain ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed)
+            : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific);
   std::string_view text(digits, static_cast<size_t>(end.ptr - digits));
   out += text;
   if (plain && text.find('.') == std::string_view::npos) out += ".0";
@@ -31,7 +32,8 @@ void newline(std::string& out, int indent) {
 
 void write(std::string& out, const JsonValue& value, int indent) {  // indent < 0: compact
   const int inner = indent < 0 ? -1 : indent + 1;
-  const auto write_members = [&](char open, char close, const auto& members, const auto& write_member) {
+  const auto write_members = [&](char open, char close, const auto& members,
+                                 const auto& write_member) {
     out += open;
     bool first = true;
     for (const auto& member : members) {
@@ -44,16 +46,19 @@ void write(std::string& out, const JsonValue& value, int indent) {  // indent < 
     out += close;
   };
   switch (value.kind()) {
-    case boost::json::kind::double_: return write_double(out, value.get_double());
+    case boost::json::kind::double_:
+      return write_double(out, value.get_double());
     case boost::json::kind::array:
-      return write_members('[', ']', value.get_array(), [&](const JsonValue& element) { write(out, element, inner); });
+      return write_members('[', ']', value.get_array(),
+                           [&](const JsonValue& element) { write(out, element, inner); });
     case boost::json::kind::object:
       return write_members('{', '}', value.get_object(), [&](const auto& member) {
         out += boost::json::serialize(boost::json::string_view(member.key()));
         out += inner >= 0 ? ": " : ":";
         write(out, member.value(), inner);
       });
-    default: out += boost::json::serialize(value);
+    default:
+      out += boost::json::serialize(value);
   }
 }
 
@@ -67,13 +72,16 @@ Result<JsonValue> parse_json(std::string_view text, std::string_view what) {
   const size_t parsed = parser.write_some(text.data(), text.size(), code);
   if (!code) parser.finish(code);
   if (!code && parsed != text.size()) code = boost::json::error::extra_data;
-  if (code) return error(ErrorKind::kCorruption, "{}: not JSON at byte {}: {}", what, parsed, code.message());
+  if (code)
+    return error(ErrorKind::kCorruption, "{}: not JSON at byte {}: {}", what, parsed,
+                 code.message());
   return parser.release();
 }
 
 Result<JsonObject> parse_json_object(std::string_view text, std::string_view what) {
   WEIR_ASSIGN(JsonValue value, parse_json(text, what));
-  if (!value.is_object()) return error(ErrorKind::kCorruption, "{}: a JSON object was expected", what);
+  if (!value.is_object())
+    return error(ErrorKind::kCorruption, "{}: a JSON object was expected", what);
   return std::move(value.get_object());
 }
 

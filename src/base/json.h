@@ -1,5 +1,6 @@
-// JSON values outside the hot path: table log actions, checkpoints of queries, progress, command output.
-// (Payloads are decoded by simdjson in the room codec.) Objects keep the order of insertion.
+// JSON values outside the hot path: table log actions, checkpoints of queries, progress, command
+// output. (Payloads are decoded by simdjson in the room codec.) Objects keep the order of
+// insertion.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,6 @@
 // One line a message to standard error: time, level, text of key=value pairs.
-// Layers 0 to 3 return errors and never log. Secrets never reach a log. An error is logged once, where it stops.
+// Layers 0 to 3 return errors and never log. Secrets never reach a log. An error is logged once,
+// where it stops.
 #pragma once
 
 #include <string_view>

@@ -2,9 +2,8 @@
 
 #include <bit>
 
-#include <sys/random.h>
-
 #include <fmt/core.h>
+#include <sys/random.h>
 
 #include "base/result.h"
 
@@ -42,8 +41,8 @@ uint64_t SystemRandom::next() {
 std::string uuid(Random& random) {
   const uint64_t high = (random.next() & ~0xf000ULL) | 0x4000ULL;
   const uint64_t low = (random.next() & ~(0xc000ULL << 48)) | (0x8000ULL << 48);
-  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xffff, low >> 48,
-                     low & 0xffff'ffff'ffffULL);
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xffff,
+                     high & 0xffff, low >> 48, low & 0xffff'ffff'ffffULL);
 }
 
 }  // namespace weir::base

@@ -6,20 +6,34 @@ namespace weir::base {
 
 std::string_view error_kind_name(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kInvalidArgument: return "INVALID_ARGUMENT";
-    case ErrorKind::kNotFound: return "NOT_FOUND";
-    case ErrorKind::kAlreadyExists: return "ALREADY_EXISTS";
-    case ErrorKind::kConflict: return "CONFLICT";
-    case ErrorKind::kCorruption: return "CORRUPTION";
-    case ErrorKind::kDataLoss: return "DATA_LOSS";
-    case ErrorKind::kIo: return "IO_ERROR";
-    case ErrorKind::kTimeout: return "TIMEOUT";
-    case ErrorKind::kUnavailable: return "UNAVAILABLE";
-    case ErrorKind::kUnsupported: return "UNSUPPORTED_FEATURE";
-    case ErrorKind::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case ErrorKind::kCancelled: return "CANCELLED";
-    case ErrorKind::kPermissionDenied: return "PERMISSION_DENIED";
-    case ErrorKind::kInternal: return "INTERNAL_ERROR";
+    case ErrorKind::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case ErrorKind::kNotFound:
+      return "NOT_FOUND";
+    case ErrorKind::kAlreadyExists:
+      return "ALREADY_EXISTS";
+    case ErrorKind::kConflict:
+      return "CONFLICT";
+    case ErrorKind::kCorruption:
+      return "CORRUPTION";
+    case ErrorKind::kDataLoss:
+      return "DATA_LOSS";
+    case ErrorKind::kIo:
+      return "IO_ERROR";
+    case ErrorKind::kTimeout:
+      return "TIMEOUT";
+    case ErrorKind::kUnavailable:
+      return "UNAVAILABLE";
+    case ErrorKind::kUnsupported:
+      return "UNSUPPORTED_FEATURE";
+    case ErrorKind::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case ErrorKind::kCancelled:
+      return "CANCELLED";
+    case ErrorKind::kPermissionDenied:
+      return "PERMISSION_DENIED";
+    case ErrorKind::kInternal:
+      return "INTERNAL_ERROR";
   }
   return "INTERNAL_ERROR";
 }

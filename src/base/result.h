@@ -1,8 +1,9 @@
 // Result<T> and Error: how a failure travels in weir.
 //
-// An outcome that a caller expects (file exists, commit conflict) is a typed value of the function's
-// own result type. A failure is an Error inside a Result. A bug is WEIR_CHECK, which aborts in release
-// builds too. Our code does not throw; what a library throws is converted where that library is called.
+// An outcome that a caller expects (file exists, commit conflict) is a typed value of the
+// function's own result type. A failure is an Error inside a Result. A bug is WEIR_CHECK, which
+// aborts in release builds too. Our code does not throw; what a library throws is converted where
+// that library is called.
 #pragma once
 
 #include <cstdlib>
@@ -74,12 +75,14 @@ template <typename T>
 class [[nodiscard]] Result {
  public:
   using Value = T;
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
   template <typename U>
-    requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::decay_t<U>, T> &&
-             !std::is_same_v<std::decay_t<U>, Error> && !std::is_same_v<std::decay_t<U>, Result>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
+  requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::decay_t<U>, T> &&
+           !std::is_same_v<std::decay_t<U>, Error> && !std::is_same_v<std::decay_t<U>, Result>)
+      Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -104,7 +107,7 @@ class [[nodiscard]] Result<void> {
  public:
   using Value = void;
   Result() : state_(Done{}) {}
-  Result(Done) {}                                     // NOLINT: implicit by design
+  Result(Done) {}                                    // NOLINT: implicit by design
   Result(Error error) : state_(std::move(error)) {}  // NOLINT
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -117,7 +120,8 @@ class [[nodiscard]] Result<void> {
 
 inline Result<void> ok() { return {}; }
 
-[[noreturn]] void check_failed(const char* condition, const char* file, int line, std::string_view message);
+[[noreturn]] void check_failed(const char* condition, const char* file, int line,
+                               std::string_view message);
 
 template <typename T>
 void Result<T>::require() const {
@@ -126,9 +130,9 @@ void Result<T>::require() const {
 
 }  // namespace weir::base
 
-#define WEIR_CHECK(condition, ...)                                                          \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
+#define WEIR_CHECK(condition, ...)                                                                 \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]]                                                                 \
       ::weir::base::check_failed(#condition, __FILE__, __LINE__, ::std::string_view{__VA_ARGS__}); \
   } while (false)
 
@@ -136,16 +140,16 @@ void Result<T>::require() const {
 #define WEIR_CONCAT(a, b) WEIR_CONCAT_INNER(a, b)
 
 // WEIR_TRY(file->sync());  returns the error from the enclosing function.
-#define WEIR_TRY(expression)                                              \
-  do {                                                                    \
-    if (auto weir_try_result = (expression); !weir_try_result.ok())       \
-      return std::move(weir_try_result).error();                          \
+#define WEIR_TRY(expression)                                        \
+  do {                                                              \
+    if (auto weir_try_result = (expression); !weir_try_result.ok()) \
+      return std::move(weir_try_result).error();                    \
   } while (false)
 
 // WEIR_ASSIGN(auto file, fs.open_read(path));
 #define WEIR_ASSIGN(target, expression) \
   WEIR_ASSIGN_INNER(WEIR_CONCAT(weir_assign_result_, __LINE__), target, expression)
-#define WEIR_ASSIGN_INNER(temporary, target, expression)      \
-  auto temporary = (expression);                              \
-  if (!temporary.ok()) return std::move(temporary).error();   \
+#define WEIR_ASSIGN_INNER(temporary, target, expression)    \
+  auto temporary = (expression);                            \
+  if (!temporary.ok()) return std::move(temporary).error(); \
   target = std::move(temporary).value()

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-
 #include <zlib.h>
 
 namespace weir::codec {
@@ -18,7 +17,8 @@ constexpr size_t kRecordBytesMax = size_t{1} << 30;
 
 class PlainStream final : public ByteStream {
  public:
-  PlainStream(std::unique_ptr<io::ReadableFile> file, int64_t offset) : file_(std::move(file)), offset_(offset) {}
+  PlainStream(std::unique_ptr<io::ReadableFile> file, int64_t offset)
+      : file_(std::move(file)), offset_(offset) {}
   Result<int64_t> read(char* to, int64_t length) override {
     WEIR_ASSIGN(const int64_t count, file_->read_at(offset_, length, to));
     offset_ += count;
@@ -32,7 +32,8 @@ class PlainStream final : public ByteStream {
 
 class GzipStream final : public ByteStream {
  public:
-  GzipStream(std::unique_ptr<ByteStream> packed, std::string path) : packed_(std::move(packed)), path_(std::move(path)), input_(256 << 10, '\0') {
+  GzipStream(std::unique_ptr<ByteStream> packed, std::string path)
+      : packed_(std::move(packed)), path_(std::move(path)), input_(256 << 10, '\0') {
     // 15 window bits, gzip header.
     WEIR_CHECK(inflateInit2(&state_, 15 + 16) == Z_OK, "inflateInit2");
   }
@@ -44,7 +45,8 @@ class GzipStream final : public ByteStream {
     const uInt wanted = state_.avail_out;
     while (state_.avail_out == wanted) {
       if (state_.avail_in == 0) {
-        WEIR_ASSIGN(const int64_t count, packed_->read(input_.data(), static_cast<int64_t>(input_.size())));
+        WEIR_ASSIGN(const int64_t count,
+                    packed_->read(input_.data(), static_cast<int64_t>(input_.size())));
         if (count == 0) {
           if (between_members_) return 0;
           return error(ErrorKind::kCorruption, "{}: the gzip stream ends too soon", path_);
@@ -59,7 +61,8 @@ class GzipStream final : public ByteStream {
         inflateReset(&state_);
         between_members_ = true;
       } else if (code != Z_OK && code != Z_BUF_ERROR) {
-        return error(ErrorKind::kCorruption, "{}: not gzip: {}", path_, state_.msg ? state_.msg : "damaged");
+        return error(ErrorKind::kCorruption, "{}: not gzip: {}", path_,
+                     state_.msg ? state_.msg : "damaged");
       }
     }
     return static_cast<int64_t>(wanted - state_.avail_out);
@@ -77,22 +80,27 @@ class GzipStream final : public ByteStream {
 
 bool is_gzip_name(std::string_view name) { return name.ends_with(".gz"); }
 
-Result<std::unique_ptr<ByteStream>> open_byte_stream(io::FileSystem& fs, const io::FileInfo& file, int64_t offset) {
+Result<std::unique_ptr<ByteStream>> open_byte_stream(io::FileSystem& fs, const io::FileInfo& file,
+                                                     int64_t offset) {
   for (std::string_view suffix : {".bz2", ".lz4", ".snappy", ".zst", ".deflate", ".xz"}) {
-    if (file.path.ends_with(suffix)) return error(ErrorKind::kUnsupported, "{}: files compressed as {}", file.path, suffix);
+    if (file.path.ends_with(suffix))
+      return error(ErrorKind::kUnsupported, "{}: files compressed as {}", file.path, suffix);
   }
   WEIR_ASSIGN(auto readable, fs.open_read(file.path));
   const bool gzip = is_gzip_name(file.path);
-  std::unique_ptr<ByteStream> stream = std::make_unique<PlainStream>(std::move(readable), gzip ? 0 : offset);
+  std::unique_ptr<ByteStream> stream =
+      std::make_unique<PlainStream>(std::move(readable), gzip ? 0 : offset);
   if (gzip) stream = std::make_unique<GzipStream>(std::move(stream), file.path);
   return stream;
 }
 
 int64_t line_search_offset(const FileRange& range, size_t separator_size) {
-  return std::max<int64_t>(0, range.begin - static_cast<int64_t>(std::max<size_t>(separator_size, 1)));
+  return std::max<int64_t>(0,
+                           range.begin - static_cast<int64_t>(std::max<size_t>(separator_size, 1)));
 }
 
-LineBlocks::LineBlocks(std::unique_ptr<ByteStream> stream, int64_t offset, FileRange range, std::string separator, int64_t block_bytes)
+LineBlocks::LineBlocks(std::unique_ptr<ByteStream> stream, int64_t offset, FileRange range,
+                       std::string separator, int64_t block_bytes)
     : stream_(std::move(stream)),
       range_(range),
       separator_(separator.empty() ? "\n" : std::move(separator)),
@@ -108,11 +116,14 @@ Result<bool> LineBlocks::fill() {
     buffer_offset_ += static_cast<int64_t>(given_);
     given_ = 0;
   }
-  if (used_ > kRecordBytesMax) return error(ErrorKind::kResourceExhausted, "a record is longer than {} bytes", kRecordBytesMax);
+  if (used_ > kRecordBytesMax)
+    return error(ErrorKind::kResourceExhausted, "a record is longer than {} bytes",
+                 kRecordBytesMax);
   const size_t wanted = used_ + static_cast<size_t>(block_bytes_);
   if (buffer_.size() < wanted + kSlack) buffer_.resize(wanted + kSlack);
   while (used_ < wanted) {
-    WEIR_ASSIGN(const int64_t count, stream_->read(buffer_.data() + used_, static_cast<int64_t>(wanted - used_)));
+    WEIR_ASSIGN(const int64_t count,
+                stream_->read(buffer_.data() + used_, static_cast<int64_t>(wanted - used_)));
     if (count == 0) {
       at_end_ = true;
       return true;
@@ -138,7 +149,8 @@ Result<std::string_view> LineBlocks::next() {
     } else if (held_offset >= range_.end) {
       return std::string_view();
     } else if (!held.empty()) {
-      // Whole lines; where the range ends in what is held, the last is the one that begins before its end.
+      // Whole lines; where the range ends in what is held, the last is the one that begins before
+      // its end.
       size_t cut = held.rfind(separator_);
       const bool ends_inside = range_.end - held_offset < static_cast<int64_t>(held.size());
       if (ends_inside) {

@@ -20,17 +20,20 @@ class ByteStream {
 };
 
 bool is_gzip_name(std::string_view name);
-// From `offset` on (0 for gzip). Names that end in .gz are unpacked; other compressions that Spark knows are refused by name.
-Result<std::unique_ptr<ByteStream>> open_byte_stream(io::FileSystem& fs, const io::FileInfo& file, int64_t offset);
+// From `offset` on (0 for gzip). Names that end in .gz are unpacked; other compressions that Spark
+// knows are refused by name.
+Result<std::unique_ptr<ByteStream>> open_byte_stream(io::FileSystem& fs, const io::FileInfo& file,
+                                                     int64_t offset);
 
 // A file's text in blocks that end where lines end. One block is held at a time.
 class LineBlocks {
  public:
   // separator empty: LF.
-  LineBlocks(std::unique_ptr<ByteStream> stream, int64_t offset, FileRange range, std::string separator, int64_t block_bytes);
+  LineBlocks(std::unique_ptr<ByteStream> stream, int64_t offset, FileRange range,
+             std::string separator, int64_t block_bytes);
 
-  // The next whole lines, with their ends but perhaps the last; empty at the end. Valid until the next call; 64 bytes
-  // after it may be read.
+  // The next whole lines, with their ends but perhaps the last; empty at the end. Valid until the
+  // next call; 64 bytes after it may be read.
   Result<std::string_view> next();
   // Everything that is left. Not for parts of a file.
   Result<std::string_view> rest();

@@ -1,12 +1,13 @@
 // Arrow buffers under construction, written by slot: the shared ground of the text decoders.
 //
-// A ColumnWriter holds one column (and its children) as raw buffers. A caller writes slot i of the columns in any
-// order of columns; nothing is checked per value but room for characters. Slots start out valid (validity bits are
-// preset), so that only a NULL touches the bitmap. A slot, and every slot after it, can be undone with rollback():
-// the decoder of a row that fails half-way starts the row anew.
+// A ColumnWriter holds one column (and its children) as raw buffers. A caller writes slot i of the
+// columns in any order of columns; nothing is checked per value but room for characters. Slots
+// start out valid (validity bits are preset), so that only a NULL touches the bitmap. A slot, and
+// every slot after it, can be undone with rollback(): the decoder of a row that fails half-way
+// starts the row anew.
 //
-// Struct children share their parent's slots. List and map children have slots of their own, counted by length().
-// One writer belongs to one thread.
+// Struct children share their parent's slots. List and map children have slots of their own,
+// counted by length(). One writer belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -76,13 +77,16 @@ class ColumnWriter {
     byte = static_cast<uint8_t>(value ? byte | bit : byte & ~bit);
   }
 
-  // --- strings and binary. Where the source may be read 32 bytes past its end, `padded` copies faster.
+  // --- strings and binary. Where the source may be read 32 bytes past its end, `padded` copies
+  // faster.
   void set_text_padded(int64_t slot, const uint8_t* text, int64_t length) {
     const int64_t begin = offsets()[slot];
-    if (begin + length + 32 > values_.capacity()) [[unlikely]] values_.reserve(begin + length + 4096, GrowingBuffer::kNoFill);
+    if (begin + length + 32 > values_.capacity()) [[unlikely]]
+      values_.reserve(begin + length + 4096, GrowingBuffer::kNoFill);
     uint8_t* to = values_.data() + begin;
     // Whole 32-byte steps; what is written past the end is overwritten by the next value.
-    for (int64_t i = 0; i < length; i += 32) std::memcpy(to + i, text + i, 32);
+    for (int64_t i = 0; i < length; i += 32)
+      std::memcpy(to + i, text + i, 32);
     offsets()[slot + 1] = static_cast<int32_t>(begin + length);
   }
   void set_text(int64_t slot, std::string_view text);
@@ -96,7 +100,10 @@ class ColumnWriter {
 
   // NULL, children of structs too.
   void set_null(int64_t slot);
-  void set_valid(int64_t slot) { validity_.data()[slot >> 3] = static_cast<uint8_t>(validity_.data()[slot >> 3] | (1u << (slot & 7))); }
+  void set_valid(int64_t slot) {
+    validity_.data()[slot >> 3] =
+        static_cast<uint8_t>(validity_.data()[slot >> 3] | (1u << (slot & 7)));
+  }
 
   // Undoes slots [from, touched): they are as before anything was written.
   void rollback(int64_t from, int64_t touched);

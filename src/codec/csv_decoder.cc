@@ -28,33 +28,41 @@ constexpr int64_t kBatchBytesMax = int64_t{1} << 30;
 bool is_blank(char c) { return static_cast<unsigned char>(c) <= ' '; }
 
 std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_blank(text.front()))
+    text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back()))
+    text.remove_suffix(1);
   return text;
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
   });
 }
 
 }  // namespace
 
-Result<std::unique_ptr<CsvDecoder>> CsvDecoder::create(const Schema& file_schema, const Schema& wanted, CsvOptions options) {
-  WEIR_ASSIGN(DatetimeFormats formats, DatetimeFormats::create(options.timestamp_format, options.timestamp_ntz_format, options.date_format, options.time_zone));
+Result<std::unique_ptr<CsvDecoder>> CsvDecoder::create(const Schema& file_schema,
+                                                       const Schema& wanted, CsvOptions options) {
+  WEIR_ASSIGN(DatetimeFormats formats,
+              DatetimeFormats::create(options.timestamp_format, options.timestamp_ntz_format,
+                                      options.date_format, options.time_zone));
   std::unique_ptr<CsvDecoder> decoder(new CsvDecoder(std::move(options), std::move(formats)));
   std::vector<columnar::Field> fields;
   bool has_corrupt = false;
   for (const columnar::Field& field : file_schema.fields()) {
     if (field.name != decoder->options_.corrupt_column) {
       if (field.type().is_nested()) {
-        return error(ErrorKind::kUnsupported, "CSV column {} of type {}", field.name, field.type().simple_string())
+        return error(ErrorKind::kUnsupported, "CSV column {} of type {}", field.name,
+                     field.type().simple_string())
             .with_class("UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE");
       }
       fields.push_back(field);
     } else if (!field.type().is(TypeKind::kString)) {
-      return error(ErrorKind::kInvalidArgument, "the corrupt-record column {} has to be a nullable STRING", field.name)
+      return error(ErrorKind::kInvalidArgument,
+                   "the corrupt-record column {} has to be a nullable STRING", field.name)
           .with_class("INVALID_CORRUPT_RECORD_TYPE");
     }
   }
@@ -69,13 +77,16 @@ Result<std::unique_ptr<CsvDecoder>> CsvDecoder::create(const Schema& file_schema
     decoder->wanted_.push_back({corrupt ? SIZE_MAX : static_cast<size_t>(index), column.get()});
     decoder->columns_.push_back(std::move(column));
   }
-  decoder->check_count_ = has_corrupt || wanted.fields().size() >= decoder->file_schema_.fields().size();
+  decoder->check_count_ =
+      has_corrupt || wanted.fields().size() >= decoder->file_schema_.fields().size();
   return decoder;
 }
 
 bool CsvDecoder::ends_field(std::string_view text, size_t at) const {
   if (at >= text.size()) return true;
-  if (options_.multi_line && (text[at] == '\n' || (text[at] == '\r' && text.substr(at, 2) == "\r\n"))) return true;
+  if (options_.multi_line &&
+      (text[at] == '\n' || (text[at] == '\r' && text.substr(at, 2) == "\r\n")))
+    return true;
   return text[at] == options_.separator[0] && text.substr(at).starts_with(options_.separator);
 }
 
@@ -83,7 +94,9 @@ size_t CsvDecoder::read_quoted(std::string_view text, size_t at, Token* token) {
   const size_t open = at++;
   const char quote = options_.quote;
   const char escape = options_.escape;
-  const char escape_of_escape = options_.escape_of_escape != 0 ? options_.escape_of_escape : escape == quote ? '\0' : escape;
+  const char escape_of_escape = options_.escape_of_escape != 0 ? options_.escape_of_escape
+                                : escape == quote              ? '\0'
+                                                               : escape;
   const size_t scratch_begin = scratch_.size();
   size_t run = at;
   const auto take = [&](size_t end) { scratch_.append(text, run, end - run); };
@@ -100,13 +113,15 @@ size_t CsvDecoder::read_quoted(std::string_view text, size_t at, Token* token) {
       take(at);
       scratch_ += quote;
       run = ++at + 1;
-    } else if (escape_of_escape != 0 && c == escape_of_escape && following == escape && escape != quote && at + 1 < text.size()) {
+    } else if (escape_of_escape != 0 && c == escape_of_escape && following == escape &&
+               escape != quote && at + 1 < text.size()) {
       take(at);
       scratch_ += escape;
       run = ++at + 1;
     } else if (c == quote) {
       size_t after = at + 1;
-      while (after < text.size() && is_blank(text[after]) && !ends_field(text, after)) ++after;
+      while (after < text.size() && is_blank(text[after]) && !ends_field(text, after))
+        ++after;
       if (ends_field(text, after)) {
         token->text = value(at);
         if (token->text.empty()) token->text = options_.empty_value;
@@ -114,7 +129,8 @@ size_t CsvDecoder::read_quoted(std::string_view text, size_t at, Token* token) {
       }
       // A quote that nobody escaped: the value is the text as it stands, up to the next separator.
       scratch_.resize(scratch_begin);
-      while (!ends_field(text, at)) ++at;
+      while (!ends_field(text, at))
+        ++at;
       token->text = text.substr(open, at - open);
       return at;
     }
@@ -134,29 +150,35 @@ size_t CsvDecoder::split(std::string_view text) {
   while (true) {
     Token token;
     if (options_.ignore_leading_blanks) {
-      while (at < text.size() && is_blank(text[at]) && !ends_field(text, at)) ++at;
+      while (at < text.size() && is_blank(text[at]) && !ends_field(text, at))
+        ++at;
     }
     if (options_.quote != 0 && at < text.size() && text[at] == options_.quote) {
       at = read_quoted(text, at, &token);
-      WEIR_CHECK(scratch_.capacity() == scratch_room || text.size() > scratch_room, "views into the scratch have moved");
+      WEIR_CHECK(scratch_.capacity() == scratch_room || text.size() > scratch_room,
+                 "views into the scratch have moved");
     } else {
       size_t end = at;
       if (options_.multi_line || options_.separator.size() > 1) {
-        while (!ends_field(text, end)) ++end;
+        while (!ends_field(text, end))
+          ++end;
       } else {
         const void* found = std::memchr(text.data() + at, first, text.size() - at);
-        end = found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : text.size();
+        end = found ? static_cast<size_t>(static_cast<const char*>(found) - text.data())
+                    : text.size();
       }
       token.text = text.substr(at, end - at);
       if (options_.ignore_trailing_blanks) {
-        while (!token.text.empty() && is_blank(token.text.back())) token.text.remove_suffix(1);
+        while (!token.text.empty() && is_blank(token.text.back()))
+          token.text.remove_suffix(1);
       }
       token.null = token.text.empty();
       at = end;
     }
     tokens_.push_back(token);
     if (at >= text.size()) return at;
-    if (options_.multi_line && (text[at] == '\n' || text[at] == '\r')) return at + (text[at] == '\r' ? 2 : 1);
+    if (options_.multi_line && (text[at] == '\n' || text[at] == '\r'))
+      return at + (text[at] == '\r' ? 2 : 1);
     at += options_.separator.size();
   }
 }
@@ -164,7 +186,9 @@ size_t CsvDecoder::split(std::string_view text) {
 Result<void> CsvDecoder::append(std::string_view text) {
   bytes_ += static_cast<int64_t>(text.size());
   counters_.bytes += static_cast<int64_t>(text.size());
-  if (bytes_ > kBatchBytesMax) return error(ErrorKind::kResourceExhausted, "more than {} bytes of CSV in one batch", kBatchBytesMax);
+  if (bytes_ > kBatchBytesMax)
+    return error(ErrorKind::kResourceExhausted, "more than {} bytes of CSV in one batch",
+                 kBatchBytesMax);
   if (at_begin_ && !text.empty()) {
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
     at_begin_ = false;
@@ -205,9 +229,12 @@ Result<void> CsvDecoder::check_header() const {
   if (options_.enforce_schema) return {};
   const auto& fields = file_schema_.fields();
   bool same = fields.size() == tokens_.size();
-  for (size_t i = 0; same && i < fields.size(); ++i) same = equal_ignoring_case(fields[i].name, tokens_[i].text);
+  for (size_t i = 0; same && i < fields.size(); ++i)
+    same = equal_ignoring_case(fields[i].name, tokens_[i].text);
   if (same) return {};
-  return error(ErrorKind::kInvalidArgument, "the CSV header does not name the columns of the schema {}", file_schema_.simple_string());
+  return error(ErrorKind::kInvalidArgument,
+               "the CSV header does not name the columns of the schema {}",
+               file_schema_.simple_string());
 }
 
 Result<void> CsvDecoder::add_record(std::string_view record) {
@@ -216,11 +243,13 @@ Result<void> CsvDecoder::add_record(std::string_view record) {
     return check_header();
   }
   if (static_cast<int64_t>(tokens_.size()) > options_.columns_max) {
-    return error(ErrorKind::kInvalidArgument, "a CSV record has {} columns, maxColumns is {}", tokens_.size(), options_.columns_max);
+    return error(ErrorKind::kInvalidArgument, "a CSV record has {} columns, maxColumns is {}",
+                 tokens_.size(), options_.columns_max);
   }
   if (rows_ >= capacity_) {
     capacity_ = std::max<int64_t>(1024, capacity_ * 2);
-    for (auto& column : columns_) column->reserve(capacity_);
+    for (auto& column : columns_)
+      column->reserve(capacity_);
   }
   bool bad = check_count_ && tokens_.size() != file_schema_.fields().size();
   for (const Wanted& wanted : wanted_) {
@@ -230,8 +259,11 @@ Result<void> CsvDecoder::add_record(std::string_view record) {
       continue;
     }
     const Token& token = tokens_[wanted.token];
-    if (options_.column_chars_max >= 0 && static_cast<int64_t>(token.text.size()) > options_.column_chars_max) {
-      return error(ErrorKind::kInvalidArgument, "a CSV value has {} characters, maxCharsPerColumn is {}", token.text.size(), options_.column_chars_max);
+    if (options_.column_chars_max >= 0 &&
+        static_cast<int64_t>(token.text.size()) > options_.column_chars_max) {
+      return error(ErrorKind::kInvalidArgument,
+                   "a CSV value has {} characters, maxCharsPerColumn is {}", token.text.size(),
+                   options_.column_chars_max);
     }
     if (token.null || token.text == options_.null_value) {
       wanted.column->set_null(rows_);
@@ -241,17 +273,20 @@ Result<void> CsvDecoder::add_record(std::string_view record) {
     }
   }
   if (bad && options_.mode != ParseMode::kPermissive) {
-    for (const Wanted& wanted : wanted_) wanted.column->rollback(rows_, rows_ + 1);
+    for (const Wanted& wanted : wanted_)
+      wanted.column->rollback(rows_, rows_ + 1);
     if (options_.mode == ParseMode::kDropMalformed) {
       ++counters_.dropped_rows;
       return {};
     }
-    return error(ErrorKind::kCorruption, "malformed CSV record: {}", record.substr(0, 200)).with_class("MALFORMED_RECORD_IN_PARSING");
+    return error(ErrorKind::kCorruption, "malformed CSV record: {}", record.substr(0, 200))
+        .with_class("MALFORMED_RECORD_IN_PARSING");
   }
   for (const Wanted& wanted : wanted_) {
     if (wanted.token != SIZE_MAX) continue;
     if (bad) {
-      while (!record.empty() && (record.back() == '\n' || record.back() == '\r')) record.remove_suffix(1);
+      while (!record.empty() && (record.back() == '\n' || record.back() == '\r'))
+        record.remove_suffix(1);
       wanted.column->set_text(rows_, replace_invalid_utf8(record));
     } else {
       wanted.column->set_null(rows_);
@@ -275,7 +310,8 @@ bool CsvDecoder::convert_real(std::string_view text, double* value) const {
   if (text == "-Infinity") return *value = -kInfinity, true;
   if (!text.empty() && std::strchr("fFdD", text.back())) text.remove_suffix(1);
   if (text.starts_with('+')) text.remove_prefix(1);
-  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return false;
+  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
+    return false;
   double parsed;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), parsed);
   if (end != text.data() + text.size() || code == std::errc::invalid_argument) return false;
@@ -288,8 +324,12 @@ bool CsvDecoder::convert(const Token& token, ColumnWriter& column) {
   switch (column.kind()) {
     case TypeKind::kString:
     case TypeKind::kChar:
-    case TypeKind::kVarchar: column.set_text(rows_, replace_invalid_utf8(text)); return true;
-    case TypeKind::kBinary: column.set_text(rows_, text); return true;
+    case TypeKind::kVarchar:
+      column.set_text(rows_, replace_invalid_utf8(text));
+      return true;
+    case TypeKind::kBinary:
+      column.set_text(rows_, text);
+      return true;
     case TypeKind::kBoolean: {
       const bool yes = equal_ignoring_case(text, "true");
       column.set_bool(rows_, yes);
@@ -305,10 +345,18 @@ bool CsvDecoder::convert(const Token& token, ColumnWriter& column) {
       const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
       if (code != std::errc() || end != digits.data() + digits.size()) return false;
       switch (column.kind()) {
-        case TypeKind::kByte: column.set(rows_, static_cast<int8_t>(value)); return value == static_cast<int8_t>(value);
-        case TypeKind::kShort: column.set(rows_, static_cast<int16_t>(value)); return value == static_cast<int16_t>(value);
-        case TypeKind::kInteger: column.set(rows_, static_cast<int32_t>(value)); return value == static_cast<int32_t>(value);
-        default: column.set(rows_, value); return true;
+        case TypeKind::kByte:
+          column.set(rows_, static_cast<int8_t>(value));
+          return value == static_cast<int8_t>(value);
+        case TypeKind::kShort:
+          column.set(rows_, static_cast<int16_t>(value));
+          return value == static_cast<int16_t>(value);
+        case TypeKind::kInteger:
+          column.set(rows_, static_cast<int32_t>(value));
+          return value == static_cast<int32_t>(value);
+        default:
+          column.set(rows_, value);
+          return true;
       }
     }
     case TypeKind::kFloat: {
@@ -340,7 +388,8 @@ bool CsvDecoder::convert(const Token& token, ColumnWriter& column) {
       char machine[32] = {};
       if (formats_.default_timestamp() && text.size() <= 27) {
         std::memcpy(machine, text.data(), text.size());
-        if (parse_timestamp_machine(reinterpret_cast<const uint8_t*>(machine), static_cast<int64_t>(text.size()), &micros)) {
+        if (parse_timestamp_machine(reinterpret_cast<const uint8_t*>(machine),
+                                    static_cast<int64_t>(text.size()), &micros)) {
           column.set(rows_, micros);
           return true;
         }
@@ -359,13 +408,16 @@ bool CsvDecoder::convert(const Token& token, ColumnWriter& column) {
       if (value) column.set(rows_, *value);
       return value.has_value();
     }
-    default: column.set_null(rows_); return true;
+    default:
+      column.set_null(rows_);
+      return true;
   }
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> CsvDecoder::finish() {
   std::vector<std::shared_ptr<arrow::ArrayData>> data;
-  for (auto& column : columns_) data.push_back(column->finish(rows_));
+  for (auto& column : columns_)
+    data.push_back(column->finish(rows_));
   const int64_t rows = rows_;
   rows_ = 0;
   bytes_ = 0;

@@ -1,8 +1,10 @@
-// CSV text → Arrow columns with the answers of Spark's CSV reader (the univocity parser with Spark's settings).
+// CSV text → Arrow columns with the answers of Spark's CSV reader (the univocity parser with
+// Spark's settings).
 //
-// The file's schema goes by position. Where only some columns are wanted, the number of fields of a record is not
-// checked, as in Spark (column pruning); where all are, or where there is a corrupt-record column, a record with more
-// or fewer fields is a bad one: PERMISSIVE keeps what it could read. One decoder belongs to one thread.
+// The file's schema goes by position. Where only some columns are wanted, the number of fields of a
+// record is not checked, as in Spark (column pruning); where all are, or where there is a
+// corrupt-record column, a record with more or fewer fields is a bad one: PERMISSIVE keeps what it
+// could read. One decoder belongs to one thread.
 #pragma once
 
 #include <memory>
@@ -31,10 +33,10 @@ struct CsvOptions {
   ParseMode mode = ParseMode::kPermissive;
   std::string corrupt_column = "_corrupt_record";
   std::string separator = ",";
-  char quote = '"';    // 0: none
-  char escape = '\\';  // 0: none
+  char quote = '"';           // 0: none
+  char escape = '\\';         // 0: none
   char escape_of_escape = 0;  // 0: as Spark, the escape itself where it is not the quote
-  char comment = 0;    // 0: none
+  char comment = 0;           // 0: none
   bool header = false;
   bool enforce_schema = true;
   bool multi_line = false;
@@ -56,10 +58,14 @@ struct CsvOptions {
 class CsvDecoder {
  public:
   // wanted: names out of file_schema in the order wanted.
-  static Result<std::unique_ptr<CsvDecoder>> create(const Schema& file_schema, const Schema& wanted, CsvOptions options);
+  static Result<std::unique_ptr<CsvDecoder>> create(const Schema& file_schema, const Schema& wanted,
+                                                    CsvOptions options);
 
   // At the beginning of a file: the first record is the header where the options say so.
-  void begin_file() { header_pending_ = options_.header; at_begin_ = true; }
+  void begin_file() {
+    header_pending_ = options_.header;
+    at_begin_ = true;
+  }
   // Whole lines (LF, CRLF or CR), or with multi_line the whole text of the file.
   Result<void> append(std::string_view text);
 
@@ -74,15 +80,17 @@ class CsvDecoder {
     bool null = false;  // empty and not quoted
   };
   struct Wanted {
-    size_t token;          // place in the record; SIZE_MAX: the corrupt-record column
+    size_t token;  // place in the record; SIZE_MAX: the corrupt-record column
     ColumnWriter* column;
   };
 
-  CsvDecoder(CsvOptions options, DatetimeFormats formats) : options_(std::move(options)), formats_(std::move(formats)) {}
+  CsvDecoder(CsvOptions options, DatetimeFormats formats)
+      : options_(std::move(options)), formats_(std::move(formats)) {}
   Result<void> add_line(std::string_view line);
   Result<void> add_record(std::string_view record);
   Result<void> check_header() const;
-  // Splits the record that begins at `text`; returns its length with its line end. Line ends count only where multi_line.
+  // Splits the record that begins at `text`; returns its length with its line end. Line ends count
+  // only where multi_line.
   size_t split(std::string_view text);
   size_t read_quoted(std::string_view text, size_t at, Token* token);
   bool ends_field(std::string_view text, size_t at) const;

@@ -15,12 +15,19 @@ constexpr int64_t kBlockBytes = 1 << 20;
 
 class CsvReader final : public FormatReader {
  public:
-  CsvReader(std::unique_ptr<CsvDecoder> decoder, LineBlocks blocks, bool whole, int64_t batch_rows, int64_t batch_bytes, std::string path)
-      : decoder_(std::move(decoder)), blocks_(std::move(blocks)), whole_(whole), batch_rows_(batch_rows), batch_bytes_(batch_bytes), path_(std::move(path)) {}
+  CsvReader(std::unique_ptr<CsvDecoder> decoder, LineBlocks blocks, bool whole, int64_t batch_rows,
+            int64_t batch_bytes, std::string path)
+      : decoder_(std::move(decoder)),
+        blocks_(std::move(blocks)),
+        whole_(whole),
+        batch_rows_(batch_rows),
+        batch_bytes_(batch_bytes),
+        path_(std::move(path)) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token stop) override {
     while (!at_end_ && decoder_->rows() < batch_rows_ && decoder_->bytes() < batch_bytes_) {
-      if (stop.stop_requested()) return error(ErrorKind::kCancelled, "reading {} was stopped", path_);
+      if (stop.stop_requested())
+        return error(ErrorKind::kCancelled, "reading {} was stopped", path_);
       auto added = add_block();
       if (!added.ok()) return std::move(added).error().with_context(path_);
     }
@@ -52,11 +59,17 @@ class CsvReader final : public FormatReader {
 
 class CsvFormat final : public FileFormatBase {
  public:
-  CsvFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown, CsvOptions options)
-      : FileFormatBase("csv", std::move(schema), request, std::move(unknown)), file_schema_(request.file_schema), options_(std::move(options)) {}
-  bool splittable(const io::FileInfo& file) const override { return !options_.multi_line && !is_gzip_name(file.path); }
+  CsvFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown,
+            CsvOptions options)
+      : FileFormatBase("csv", std::move(schema), request, std::move(unknown)),
+        file_schema_(request.file_schema),
+        options_(std::move(options)) {}
+  bool splittable(const io::FileInfo& file) const override {
+    return !options_.multi_line && !is_gzip_name(file.path);
+  }
 
-  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file, FileRange range) const override {
+  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file,
+                                             FileRange range) const override {
     if (!splittable(file)) range = {0, range.begin > 0 ? 0 : INT64_MAX};
     const int64_t offset = line_search_offset(range, 1);
     WEIR_ASSIGN(auto stream, open_byte_stream(fs, file, offset));
@@ -66,8 +79,9 @@ class CsvFormat final : public FileFormatBase {
     WEIR_ASSIGN(auto decoder, CsvDecoder::create(file_schema_, schema(), std::move(options)));
     decoder->begin_file();
     LineBlocks blocks(std::move(stream), offset, range, "", kBlockBytes);
-    return std::unique_ptr<FormatReader>(
-        std::make_unique<CsvReader>(std::move(decoder), std::move(blocks), options_.multi_line && range.end > 0, batch_rows_, batch_bytes_, file.path));
+    return std::unique_ptr<FormatReader>(std::make_unique<CsvReader>(
+        std::move(decoder), std::move(blocks), options_.multi_line && range.end > 0, batch_rows_,
+        batch_bytes_, file.path));
   }
 
  private:
@@ -83,7 +97,8 @@ Result<char> character(OptionMap& map, std::string_view name, char otherwise) {
   if (text->size() == 1) return (*text)[0];
   if (*text == "\\t") return '\t';
   if (*text == "\\\\") return '\\';
-  return error(ErrorKind::kInvalidArgument, "option {} has to be one ASCII character, not '{}'", name, *text);
+  return error(ErrorKind::kInvalidArgument, "option {} has to be one ASCII character, not '{}'",
+               name, *text);
 }
 
 // "\t" and "\\" written out, as Spark takes them in separators.
@@ -95,11 +110,20 @@ std::string separator_of(std::string text) {
       continue;
     }
     switch (text[++i]) {
-      case 't': separator += '\t'; break;
-      case 'r': separator += '\r'; break;
-      case 'b': separator += '\b'; break;
-      case 'f': separator += '\f'; break;
-      default: separator += text[i];
+      case 't':
+        separator += '\t';
+        break;
+      case 'r':
+        separator += '\r';
+        break;
+      case 'b':
+        separator += '\b';
+        break;
+      case 'f':
+        separator += '\f';
+        break;
+      default:
+        separator += text[i];
     }
   }
   return separator;
@@ -107,7 +131,8 @@ std::string separator_of(std::string text) {
 
 }  // namespace
 
-Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatRequest& request, OptionMap& map) {
+Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatRequest& request,
+                                                          OptionMap& map) {
   CsvOptions options;
   WEIR_ASSIGN(options.mode, map.mode());
   options.corrupt_column = map.text("columnNameOfCorruptRecord").value_or(options.corrupt_column);
@@ -116,13 +141,16 @@ Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatReques
   if (options.separator.empty()) return error(ErrorKind::kInvalidArgument, "option sep is empty");
   WEIR_ASSIGN(options.quote, character(map, "quote", options.quote));
   WEIR_ASSIGN(options.escape, character(map, "escape", options.escape));
-  WEIR_ASSIGN(options.escape_of_escape, character(map, "charToEscapeQuoteEscaping", options.escape_of_escape));
+  WEIR_ASSIGN(options.escape_of_escape,
+              character(map, "charToEscapeQuoteEscaping", options.escape_of_escape));
   WEIR_ASSIGN(options.comment, character(map, "comment", options.comment));
   WEIR_ASSIGN(options.header, map.boolean("header", options.header));
   WEIR_ASSIGN(options.enforce_schema, map.boolean("enforceSchema", options.enforce_schema));
   WEIR_ASSIGN(options.multi_line, map.boolean("multiLine", options.multi_line));
-  WEIR_ASSIGN(options.ignore_leading_blanks, map.boolean("ignoreLeadingWhiteSpace", options.ignore_leading_blanks));
-  WEIR_ASSIGN(options.ignore_trailing_blanks, map.boolean("ignoreTrailingWhiteSpace", options.ignore_trailing_blanks));
+  WEIR_ASSIGN(options.ignore_leading_blanks,
+              map.boolean("ignoreLeadingWhiteSpace", options.ignore_leading_blanks));
+  WEIR_ASSIGN(options.ignore_trailing_blanks,
+              map.boolean("ignoreTrailingWhiteSpace", options.ignore_trailing_blanks));
   options.null_value = map.text("nullValue").value_or(options.null_value);
   options.empty_value = map.text("emptyValue").value_or(options.empty_value);
   options.nan_value = map.text("nanValue").value_or(options.nan_value);
@@ -140,10 +168,12 @@ Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatReques
   WEIR_TRY(map.refuse("unescapedQuoteHandling", {"STOP_AT_DELIMITER"}));
   WEIR_TRY(map.refuse("enableDateTimeParsingFallback"));
   WEIR_TRY(map.refuse("singleVariantColumn"));
-  map.ignore({"preferDate", "quoteAll", "escapeQuotes", "inputBufferSize", "timeFormat", "columnPruning"});
+  map.ignore(
+      {"preferDate", "quoteAll", "escapeQuotes", "inputBufferSize", "timeFormat", "columnPruning"});
   WEIR_ASSIGN(Schema schema, wanted_columns(request));
   WEIR_ASSIGN(auto probe, CsvDecoder::create(request.file_schema, schema, options));
-  return std::shared_ptr<const FileFormat>(std::make_shared<CsvFormat>(std::move(schema), request, map.unknown(), std::move(options)));
+  return std::shared_ptr<const FileFormat>(
+      std::make_shared<CsvFormat>(std::move(schema), request, map.unknown(), std::move(options)));
 }
 
 }  // namespace weir::codec

@@ -10,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace weir;
   if (size < 3) return 0;
   static const columnar::Schema schema = *columnar::parse_ddl_schema(
-      "a int, b string, c double, d timestamp, e date, f decimal(10,2), g boolean, h binary, i float, j timestamp_ntz, _corrupt_record string");
+      "a int, b string, c double, d timestamp, e date, f decimal(10,2), g boolean, h binary, i "
+      "float, j timestamp_ntz, _corrupt_record string");
   codec::CsvOptions options;
   const uint8_t flags = data[0];
   options.multi_line = flags & 1;

@@ -12,7 +12,9 @@ Result<Schema> wanted_columns(const FileFormatRequest& request) {
   for (const std::string& name : *request.columns) {
     const int index = request.file_schema.field_index(name);
     if (index < 0) {
-      return base::error(base::ErrorKind::kInvalidArgument, "column {} is not in the files' schema {}", name, request.file_schema.simple_string())
+      return base::error(base::ErrorKind::kInvalidArgument,
+                         "column {} is not in the files' schema {}", name,
+                         request.file_schema.simple_string())
           .with_class("UNRESOLVED_COLUMN.WITH_SUGGESTION");
     }
     fields.push_back(request.file_schema.fields()[static_cast<size_t>(index)]);
@@ -22,14 +24,16 @@ Result<Schema> wanted_columns(const FileFormatRequest& request) {
 
 Result<std::shared_ptr<const FileFormat>> make_file_format(FileFormatRequest request) {
   std::string format = request.format;
-  for (char& c : format) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : format)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   OptionMap options(request.options);
   ignore_file_source_options(options);
   if (format == "json") return make_json_format(request, options);
   if (format == "csv") return make_csv_format(request, options);
   if (format == "text") return make_text_format(request, options);
   if (format == "parquet") return make_parquet_format(request, options);
-  return base::error(base::ErrorKind::kUnsupported, "file format '{}': json, csv, text and parquet are read", request.format);
+  return base::error(base::ErrorKind::kUnsupported,
+                     "file format '{}': json, csv, text and parquet are read", request.format);
 }
 
 }  // namespace weir::codec

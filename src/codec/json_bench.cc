@@ -1,14 +1,14 @@
-// Speed of the JSON decoder on 23-field events of about 940 bytes, against simdjson's own full on-demand parse of the
-// same records. Rows and bytes per second of CPU time. WEIR_BENCH_EVENTS may name a file of JSON lines to use instead
-// of the generated events.
+// Speed of the JSON decoder on 23-field events of about 940 bytes, against simdjson's own full
+// on-demand parse of the same records. Rows and bytes per second of CPU time. WEIR_BENCH_EVENTS may
+// name a file of JSON lines to use instead of the generated events.
 #include <cstdlib>
 #include <fstream>
 #include <random>
+#include <simdjson.h>
 #include <sstream>
 
 #include <arrow/record_batch.h>
 #include <benchmark/benchmark.h>
-#include <simdjson.h>
 
 #include "codec/json_decoder.h"
 
@@ -24,10 +24,16 @@ std::string generate(int events) {
   std::string text;
   for (int i = 0; i < events; ++i) {
     const uint64_t a = random(), b = random();
-    text += fmt::format("{{\"eventId\":\"{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\",\"complexData\":{{", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffffffffffff);
-    for (int j = 0; j < 23; ++j) text += fmt::format("{}\"moreData{}\":{:.15f}", j ? "," : "", j, level(random));
-    text += fmt::format("}},\"value\":{:.15f},\"deviceId\":\"contoso-device-id-{:06}\",\"deviceSequenceNumber\":{},\"type\":\"{}\",\"createdAt\":\"2026-11-20T10:{:02}:{:02}.{:06}Z\"}}\n",
-                        level(random), i % 1000, i / 1000 + 1, i % 2 ? "CO2" : "TEMP", i / 60 % 60, i % 60, random() % 1'000'000);
+    text +=
+        fmt::format("{{\"eventId\":\"{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\",\"complexData\":{{",
+                    a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffffffffffff);
+    for (int j = 0; j < 23; ++j)
+      text += fmt::format("{}\"moreData{}\":{:.15f}", j ? "," : "", j, level(random));
+    text += fmt::format(
+        "}},\"value\":{:.15f},\"deviceId\":\"contoso-device-id-{:06}\",\"deviceSequenceNumber\":{},"
+        "\"type\":\"{}\",\"createdAt\":\"2026-11-20T10:{:02}:{:02}.{:06}Z\"}}\n",
+        level(random), i % 1000, i / 1000 + 1, i % 2 ? "CO2" : "TEMP", i / 60 % 60, i % 60,
+        random() % 1'000'000);
   }
   return text;
 }
@@ -77,12 +83,16 @@ double walk(simdjson::ondemand::value value) {
     }
     case simdjson::ondemand::json_type::array: {
       double sum = 0;
-      for (auto element : value.get_array()) sum += walk(element.value());
+      for (auto element : value.get_array())
+        sum += walk(element.value());
       return sum;
     }
-    case simdjson::ondemand::json_type::number: return value.get_double();
-    case simdjson::ondemand::json_type::string: return static_cast<double>(std::string_view(value.get_string()).size());
-    default: return 0;
+    case simdjson::ondemand::json_type::number:
+      return value.get_double();
+    case simdjson::ondemand::json_type::string:
+      return static_cast<double>(std::string_view(value.get_string()).size());
+    default:
+      return 0;
   }
 }
 
@@ -92,7 +102,8 @@ void simdjson_full_parse(benchmark::State& state) {
   double sum = 0;
   for (auto _ : state) {
     for (std::string_view line : lines) {
-      auto document = parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING);
+      auto document =
+          parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING);
       sum += walk(document.get_value());
     }
   }
@@ -105,20 +116,24 @@ void simdjson_fields_in_order(benchmark::State& state) {
   const auto lines = records();
   simdjson::ondemand::parser parser;
   std::vector<std::string> names;
-  for (int i = 0; i < 23; ++i) names.push_back(fmt::format("moreData{}", i));
+  for (int i = 0; i < 23; ++i)
+    names.push_back(fmt::format("moreData{}", i));
   double sum = 0;
   for (auto _ : state) {
     for (std::string_view line : lines) {
-      auto document = parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING);
+      auto document =
+          parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING);
       auto root = document.get_object();
       sum += static_cast<double>(std::string_view(root.find_field("eventId").get_string()).size());
       auto data = root.find_field("complexData").get_object();
-      for (const std::string& name : names) sum += double(data.find_field(name));
+      for (const std::string& name : names)
+        sum += double(data.find_field(name));
       sum += double(root.find_field("value"));
       sum += static_cast<double>(std::string_view(root.find_field("deviceId").get_string()).size());
       sum += static_cast<double>(int64_t(root.find_field("deviceSequenceNumber")));
       sum += static_cast<double>(std::string_view(root.find_field("type").get_string()).size());
-      sum += static_cast<double>(std::string_view(root.find_field("createdAt").get_string()).size());
+      sum +=
+          static_cast<double>(std::string_view(root.find_field("createdAt").get_string()).size());
     }
   }
   benchmark::DoNotOptimize(sum);
@@ -146,13 +161,18 @@ void decode(benchmark::State& state, std::string_view ddl, bool by_line) {
 
 std::string all_columns() {
   std::string ddl = "eventId string, complexData struct<";
-  for (int i = 0; i < 23; ++i) ddl += fmt::format("{}moreData{}: double", i ? "," : "", i);
-  return ddl + ">, value double, deviceId string, deviceSequenceNumber bigint, type string, createdAt timestamp";
+  for (int i = 0; i < 23; ++i)
+    ddl += fmt::format("{}moreData{}: double", i ? "," : "", i);
+  return ddl +
+         ">, value double, deviceId string, deviceSequenceNumber bigint, type string, createdAt "
+         "timestamp";
 }
 
 void weir_all_columns(benchmark::State& state) { decode(state, all_columns(), true); }
 void weir_all_columns_lines(benchmark::State& state) { decode(state, all_columns(), false); }
-void weir_three_columns(benchmark::State& state) { decode(state, "deviceId string, value double, createdAt timestamp", true); }
+void weir_three_columns(benchmark::State& state) {
+  decode(state, "deviceId string, value double, createdAt timestamp", true);
+}
 
 BENCHMARK(simdjson_full_parse)->Unit(benchmark::kMillisecond);
 BENCHMARK(simdjson_fields_in_order)->Unit(benchmark::kMillisecond);

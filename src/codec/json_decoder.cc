@@ -26,8 +26,9 @@ constexpr int64_t kBatchBytesMax = int64_t{1} << 30;
 
 class Decoder final : public JsonDecoder {
  public:
-  Decoder(JsonOptions options, DatetimeFormats formats, DataType row_type, std::unique_ptr<ColumnWriter> root,
-          std::unique_ptr<ColumnWriter> corrupt, int corrupt_index)
+  Decoder(JsonOptions options, DatetimeFormats formats, DataType row_type,
+          std::unique_ptr<ColumnWriter> root, std::unique_ptr<ColumnWriter> corrupt,
+          int corrupt_index)
       : options_(std::move(options)),
         formats_(std::move(formats)),
         row_type_(std::move(row_type)),
@@ -80,12 +81,18 @@ class Decoder final : public JsonDecoder {
   Result<void> append_array(const arrow::Array& payloads, bool padded) override {
     switch (payloads.type_id()) {
       case arrow::Type::BINARY:
-      case arrow::Type::STRING: return append_values(static_cast<const arrow::BinaryArray&>(payloads), padded);
+      case arrow::Type::STRING:
+        return append_values(static_cast<const arrow::BinaryArray&>(payloads), padded);
       case arrow::Type::LARGE_BINARY:
-      case arrow::Type::LARGE_STRING: return append_values(static_cast<const arrow::LargeBinaryArray&>(payloads), padded);
+      case arrow::Type::LARGE_STRING:
+        return append_values(static_cast<const arrow::LargeBinaryArray&>(payloads), padded);
       case arrow::Type::BINARY_VIEW:
-      case arrow::Type::STRING_VIEW: return append_values(static_cast<const arrow::BinaryViewArray&>(payloads), padded);
-      default: return error(ErrorKind::kInvalidArgument, "JSON is decoded from strings or binary, not from {}", payloads.type()->ToString());
+      case arrow::Type::STRING_VIEW:
+        return append_values(static_cast<const arrow::BinaryViewArray&>(payloads), padded);
+      default:
+        return error(ErrorKind::kInvalidArgument,
+                     "JSON is decoded from strings or binary, not from {}",
+                     payloads.type()->ToString());
     }
   }
 
@@ -103,7 +110,8 @@ class Decoder final : public JsonDecoder {
     std::vector<std::shared_ptr<arrow::Field>> fields = data->type->fields();
     if (corrupt_) {
       columns.insert(columns.begin() + corrupt_index_, corrupt_->finish(rows));
-      fields.insert(fields.begin() + corrupt_index_, arrow::field(options_.corrupt_column, arrow::utf8()));
+      fields.insert(fields.begin() + corrupt_index_,
+                    arrow::field(options_.corrupt_column, arrow::utf8()));
     }
     rows_ = 0;
     batch_bytes_ = 0;
@@ -137,7 +145,8 @@ class Decoder final : public JsonDecoder {
     counters_.bytes += static_cast<int64_t>(text.size());
     batch_bytes_ += static_cast<int64_t>(text.size());
     if (batch_bytes_ > kBatchBytesMax) {
-      return error(ErrorKind::kResourceExhausted, "more than {} bytes of JSON in one batch; take smaller batches", kBatchBytesMax);
+      return error(ErrorKind::kResourceExhausted,
+                   "more than {} bytes of JSON in one batch; take smaller batches", kBatchBytesMax);
     }
     std::string_view padded = text;
     if (readable_after < kPadding) {
@@ -160,7 +169,8 @@ class Decoder final : public JsonDecoder {
     JsonSlowParser::Parsed parsed = slow_.parse(text, row_type_);
     if (parsed.blank) return RecordOutcome::kNull;
     if (parsed.bad && options_.mode == ParseMode::kFailFast) {
-      return error(ErrorKind::kCorruption, "malformed JSON record: {}", text.substr(0, 200)).with_class("MALFORMED_RECORD_IN_PARSING");
+      return error(ErrorKind::kCorruption, "malformed JSON record: {}", text.substr(0, 200))
+          .with_class("MALFORMED_RECORD_IN_PARSING");
     }
     if (parsed.bad && options_.mode == ParseMode::kDropMalformed) {
       ++counters_.dropped_rows;
@@ -203,8 +213,10 @@ class Decoder final : public JsonDecoder {
 
 }  // namespace
 
-Result<std::unique_ptr<JsonDecoder>> JsonDecoder::create(const Schema& schema, JsonOptions options) {
-  if (!schema.is(TypeKind::kStruct)) return error(ErrorKind::kInvalidArgument, "a JSON schema has to be a struct");
+Result<std::unique_ptr<JsonDecoder>> JsonDecoder::create(const Schema& schema,
+                                                         JsonOptions options) {
+  if (!schema.is(TypeKind::kStruct))
+    return error(ErrorKind::kInvalidArgument, "a JSON schema has to be a struct");
   std::vector<columnar::Field> fields;
   int corrupt_index = -1;
   for (size_t i = 0; i < schema.fields().size(); ++i) {
@@ -214,12 +226,15 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::create(const Schema& schema, J
       continue;
     }
     if (!field.type().is(TypeKind::kString)) {
-      return error(ErrorKind::kInvalidArgument, "the corrupt-record column {} has to be a nullable STRING", field.name)
+      return error(ErrorKind::kInvalidArgument,
+                   "the corrupt-record column {} has to be a nullable STRING", field.name)
           .with_class("INVALID_CORRUPT_RECORD_TYPE");
     }
     corrupt_index = static_cast<int>(i);
   }
-  WEIR_ASSIGN(DatetimeFormats formats, DatetimeFormats::create(options.timestamp_format, options.timestamp_ntz_format, options.date_format, options.time_zone));
+  WEIR_ASSIGN(DatetimeFormats formats,
+              DatetimeFormats::create(options.timestamp_format, options.timestamp_ntz_format,
+                                      options.date_format, options.time_zone));
   const DataType row_type = DataType::structure(std::move(fields));
   WEIR_ASSIGN(auto root, ColumnWriter::create(row_type));
   std::unique_ptr<ColumnWriter> corrupt;
@@ -227,7 +242,8 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::create(const Schema& schema, J
     WEIR_ASSIGN(corrupt, ColumnWriter::create(DataType::of(TypeKind::kString)));
   }
   return std::unique_ptr<JsonDecoder>(
-      std::make_unique<Decoder>(std::move(options), std::move(formats), row_type, std::move(root), std::move(corrupt), corrupt_index));
+      std::make_unique<Decoder>(std::move(options), std::move(formats), row_type, std::move(root),
+                                std::move(corrupt), corrupt_index));
 }
 
 }  // namespace weir::codec

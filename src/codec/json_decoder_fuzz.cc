@@ -1,5 +1,5 @@
-// Any bytes to the JSON decoder: no crash, and batches that Arrow finds valid. Where the fast path takes a record, the
-// slow path has to give the same rows.
+// Any bytes to the JSON decoder: no crash, and batches that Arrow finds valid. Where the fast path
+// takes a record, the slow path has to give the same rows.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,8 +16,10 @@ namespace {
 using namespace weir;
 
 constexpr const char* kSchema =
-    "a int, b string, c array<int>, s struct<x: int, y: double, z: array<struct<q: string>>>, m map<string, map<string, bigint>>, t timestamp, d date, "
-    "e decimal(20,3), f float, g binary, h boolean, i tinyint, n void, u timestamp_ntz, _corrupt_record string";
+    "a int, b string, c array<int>, s struct<x: int, y: double, z: array<struct<q: string>>>, m "
+    "map<string, map<string, bigint>>, t timestamp, d date, "
+    "e decimal(20,3), f float, g binary, h boolean, i tinyint, n void, u timestamp_ntz, "
+    "_corrupt_record string";
 
 void check(bool condition) {
   if (!condition) std::abort();

@@ -31,20 +31,27 @@ std::string column_text(JsonDecoder& decoder, int column = 0) {
 }
 
 TEST(JsonDecoderTest, FastAndSlowRecordsMix) {
-  auto decoder = make("a bigint, s struct<x: double, l: array<string>>, m map<string, int>, _corrupt_record string");
-  for (std::string_view record : {R"({"a":1,"s":{"x":1.5,"l":["p","q"]},"m":{"k":1}})", R"({"a":"bad","s":{"x":2,"l":["r",null,"s"]},"m":{}})",
-                                  R"({'s':{'l':[]},'a':3})", "not json", R"({"m":{"z":7,"y":8},"s":{"l":["t"],"x":-0.0},"a":5})"}) {
+  auto decoder = make(
+      "a bigint, s struct<x: double, l: array<string>>, m map<string, int>, _corrupt_record "
+      "string");
+  for (std::string_view record :
+       {R"({"a":1,"s":{"x":1.5,"l":["p","q"]},"m":{"k":1}})",
+        R"({"a":"bad","s":{"x":2,"l":["r",null,"s"]},"m":{}})", R"({'s':{'l':[]},'a':3})",
+        "not json", R"({"m":{"z":7,"y":8},"s":{"l":["t"],"x":-0.0},"a":5})"}) {
     ASSERT_TRUE(decoder->append(record, 0).ok());
   }
   using enum RecordOutcome;
-  EXPECT_THAT(std::vector<RecordOutcome>(decoder->outcomes().begin(), decoder->outcomes().end()), testing::ElementsAre(kGood, kCorrupt, kGood, kCorrupt, kGood));
+  EXPECT_THAT(std::vector<RecordOutcome>(decoder->outcomes().begin(), decoder->outcomes().end()),
+              testing::ElementsAre(kGood, kCorrupt, kGood, kCorrupt, kGood));
   EXPECT_EQ(decoder->counters().corrupt_rows, 2);
   EXPECT_EQ(decoder->slow_records(), 3);
   auto batch = *decoder->finish();
   ASSERT_TRUE(batch->ValidateFull().ok()) << batch->ValidateFull().ToString();
-  EXPECT_EQ((*batch->column(3)->GetScalar(1))->ToString(), R"({"a":"bad","s":{"x":2,"l":["r",null,"s"]},"m":{}})");
+  EXPECT_EQ((*batch->column(3)->GetScalar(1))->ToString(),
+            R"({"a":"bad","s":{"x":2,"l":["r",null,"s"]},"m":{}})");
   EXPECT_TRUE(batch->column(3)->IsNull(0));
-  EXPECT_EQ((*batch->column(1)->GetScalar(4))->ToString(), "{x:double = -0, l:list<element: string> = list<element: string>[t]}");
+  EXPECT_EQ((*batch->column(1)->GetScalar(4))->ToString(),
+            "{x:double = -0, l:list<element: string> = list<element: string>[t]}");
   EXPECT_TRUE(batch->column(0)->IsNull(1));
   EXPECT_TRUE(batch->column(2)->IsNull(3));
 }
@@ -52,9 +59,10 @@ TEST(JsonDecoderTest, FastAndSlowRecordsMix) {
 TEST(JsonDecoderTest, SchemaOrderDoesNotMatter) {
   auto decoder = make("b string, a int");
   for (int i = 0; i < 200; ++i) {
-    const std::string record = i % 3 == 0   ? R"({"a":1,"b":"x"})"
-                               : i % 3 == 1 ? R"({"b":"x","other":[1,{"deep":"}"}],"a":1})"
-                                            : R"({"a_key_that_is_much_longer_than_thirty_two_bytes":null,"a":1,"b":"x"})";
+    const std::string record =
+        i % 3 == 0   ? R"({"a":1,"b":"x"})"
+        : i % 3 == 1 ? R"({"b":"x","other":[1,{"deep":"}"}],"a":1})"
+                     : R"({"a_key_that_is_much_longer_than_thirty_two_bytes":null,"a":1,"b":"x"})";
     ASSERT_TRUE(decoder->append(record, 0).ok());
   }
   EXPECT_EQ(decoder->slow_records(), 0);
@@ -63,8 +71,10 @@ TEST(JsonDecoderTest, SchemaOrderDoesNotMatter) {
 }
 
 TEST(JsonDecoderTest, SkippedPartsAreChecked) {
-  for (std::string_view bad : {R"({"x":[1,,2],"a":1})", R"({"x":tru,"a":1})", R"({"x":01,"a":1})", R"({"x":{"y" 1},"a":1})", R"({"x":"\q","a":1})",
-                               R"({"x":[1}, "a":1})", R"({"x":1.,"a":1})", R"({"a":1)", R"({"a":1,})", R"({"x":{"y":[}]},"a":1})"}) {
+  for (std::string_view bad :
+       {R"({"x":[1,,2],"a":1})", R"({"x":tru,"a":1})", R"({"x":01,"a":1})",
+        R"({"x":{"y" 1},"a":1})", R"({"x":"\q","a":1})", R"({"x":[1}, "a":1})", R"({"x":1.,"a":1})",
+        R"({"a":1)", R"({"a":1,})", R"({"x":{"y":[}]},"a":1})"}) {
     auto decoder = make("a int");
     // What is behind the record's end must not matter.
     const std::string arena = std::string(bad) + "}" + std::string(100, '}');
@@ -95,7 +105,8 @@ TEST(JsonDecoderTest, ModesAndBlanks) {
 
 TEST(JsonDecoderTest, ArraysOfPayloads) {
   arrow::BinaryBuilder builder;
-  ASSERT_TRUE(builder.Append("{\"a\":1}").ok() && builder.AppendNull().ok() && builder.Append("{\"a\":2}").ok());
+  ASSERT_TRUE(builder.Append("{\"a\":1}").ok() && builder.AppendNull().ok() &&
+              builder.Append("{\"a\":2}").ok());
   auto array = *builder.Finish();
   auto decoder = make("a int");
   ASSERT_TRUE(decoder->append_array(*array, false).ok());
@@ -107,7 +118,8 @@ TEST(JsonDecoderTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(JsonDecoder::create(schema, {}).error().kind(), base::ErrorKind::kUnsupported);
   JsonOptions options;
   options.time_zone = "Europe/Paris";
-  EXPECT_EQ(JsonDecoder::create(*columnar::parse_ddl_schema("a int"), options).error().kind(), base::ErrorKind::kUnsupported);
+  EXPECT_EQ(JsonDecoder::create(*columnar::parse_ddl_schema("a int"), options).error().kind(),
+            base::ErrorKind::kUnsupported);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "codec/json_fast.h"
 
 #include <emmintrin.h>
-
 #include <simdjson.h>
 
 #include "codec/java_number.h"
@@ -27,11 +26,13 @@ bool to_double(const uint8_t* p, const uint8_t* end, const NumberParts& parts, d
     if (parts.negative && parts.digits != 0) *value = -*value;
     return true;
   }
-  if (parts.exact && parts.exponent > -300 && parts.exponent < 290 && numbers::compute_float_64(parts.exponent, parts.digits, parts.negative, *value)) {
+  if (parts.exact && parts.exponent > -300 && parts.exponent < 290 &&
+      numbers::compute_float_64(parts.exponent, parts.digits, parts.negative, *value)) {
     return true;
   }
   if (parts.integer && end - p > 900) return false;
-  *value = java_parse_double(std::string_view(reinterpret_cast<const char*>(p), static_cast<size_t>(end - p)));
+  *value = java_parse_double(
+      std::string_view(reinterpret_cast<const char*>(p), static_cast<size_t>(end - p)));
   return true;
 }
 
@@ -40,8 +41,10 @@ bool is_null(const uint8_t* p) { return std::memcmp(p, "null", 4) == 0 && ends_s
 // Bits of the 32 bytes at p that are digits.
 uint32_t digit_mask(const uint8_t* p) {
   const auto half = [](const uint8_t* q) {
-    const __m128i x = _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8('0'));
-    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(9)), x)));
+    const __m128i x =
+        _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8('0'));
+    return static_cast<uint32_t>(
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(9)), x)));
   };
   return half(p) | half(p + 16) << 16;
 }
@@ -55,32 +58,43 @@ struct JsonFastParser::Stage1 {
     if (text.empty()) return false;
     if (text.size() > capacity) {
       const size_t wanted = std::max<size_t>(text.size() * 2, 1 << 16);
-      const auto made = simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 64, parser);
+      const auto made = simdjson::get_active_implementation()->create_dom_parser_implementation(
+          wanted, 64, parser);
       if (made != simdjson::SUCCESS) return false;
       capacity = wanted;
     }
-    return parser->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(), simdjson::stage1_mode::regular) == simdjson::SUCCESS;
+    return parser->stage1(reinterpret_cast<const uint8_t*>(text.data()), text.size(),
+                          simdjson::stage1_mode::regular) == simdjson::SUCCESS;
   }
 };
 
-[[gnu::always_inline]] inline bool JsonFastParser::matches(const KeyGuess& guess, const uint8_t* key) {
-  const __m128i a = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes)));
+[[gnu::always_inline]] inline bool JsonFastParser::matches(const KeyGuess& guess,
+                                                           const uint8_t* key) {
+  const __m128i a = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key)),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes)));
   const __m128i b =
-      _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key + 16)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes + 16)));
-  const uint32_t equal = static_cast<uint32_t>(_mm_movemask_epi8(a)) | static_cast<uint32_t>(_mm_movemask_epi8(b)) << 16;
+      _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key + 16)),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(guess.bytes + 16)));
+  const uint32_t equal = static_cast<uint32_t>(_mm_movemask_epi8(a)) |
+                         static_cast<uint32_t>(_mm_movemask_epi8(b)) << 16;
   if ((equal & guess.mask) != guess.mask) return false;
   return guess.tail.empty() || std::memcmp(key + 32, guess.tail.data(), guess.tail.size()) == 0;
 }
 
 JsonFastParser::JsonFastParser(ColumnWriter& root, const DatetimeFormats& formats)
-    : formats_(formats), stage1_(std::make_unique<Stage1>()), root_(plan_struct(root)), default_timestamp_(formats.default_timestamp()) {}
+    : formats_(formats),
+      stage1_(std::make_unique<Stage1>()),
+      root_(plan_struct(root)),
+      default_timestamp_(formats.default_timestamp()) {}
 JsonFastParser::~JsonFastParser() = default;
 
 JsonFastParser::ValuePlan JsonFastParser::plan_value(ColumnWriter& column) {
   ValuePlan plan{column.kind(), &column, nullptr, nullptr};
   if (column.kind() == TypeKind::kStruct) plan.structure = plan_struct(column);
-  if (column.kind() == TypeKind::kArray) plan.element = std::make_unique<ValuePlan>(plan_value(column.child(0)));
-  if (column.kind() == TypeKind::kMap) plan.element = std::make_unique<ValuePlan>(plan_value(column.child(1)));
+  if (column.kind() == TypeKind::kArray)
+    plan.element = std::make_unique<ValuePlan>(plan_value(column.child(0)));
+  if (column.kind() == TypeKind::kMap)
+    plan.element = std::make_unique<ValuePlan>(plan_value(column.child(1)));
   return plan;
 }
 
@@ -119,9 +133,11 @@ int32_t JsonFastParser::find_key(StructPlan& plan, At at, size_t* position) {
     return plan.guesses[*position - 1].field;
   }
   const uint8_t* last = buffer_ + at[1] - 1;
-  while (last > key && *last != '"') --last;
+  while (last > key && *last != '"')
+    --last;
   if (last <= key) return -2;
-  const std::string_view quoted(reinterpret_cast<const char*>(key), static_cast<size_t>(last - key + 1));
+  const std::string_view quoted(reinterpret_cast<const char*>(key),
+                                static_cast<size_t>(last - key + 1));
   if (has_backslash_ && quoted.find('\\') != std::string_view::npos) return -2;
   const auto found = plan.index.find(quoted);
   const int32_t field = found == plan.index.end() ? -1 : found->second;
@@ -137,7 +153,8 @@ int32_t JsonFastParser::find_key(StructPlan& plan, At at, size_t* position) {
     guess.mask = quoted.size() >= 32 ? 0xffffffffu : (1u << quoted.size()) - 1;
     guess.field = field;
     if (quoted.size() > 32) guess.tail = quoted.substr(32);
-    if (field >= 0) plan.position[static_cast<size_t>(field)] = static_cast<int32_t>(plan.guesses.size());
+    if (field >= 0)
+      plan.position[static_cast<size_t>(field)] = static_cast<int32_t>(plan.guesses.size());
     plan.guesses.push_back(std::move(guess));
     *position = plan.guesses.size();
   } else if (field >= 0 && plan.position[static_cast<size_t>(field)] >= 0) {
@@ -212,7 +229,8 @@ JsonFastParser::At JsonFastParser::read_value(ValuePlan& plan, At at, int64_t sl
         if (!unescape(text)) return nullptr;
         plan.column->set_text(slot, scratch_);
       } else {
-        plan.column->set_text_padded(slot, reinterpret_cast<const uint8_t*>(text.data()), static_cast<int64_t>(text.size()));
+        plan.column->set_text_padded(slot, reinterpret_cast<const uint8_t*>(text.data()),
+                                     static_cast<int64_t>(text.size()));
       }
       return at + 1;
     }
@@ -285,7 +303,8 @@ JsonFastParser::At JsonFastParser::read_number(ValuePlan& plan, At at, int64_t s
       }
       return at + 1;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -294,10 +313,14 @@ JsonFastParser::At JsonFastParser::read_text(ValuePlan& plan, At at, int64_t slo
   if (!text.data() || (has_backslash_ && text.find('\\') != std::string_view::npos)) return nullptr;
   switch (plan.kind) {
     case TypeKind::kChar:
-    case TypeKind::kVarchar: plan.column->set_text(slot, text); return at + 1;
+    case TypeKind::kVarchar:
+      plan.column->set_text(slot, text);
+      return at + 1;
     case TypeKind::kTimestamp: {
       int64_t micros;
-      if (default_timestamp_ && parse_timestamp_machine(reinterpret_cast<const uint8_t*>(text.data()), static_cast<int64_t>(text.size()), &micros)) {
+      if (default_timestamp_ &&
+          parse_timestamp_machine(reinterpret_cast<const uint8_t*>(text.data()),
+                                  static_cast<int64_t>(text.size()), &micros)) {
         plan.column->set(slot, micros);
         return at + 1;
       }
@@ -324,7 +347,8 @@ JsonFastParser::At JsonFastParser::read_text(ValuePlan& plan, At at, int64_t slo
       plan.column->set_text(slot, *bytes);
       return at + 1;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -355,7 +379,8 @@ JsonFastParser::At JsonFastParser::read_map(ValuePlan& plan, At at, int64_t slot
     while (true) {
       if (at >= end_ || buffer_[*at] != '"' || buffer_[at[1]] != ':') return nullptr;
       const std::string_view key = string_at(at);
-      if (!key.data() || (has_backslash_ && key.find('\\') != std::string_view::npos)) return nullptr;
+      if (!key.data() || (has_backslash_ && key.find('\\') != std::string_view::npos))
+        return nullptr;
       const int64_t child = plan.column->grow();
       plan.column->child(0).set_text(child, key);
       at = read_value(*plan.element, at + 2, child);
@@ -373,7 +398,8 @@ JsonFastParser::At JsonFastParser::read_map(ValuePlan& plan, At at, int64_t slot
 std::string_view JsonFastParser::string_at(At at) const {
   const uint8_t* begin = buffer_ + *at + 1;
   const uint8_t* end = buffer_ + at[1] - 1;
-  while (end >= begin && *end != '"') --end;
+  while (end >= begin && *end != '"')
+    --end;
   if (end < begin) return {};
   return {reinterpret_cast<const char*>(begin), static_cast<size_t>(end - begin)};
 }
@@ -387,20 +413,35 @@ bool JsonFastParser::unescape(std::string_view text) {
     if (at == text.size()) return true;
     // Rarer escapes are left to the slow path.
     switch (at + 1 < text.size() ? text[at + 1] : '\0') {
-      case 'n': scratch_ += '\n'; break;
-      case 't': scratch_ += '\t'; break;
-      case 'r': scratch_ += '\r'; break;
-      case 'b': scratch_ += '\b'; break;
-      case 'f': scratch_ += '\f'; break;
+      case 'n':
+        scratch_ += '\n';
+        break;
+      case 't':
+        scratch_ += '\t';
+        break;
+      case 'r':
+        scratch_ += '\r';
+        break;
+      case 'b':
+        scratch_ += '\b';
+        break;
+      case 'f':
+        scratch_ += '\f';
+        break;
       case '"':
       case '\\':
-      case '/': scratch_ += text[at + 1]; break;
+      case '/':
+        scratch_ += text[at + 1];
+        break;
       case 'u': {
         uint32_t code = 0;
         if (at + 6 > text.size()) return false;
         for (size_t i = at + 2; i < at + 6; ++i) {
           const char c = text[i];
-          const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+          const int digit = c >= '0' && c <= '9'   ? c - '0'
+                            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                   : -1;
           if (digit < 0) return false;
           code = code << 4 | static_cast<uint32_t>(digit);
         }
@@ -418,7 +459,8 @@ bool JsonFastParser::unescape(std::string_view text) {
         at += 4;
         break;
       }
-      default: return false;
+      default:
+        return false;
     }
     at += 2;
   }
@@ -445,9 +487,12 @@ bool JsonFastParser::skip_scalar(At at) {
       const std::string_view text = string_at(at);
       return text.data() && unescape(text);
     }
-    case 't': return std::memcmp(p, "true", 4) == 0 && ends_scalar(p[4]);
-    case 'f': return std::memcmp(p, "false", 5) == 0 && ends_scalar(p[5]);
-    case 'n': return is_null(p);
+    case 't':
+      return std::memcmp(p, "true", 4) == 0 && ends_scalar(p[4]);
+    case 'f':
+      return std::memcmp(p, "false", 5) == 0 && ends_scalar(p[5]);
+    case 'n':
+      return is_null(p);
     default: {
       NumberParts parts;
       const uint8_t* end = read_number_parts(p, &parts);

@@ -1,9 +1,10 @@
-// The fast path of the JSON decoder: simdjson's structural index (stage 1), then one walk over it that writes
-// values straight into the columns.
+// The fast path of the JSON decoder: simdjson's structural index (stage 1), then one walk over it
+// that writes values straight into the columns.
 //
-// The walk takes a record only where it is sure of Spark's answer: valid JSON all through (what is skipped is
-// checked too), every value of a fitting type, no key twice. Otherwise it says no, and what it wrote for the slot
-// has to be rolled back. Keys are guessed from the record before: usually one 32-byte comparison a field.
+// The walk takes a record only where it is sure of Spark's answer: valid JSON all through (what is
+// skipped is checked too), every value of a fitting type, no key twice. Otherwise it says no, and
+// what it wrote for the slot has to be rolled back. Keys are guessed from the record before:
+// usually one 32-byte comparison a field.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ class JsonFastParser {
   JsonFastParser(ColumnWriter& root, const DatetimeFormats& formats);
   ~JsonFastParser();
 
-  // Writes the record to the slot. 64 bytes after the record have to be readable. False: nothing is promised of the slot.
+  // Writes the record to the slot. 64 bytes after the record have to be readable. False: nothing is
+  // promised of the slot.
   bool parse(std::string_view record, int64_t slot);
 
  private:
@@ -45,8 +47,8 @@ class JsonFastParser {
     std::vector<ValuePlan> fields;
     std::vector<std::string> names;                       // quoted
     std::unordered_map<std::string_view, int32_t> index;  // by quoted name
-    std::vector<int32_t> position;                        // field -> its place among the guesses, or -1
-    std::vector<KeyGuess> guesses;                        // in the order of the records seen
+    std::vector<int32_t> position;  // field -> its place among the guesses, or -1
+    std::vector<KeyGuess> guesses;  // in the order of the records seen
     int misses = 0;
     std::vector<uint64_t> seen_many;  // for structs of more than 64 fields
   };
@@ -67,7 +69,8 @@ class JsonFastParser {
   bool skip_scalar(At at);
 
   static bool matches(const KeyGuess& guess, const uint8_t* key);
-  // The field of the key, -1 where it is not wanted, -2 where the fast path has to give up. Moves `position` on.
+  // The field of the key, -1 where it is not wanted, -2 where the fast path has to give up. Moves
+  // `position` on.
   int32_t find_key(StructPlan& plan, At at, size_t* position);
   // The string's contents without its quotes; a view with a null pointer where it is none.
   std::string_view string_at(At at) const;

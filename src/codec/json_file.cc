@@ -12,12 +12,19 @@ constexpr int64_t kBlockBytes = 4 << 20;
 
 class JsonReader final : public FormatReader {
  public:
-  JsonReader(std::unique_ptr<JsonDecoder> decoder, LineBlocks blocks, bool multi_line, int64_t batch_rows, int64_t batch_bytes, std::string path)
-      : decoder_(std::move(decoder)), blocks_(std::move(blocks)), multi_line_(multi_line), batch_rows_(batch_rows), batch_bytes_(batch_bytes), path_(std::move(path)) {}
+  JsonReader(std::unique_ptr<JsonDecoder> decoder, LineBlocks blocks, bool multi_line,
+             int64_t batch_rows, int64_t batch_bytes, std::string path)
+      : decoder_(std::move(decoder)),
+        blocks_(std::move(blocks)),
+        multi_line_(multi_line),
+        batch_rows_(batch_rows),
+        batch_bytes_(batch_bytes),
+        path_(std::move(path)) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token stop) override {
     while (!at_end_ && decoder_->rows() < batch_rows_ && decoder_->bytes() < batch_bytes_) {
-      if (stop.stop_requested()) return base::error(base::ErrorKind::kCancelled, "reading {} was stopped", path_);
+      if (stop.stop_requested())
+        return base::error(base::ErrorKind::kCancelled, "reading {} was stopped", path_);
       auto added = add_block();
       if (!added.ok()) return std::move(added).error().with_context(path_);
     }
@@ -50,18 +57,25 @@ class JsonReader final : public FormatReader {
 
 class JsonFormat final : public FileFormatBase {
  public:
-  JsonFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown, JsonOptions options, bool multi_line)
-      : FileFormatBase("json", std::move(schema), request, std::move(unknown)), options_(std::move(options)), multi_line_(multi_line) {}
-  bool splittable(const io::FileInfo& file) const override { return !multi_line_ && !is_gzip_name(file.path); }
+  JsonFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown,
+             JsonOptions options, bool multi_line)
+      : FileFormatBase("json", std::move(schema), request, std::move(unknown)),
+        options_(std::move(options)),
+        multi_line_(multi_line) {}
+  bool splittable(const io::FileInfo& file) const override {
+    return !multi_line_ && !is_gzip_name(file.path);
+  }
 
-  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file, FileRange range) const override {
+  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file,
+                                             FileRange range) const override {
     if (!splittable(file)) range = {0, range.begin > 0 ? 0 : INT64_MAX};
     const int64_t offset = line_search_offset(range, 1);
     WEIR_ASSIGN(auto stream, open_byte_stream(fs, file, offset));
     WEIR_ASSIGN(auto decoder, JsonDecoder::create(schema(), options_));
     LineBlocks blocks(std::move(stream), offset, range, "", kBlockBytes);
-    return std::unique_ptr<FormatReader>(
-        std::make_unique<JsonReader>(std::move(decoder), std::move(blocks), multi_line_ && range.end > 0, batch_rows_, batch_bytes_, file.path));
+    return std::unique_ptr<FormatReader>(std::make_unique<JsonReader>(
+        std::move(decoder), std::move(blocks), multi_line_ && range.end > 0, batch_rows_,
+        batch_bytes_, file.path));
   }
 
  private:
@@ -71,19 +85,26 @@ class JsonFormat final : public FileFormatBase {
 
 }  // namespace
 
-Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatRequest& request, OptionMap& map) {
+Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatRequest& request,
+                                                           OptionMap& map) {
   JsonOptions options;
   options.from_files = true;
   WEIR_ASSIGN(options.mode, map.mode());
   options.corrupt_column = map.text("columnNameOfCorruptRecord").value_or(options.corrupt_column);
   WEIR_ASSIGN(options.allow_comments, map.boolean("allowComments", options.allow_comments));
-  WEIR_ASSIGN(options.allow_unquoted_field_names, map.boolean("allowUnquotedFieldNames", options.allow_unquoted_field_names));
-  WEIR_ASSIGN(options.allow_single_quotes, map.boolean("allowSingleQuotes", options.allow_single_quotes));
-  WEIR_ASSIGN(options.allow_numeric_leading_zeros, map.boolean("allowNumericLeadingZeros", options.allow_numeric_leading_zeros));
-  WEIR_ASSIGN(options.allow_non_numeric_numbers, map.boolean("allowNonNumericNumbers", options.allow_non_numeric_numbers));
+  WEIR_ASSIGN(options.allow_unquoted_field_names,
+              map.boolean("allowUnquotedFieldNames", options.allow_unquoted_field_names));
+  WEIR_ASSIGN(options.allow_single_quotes,
+              map.boolean("allowSingleQuotes", options.allow_single_quotes));
+  WEIR_ASSIGN(options.allow_numeric_leading_zeros,
+              map.boolean("allowNumericLeadingZeros", options.allow_numeric_leading_zeros));
+  WEIR_ASSIGN(options.allow_non_numeric_numbers,
+              map.boolean("allowNonNumericNumbers", options.allow_non_numeric_numbers));
   WEIR_ASSIGN(options.allow_backslash_escaping_any_character,
-              map.boolean("allowBackslashEscapingAnyCharacter", options.allow_backslash_escaping_any_character));
-  WEIR_ASSIGN(options.allow_unquoted_control_chars, map.boolean("allowUnquotedControlChars", options.allow_unquoted_control_chars));
+              map.boolean("allowBackslashEscapingAnyCharacter",
+                          options.allow_backslash_escaping_any_character));
+  WEIR_ASSIGN(options.allow_unquoted_control_chars,
+              map.boolean("allowUnquotedControlChars", options.allow_unquoted_control_chars));
   options.timestamp_format = map.text("timestampFormat").value_or("");
   options.timestamp_ntz_format = map.text("timestampNTZFormat").value_or("");
   options.date_format = map.text("dateFormat").value_or("");
@@ -94,13 +115,16 @@ Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatReque
   WEIR_TRY(map.refuse("locale", {"en-US", "en_US", "en"}));
   WEIR_TRY(map.refuse("singleVariantColumn"));
   WEIR_TRY(map.refuse("enableDateTimeParsingFallback", {}));
-  for (std::string_view limit : {"maxNestingDepth", "maxNumLen", "maxStringLen"}) WEIR_TRY(map.refuse(limit));
+  for (std::string_view limit : {"maxNestingDepth", "maxNumLen", "maxStringLen"})
+    WEIR_TRY(map.refuse(limit));
   // These matter to writing, or where the schema is inferred.
-  map.ignore({"primitivesAsString", "prefersDecimal", "dropFieldIfAllNull", "preferDate", "ignoreNullFields", "timeFormat"});
+  map.ignore({"primitivesAsString", "prefersDecimal", "dropFieldIfAllNull", "preferDate",
+              "ignoreNullFields", "timeFormat"});
   WEIR_ASSIGN(Schema schema, wanted_columns(request));
   // Errors of the schema and the formats show now, not at the first file.
   WEIR_ASSIGN(auto probe, JsonDecoder::create(schema, options));
-  return std::shared_ptr<const FileFormat>(std::make_shared<JsonFormat>(std::move(schema), request, map.unknown(), std::move(options), multi_line));
+  return std::shared_ptr<const FileFormat>(std::make_shared<JsonFormat>(
+      std::move(schema), request, map.unknown(), std::move(options), multi_line));
 }
 
 }  // namespace weir::codec

@@ -1,10 +1,10 @@
-// Compares the decoder with what real Spark answered (tests/golden/json/answers.json; record.py there records it anew).
-#include <unistd.h>
-
+// Compares the decoder with what real Spark answered (tests/golden/json/answers.json; record.py
+// there records it anew).
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <unistd.h>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -32,7 +32,8 @@ std::string file_text(const std::string& path) {
 }
 
 std::string decode64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bytes;
   uint32_t bits = 0;
   int held = 0;
@@ -58,45 +59,62 @@ std::string decimal_text(const arrow::Decimal128Array& array, int64_t i) {
   std::string digits = arrow::Decimal128(array.GetValue(i)).ToIntegerString();
   const std::string sign = digits[0] == '-' ? "-" : "";
   digits.erase(0, sign.size());
-  const auto scale = static_cast<size_t>(static_cast<const arrow::Decimal128Type&>(*array.type()).scale());
+  const auto scale =
+      static_cast<size_t>(static_cast<const arrow::Decimal128Type&>(*array.type()).scale());
   if (scale == 0) return sign + digits;
   if (digits.size() <= scale) digits.insert(0, scale + 1 - digits.size(), '0');
-  return sign + digits.substr(0, digits.size() - scale) + "." + digits.substr(digits.size() - scale);
+  return sign + digits.substr(0, digits.size() - scale) + "." +
+         digits.substr(digits.size() - scale);
 }
 
 // A value in the plain form of record.py.
 JsonValue plain(const arrow::Array& array, int64_t i) {
   if (array.IsNull(i)) return nullptr;
   switch (array.type_id()) {
-    case arrow::Type::BOOL: return static_cast<const arrow::BooleanArray&>(array).Value(i);
-    case arrow::Type::INT8: return static_cast<const arrow::Int8Array&>(array).Value(i);
-    case arrow::Type::INT16: return static_cast<const arrow::Int16Array&>(array).Value(i);
-    case arrow::Type::INT32: return static_cast<const arrow::Int32Array&>(array).Value(i);
-    case arrow::Type::INT64: return static_cast<const arrow::Int64Array&>(array).Value(i);
-    case arrow::Type::DATE32: return static_cast<const arrow::Date32Array&>(array).Value(i);
-    case arrow::Type::TIMESTAMP: return static_cast<const arrow::TimestampArray&>(array).Value(i);
-    case arrow::Type::FLOAT: return JsonValue(real_text(static_cast<const arrow::FloatArray&>(array).Value(i)));
-    case arrow::Type::DOUBLE: return JsonValue(real_text(static_cast<const arrow::DoubleArray&>(array).Value(i)));
-    case arrow::Type::DECIMAL128: return JsonValue(decimal_text(static_cast<const arrow::Decimal128Array&>(array), i));
-    case arrow::Type::STRING: return JsonValue(std::string(static_cast<const arrow::StringArray&>(array).GetView(i)));
+    case arrow::Type::BOOL:
+      return static_cast<const arrow::BooleanArray&>(array).Value(i);
+    case arrow::Type::INT8:
+      return static_cast<const arrow::Int8Array&>(array).Value(i);
+    case arrow::Type::INT16:
+      return static_cast<const arrow::Int16Array&>(array).Value(i);
+    case arrow::Type::INT32:
+      return static_cast<const arrow::Int32Array&>(array).Value(i);
+    case arrow::Type::INT64:
+      return static_cast<const arrow::Int64Array&>(array).Value(i);
+    case arrow::Type::DATE32:
+      return static_cast<const arrow::Date32Array&>(array).Value(i);
+    case arrow::Type::TIMESTAMP:
+      return static_cast<const arrow::TimestampArray&>(array).Value(i);
+    case arrow::Type::FLOAT:
+      return JsonValue(real_text(static_cast<const arrow::FloatArray&>(array).Value(i)));
+    case arrow::Type::DOUBLE:
+      return JsonValue(real_text(static_cast<const arrow::DoubleArray&>(array).Value(i)));
+    case arrow::Type::DECIMAL128:
+      return JsonValue(decimal_text(static_cast<const arrow::Decimal128Array&>(array), i));
+    case arrow::Type::STRING:
+      return JsonValue(std::string(static_cast<const arrow::StringArray&>(array).GetView(i)));
     case arrow::Type::BINARY: {
       std::string hex;
-      for (unsigned char c : static_cast<const arrow::BinaryArray&>(array).GetView(i)) hex += fmt::format("{:02x}", c);
+      for (unsigned char c : static_cast<const arrow::BinaryArray&>(array).GetView(i))
+        hex += fmt::format("{:02x}", c);
       return JsonValue(hex);
     }
     case arrow::Type::STRUCT: {
       JsonArray values;
-      for (const auto& child : static_cast<const arrow::StructArray&>(array).fields()) values.push_back(plain(*child, i));
+      for (const auto& child : static_cast<const arrow::StructArray&>(array).fields())
+        values.push_back(plain(*child, i));
       return values;
     }
     case arrow::Type::LIST:
     case arrow::Type::MAP: {
       const auto& list = static_cast<const arrow::ListArray&>(array);
       JsonArray values;
-      for (int64_t j = list.value_offset(i); j < list.value_offset(i + 1); ++j) values.push_back(plain(*list.values(), j));
+      for (int64_t j = list.value_offset(i); j < list.value_offset(i + 1); ++j)
+        values.push_back(plain(*list.values(), j));
       return values;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -125,8 +143,9 @@ JsonOptions options_of(const JsonObject& group) {
 std::string answer(JsonDecoder& decoder, std::string_view record, bool from_files) {
   // Behind the record stands what must not be looked at.
   const std::string arena = std::string(record) + std::string(64, '}');
-  auto added = from_files ? decoder.append_lines(std::string_view(arena).substr(0, record.size()), 64)
-                          : decoder.append(std::string_view(arena).substr(0, record.size()), 64);
+  auto added = from_files
+                   ? decoder.append_lines(std::string_view(arena).substr(0, record.size()), 64)
+                   : decoder.append(std::string_view(arena).substr(0, record.size()), 64);
   if (!added.ok()) return added.error().to_string();
   const bool null = !from_files && decoder.outcomes()[0] == RecordOutcome::kNull;
   auto batch = *decoder.finish();
@@ -135,7 +154,8 @@ std::string answer(JsonDecoder& decoder, std::string_view record, bool from_file
   JsonArray rows;
   for (int64_t i = 0; i < batch->num_rows(); ++i) {
     JsonArray row;
-    for (const auto& column : batch->columns()) row.push_back(plain(*column, i));
+    for (const auto& column : batch->columns())
+      row.push_back(plain(*column, i));
     rows.push_back(row);
   }
   return base::json_text(rows);
@@ -164,9 +184,10 @@ int compare(const JsonObject& group, const std::string& folder) {
     ++count;
     const std::string expected = base::json_text(*one.if_contains("out"));
     const std::string got = answer(**decoder, record, options.from_files);
-    EXPECT_EQ(got.substr(0, 400), expected.substr(0, 400)) << ddl << " " << base::json_text(*group.if_contains("options")) << " "
-                                                            << *base::json_string(group, "source") << "\n  " << record.substr(0, 300) << " "
-                                                            << base::json_string(one, "file").value_or("");
+    EXPECT_EQ(got.substr(0, 400), expected.substr(0, 400))
+        << ddl << " " << base::json_text(*group.if_contains("options")) << " "
+        << *base::json_string(group, "source") << "\n  " << record.substr(0, 300) << " "
+        << base::json_string(one, "file").value_or("");
   }
   return count;
 }
@@ -175,7 +196,8 @@ TEST(JsonGolden, OddInputsAsSpark) {
   auto answers = base::parse_json_object(file_text(kAnswers), kAnswers);
   ASSERT_TRUE(answers.ok()) << answers.error().to_string();
   int count = 0;
-  for (const JsonValue& group : *base::json_array(*answers, "groups")) count += compare(group.get_object(), "");
+  for (const JsonValue& group : *base::json_array(*answers, "groups"))
+    count += compare(group.get_object(), "");
   EXPECT_GT(count, 400);
 }
 
@@ -189,7 +211,8 @@ TEST(JsonGolden, JsonTestSuiteAsSpark) {
   std::filesystem::create_directories(folder);
   ASSERT_EQ(std::system(fmt::format("tar -xJf {} -C {}", kSuite, folder).c_str()), 0);
   int count = 0;
-  for (const JsonValue& group : *suites) count += compare(group.get_object(), folder);
+  for (const JsonValue& group : *suites)
+    count += compare(group.get_object(), folder);
   EXPECT_GT(count, 300);
   std::filesystem::remove_all(folder);
 }

@@ -1,4 +1,5 @@
-// Numbers of valid JSON read in place: grammar and value in one pass. At least 32 bytes after `p` have to be readable.
+// Numbers of valid JSON read in place: grammar and value in one pass. At least 32 bytes after `p`
+// have to be readable.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +10,14 @@
 namespace weir::codec {
 
 // True for what may stand right behind a number or literal.
-inline bool ends_scalar(uint8_t c) { return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+inline bool ends_scalar(uint8_t c) {
+  return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
 inline bool is_digit(uint8_t c) { return static_cast<uint8_t>(c - '0') < 10; }
 
-// The high bit of the first byte that is no digit is set (those of later bytes may be wrong); 0 for eight digits.
+// The high bit of the first byte that is no digit is set (those of later bytes may be wrong); 0 for
+// eight digits.
 inline uint64_t other_than_digits(uint64_t v) {
   const uint64_t t = v ^ 0x3030303030303030u;
   return ((t + 0x7676767676767676u) | t) & 0x8080808080808080u;
@@ -31,14 +35,16 @@ inline const uint8_t* read_integer(const uint8_t* p, int64_t* value) {
   p += negative;
   const uint8_t* start = p;
   uint64_t digits = 0;
-  while (is_digit(*p)) digits = digits * 10 + (*p++ - '0');
+  while (is_digit(*p))
+    digits = digits * 10 + (*p++ - '0');
   const auto count = p - start;
   if (count == 0 || count > 18 || (*start == '0' && count > 1)) return nullptr;
   *value = negative ? -static_cast<int64_t>(digits) : static_cast<int64_t>(digits);
   return p;
 }
 
-// A number's parts: digits × 10^exponent. `exact` false: more than 19 digits, read the text instead.
+// A number's parts: digits × 10^exponent. `exact` false: more than 19 digits, read the text
+// instead.
 struct NumberParts {
   uint64_t digits = 0;
   int64_t exponent = 0;
@@ -48,7 +54,8 @@ struct NumberParts {
 };
 
 // The end of a JSON number, else nullptr.
-[[gnu::always_inline]] inline const uint8_t* read_number_parts(const uint8_t* p, NumberParts* parts) {
+[[gnu::always_inline]] inline const uint8_t* read_number_parts(const uint8_t* p,
+                                                               NumberParts* parts) {
   parts->negative = *p == '-';
   p += parts->negative;
   const uint8_t* start = p;
@@ -58,7 +65,8 @@ struct NumberParts {
     if (is_digit(*p)) return nullptr;
   } else {
     if (!is_digit(*p)) return nullptr;
-    do digits = digits * 10 + (*p++ - '0');
+    do
+      digits = digits * 10 + (*p++ - '0');
     while (is_digit(*p));
   }
   auto count = p - start;

@@ -13,7 +13,8 @@ using columnar::TypeKind;
 
 JsonSlowParser::Outcome JsonSlowParser::next_until(JsonToken stop) {
   if (!tokens_->next()) return Outcome::kBad;
-  return tokens_->token() == JsonToken::kNone || tokens_->token() == stop ? Outcome::kPartial : Outcome::kOk;
+  return tokens_->token() == JsonToken::kNone || tokens_->token() == stop ? Outcome::kPartial
+                                                                          : Outcome::kOk;
 }
 
 JsonSlowParser::Parsed JsonSlowParser::parse(std::string_view record, const DataType& row_type) {
@@ -77,7 +78,8 @@ JsonSlowParser::Outcome JsonSlowParser::convert_struct(const DataType& type, Jso
   }
 }
 
-JsonSlowParser::Outcome JsonSlowParser::convert_array(const DataType& element, bool root, JsonTree* to) {
+JsonSlowParser::Outcome JsonSlowParser::convert_array(const DataType& element, bool root,
+                                                      JsonTree* to) {
   to->null = false;
   Outcome result = Outcome::kOk;
   while (true) {
@@ -120,7 +122,9 @@ JsonSlowParser::Outcome JsonSlowParser::convert_map(const DataType& type, JsonTr
 JsonSlowParser::Outcome JsonSlowParser::convert(const DataType& type, JsonTree* to) {
   const Outcome outcome = convert_value(type, to);
   // Jackson reads a string that does not fit, for its message.
-  if (outcome == Outcome::kBad && tokens_->token() == JsonToken::kString && !type.is(TypeKind::kBinary)) (void)tokens_->finish_token();
+  if (outcome == Outcome::kBad && tokens_->token() == JsonToken::kString &&
+      !type.is(TypeKind::kBinary))
+    (void)tokens_->finish_token();
   return outcome;
 }
 
@@ -131,10 +135,15 @@ JsonSlowParser::Outcome JsonSlowParser::convert_value(const DataType& type, Json
   const JsonToken token = tokens_->token();
   if (token == JsonToken::kNone || token == JsonToken::kNull) return Outcome::kOk;
   switch (type.kind()) {
-    case TypeKind::kNull: return Outcome::kOk;
-    case TypeKind::kStruct: return token == JsonToken::kStartObject ? convert_struct(type, to) : Outcome::kBad;
-    case TypeKind::kArray: return token == JsonToken::kStartArray ? convert_array(type.element(), false, to) : Outcome::kBad;
-    case TypeKind::kMap: return token == JsonToken::kStartObject ? convert_map(type, to) : Outcome::kBad;
+    case TypeKind::kNull:
+      return Outcome::kOk;
+    case TypeKind::kStruct:
+      return token == JsonToken::kStartObject ? convert_struct(type, to) : Outcome::kBad;
+    case TypeKind::kArray:
+      return token == JsonToken::kStartArray ? convert_array(type.element(), false, to)
+                                             : Outcome::kBad;
+    case TypeKind::kMap:
+      return token == JsonToken::kStartObject ? convert_map(type, to) : Outcome::kBad;
     case TypeKind::kBoolean:
       if (token != JsonToken::kTrue && token != JsonToken::kFalse) return Outcome::kBad;
       to->null = false;
@@ -143,13 +152,18 @@ JsonSlowParser::Outcome JsonSlowParser::convert_value(const DataType& type, Json
     case TypeKind::kByte:
     case TypeKind::kShort:
     case TypeKind::kInteger:
-    case TypeKind::kLong: return token == JsonToken::kInt ? convert_integer(type, to) : Outcome::kBad;
-    case TypeKind::kFloat: return convert_real(true, to);
-    case TypeKind::kDouble: return convert_real(false, to);
+    case TypeKind::kLong:
+      return token == JsonToken::kInt ? convert_integer(type, to) : Outcome::kBad;
+    case TypeKind::kFloat:
+      return convert_real(true, to);
+    case TypeKind::kDouble:
+      return convert_real(false, to);
     case TypeKind::kString:
     case TypeKind::kChar:
-    case TypeKind::kVarchar: return convert_string(to);
-    default: return convert_from_text(type, to);
+    case TypeKind::kVarchar:
+      return convert_string(to);
+    default:
+      return convert_from_text(type, to);
   }
 }
 
@@ -166,10 +180,15 @@ JsonSlowParser::Outcome JsonSlowParser::convert_integer(const DataType& type, Js
       // Jackson lets a byte be unsigned too, and Java wraps it.
       to->integer = static_cast<int8_t>(value);
       return value >= -128 && value <= 255 ? Outcome::kOk : Outcome::kBad;
-    case TypeKind::kShort: return value >= -32768 && value <= 32767 ? Outcome::kOk : Outcome::kBad;
+    case TypeKind::kShort:
+      return value >= -32768 && value <= 32767 ? Outcome::kOk : Outcome::kBad;
     case TypeKind::kInteger:
-      return value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max() ? Outcome::kOk : Outcome::kBad;
-    default: return Outcome::kOk;
+      return value >= std::numeric_limits<int32_t>::min() &&
+                     value <= std::numeric_limits<int32_t>::max()
+                 ? Outcome::kOk
+                 : Outcome::kBad;
+    default:
+      return Outcome::kOk;
   }
 }
 
@@ -182,8 +201,11 @@ JsonSlowParser::Outcome JsonSlowParser::convert_real(bool single, JsonTree* to) 
   to->null = false;
   const std::string& t = *text;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (t == "NaN" || t == "+INF" || t == "+Infinity" || t == "Infinity" || t == "-INF" || t == "-Infinity") {
-    to->real = t == "NaN" ? std::numeric_limits<double>::quiet_NaN() : t[0] == '-' ? -kInfinity : kInfinity;
+  if (t == "NaN" || t == "+INF" || t == "+Infinity" || t == "Infinity" || t == "-INF" ||
+      t == "-Infinity") {
+    to->real = t == "NaN"    ? std::numeric_limits<double>::quiet_NaN()
+               : t[0] == '-' ? -kInfinity
+                             : kInfinity;
     return options_.allow_non_numeric_numbers ? Outcome::kOk : Outcome::kBad;
   }
   if (quoted) return Outcome::kBad;
@@ -199,7 +221,8 @@ JsonSlowParser::Outcome JsonSlowParser::convert_real(bool single, JsonTree* to) 
 
 JsonSlowParser::Outcome JsonSlowParser::convert_from_text(const DataType& type, JsonTree* to) {
   const JsonToken token = tokens_->token();
-  const bool number = token == JsonToken::kInt || (token == JsonToken::kFloat && type.is(TypeKind::kDecimal));
+  const bool number =
+      token == JsonToken::kInt || (token == JsonToken::kFloat && type.is(TypeKind::kDecimal));
   if (token != JsonToken::kString && !number) return Outcome::kBad;
   if (type.is(TypeKind::kBinary)) {
     to->null = false;
@@ -225,10 +248,17 @@ JsonSlowParser::Outcome JsonSlowParser::convert_from_text(const DataType& type, 
   }
   std::optional<int64_t> value;
   switch (type.kind()) {
-    case TypeKind::kTimestamp: value = formats_.timestamp(*text); break;
-    case TypeKind::kTimestampNtz: value = formats_.timestamp_ntz(*text); break;
-    case TypeKind::kDate: value = formats_.date(*text); break;
-    default: return Outcome::kBad;
+    case TypeKind::kTimestamp:
+      value = formats_.timestamp(*text);
+      break;
+    case TypeKind::kTimestampNtz:
+      value = formats_.timestamp_ntz(*text);
+      break;
+    case TypeKind::kDate:
+      value = formats_.date(*text);
+      break;
+    default:
+      return Outcome::kBad;
   }
   if (!value) return Outcome::kBad;
   to->integer = *value;
@@ -257,13 +287,27 @@ void append_quoted(const std::string& text, std::string* to) {
   *to += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': *to += "\\\""; break;
-      case '\\': *to += "\\\\"; break;
-      case '\b': *to += "\\b"; break;
-      case '\t': *to += "\\t"; break;
-      case '\n': *to += "\\n"; break;
-      case '\f': *to += "\\f"; break;
-      case '\r': *to += "\\r"; break;
+      case '"':
+        *to += "\\\"";
+        break;
+      case '\\':
+        *to += "\\\\";
+        break;
+      case '\b':
+        *to += "\\b";
+        break;
+      case '\t':
+        *to += "\\t";
+        break;
+      case '\n':
+        *to += "\\n";
+        break;
+      case '\f':
+        *to += "\\f";
+        break;
+      case '\r':
+        *to += "\\r";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           *to += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
@@ -282,7 +326,8 @@ bool JsonSlowParser::copy_structure(std::string* to) {
   const std::string* text;
   int open = 0;
   bool first = true;
-  if (tokens_->token() == JsonToken::kEndObject || tokens_->token() == JsonToken::kEndArray) return false;
+  if (tokens_->token() == JsonToken::kEndObject || tokens_->token() == JsonToken::kEndArray)
+    return false;
   while (true) {
     const JsonToken token = tokens_->token();
     const bool close = token == JsonToken::kEndObject || token == JsonToken::kEndArray;
@@ -312,7 +357,8 @@ bool JsonSlowParser::copy_structure(std::string* to) {
         if (!tokens_->text(&text)) return false;
         *to += java_number_text(*text);
         break;
-      case JsonToken::kNone: return false;
+      case JsonToken::kNone:
+        return false;
       default:
         if (!tokens_->text(&text)) return false;
         *to += *text == "-0" ? "0" : *text;
@@ -328,42 +374,68 @@ void write_tree(const JsonTree& tree, ColumnWriter& column, int64_t slot) {
     return;
   }
   switch (column.kind()) {
-    case TypeKind::kNull: break;
-    case TypeKind::kBoolean: column.set_bool(slot, tree.integer != 0); break;
-    case TypeKind::kByte: column.set(slot, static_cast<int8_t>(tree.integer)); break;
-    case TypeKind::kShort: column.set(slot, static_cast<int16_t>(tree.integer)); break;
+    case TypeKind::kNull:
+      break;
+    case TypeKind::kBoolean:
+      column.set_bool(slot, tree.integer != 0);
+      break;
+    case TypeKind::kByte:
+      column.set(slot, static_cast<int8_t>(tree.integer));
+      break;
+    case TypeKind::kShort:
+      column.set(slot, static_cast<int16_t>(tree.integer));
+      break;
     case TypeKind::kInteger:
-    case TypeKind::kDate: column.set(slot, static_cast<int32_t>(tree.integer)); break;
+    case TypeKind::kDate:
+      column.set(slot, static_cast<int32_t>(tree.integer));
+      break;
     case TypeKind::kLong:
     case TypeKind::kTimestamp:
-    case TypeKind::kTimestampNtz: column.set(slot, tree.integer); break;
-    case TypeKind::kFloat: column.set(slot, static_cast<float>(tree.real)); break;
-    case TypeKind::kDouble: column.set(slot, tree.real); break;
-    case TypeKind::kDecimal: column.set(slot, tree.decimal); break;
+    case TypeKind::kTimestampNtz:
+      column.set(slot, tree.integer);
+      break;
+    case TypeKind::kFloat:
+      column.set(slot, static_cast<float>(tree.real));
+      break;
+    case TypeKind::kDouble:
+      column.set(slot, tree.real);
+      break;
+    case TypeKind::kDecimal:
+      column.set(slot, tree.decimal);
+      break;
     case TypeKind::kStruct:
-      for (size_t i = 0; i < tree.items.size(); ++i) write_tree(tree.items[i], column.child(i), slot);
+      for (size_t i = 0; i < tree.items.size(); ++i)
+        write_tree(tree.items[i], column.child(i), slot);
       break;
     case TypeKind::kArray:
     case TypeKind::kMap: {
       const size_t width = column.child_count();
       for (size_t i = 0; i + width <= tree.items.size(); i += width) {
         const int64_t at = column.grow();
-        for (size_t j = 0; j < width; ++j) write_tree(tree.items[i + j], column.child(j), at);
+        for (size_t j = 0; j < width; ++j)
+          write_tree(tree.items[i + j], column.child(j), at);
       }
       column.list_end(slot);
       break;
     }
-    default: column.set_text(slot, tree.text);
+    default:
+      column.set_text(slot, tree.text);
   }
 }
 
 std::string replace_invalid_utf8(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
-  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
+  const auto byte = [&](size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
+  };
   for (size_t at = 0; at < text.size();) {
     const unsigned first = byte(at);
-    size_t wanted = first < 0x80 ? 1 : first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    size_t wanted = first < 0x80                     ? 1
+                    : first >= 0xc2 && first <= 0xdf ? 2
+                    : first >= 0xe0 && first <= 0xef ? 3
+                    : first >= 0xf0 && first <= 0xf4 ? 4
+                                                     : 0;
     size_t good = wanted == 0 ? 0 : 1;
     while (good > 0 && good < wanted) {
       const unsigned next = byte(at + good);
@@ -380,8 +452,10 @@ std::string replace_invalid_utf8(std::string_view text) {
       at += wanted;
     } else {
       clean += "\xef\xbf\xbd";
-      // Java replaces the longest valid beginning of a sequence at once, and an encoded surrogate whole.
-      const bool surrogate = first == 0xed && (byte(at + 1) & 0xe0) == 0xa0 && (byte(at + 2) & 0xc0) == 0x80;
+      // Java replaces the longest valid beginning of a sequence at once, and an encoded surrogate
+      // whole.
+      const bool surrogate =
+          first == 0xed && (byte(at + 1) & 0xe0) == 0xa0 && (byte(at + 2) & 0xc0) == 0x80;
       at += surrogate ? 3 : std::max<size_t>(good, 1);
     }
   }

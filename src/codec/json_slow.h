@@ -1,5 +1,5 @@
-// One JSON record to rows by JsonTokens and Spark's conversion rules (Spark's JacksonParser), kept as small trees and
-// then written to the columns. The slow path: correct for every input.
+// One JSON record to rows by JsonTokens and Spark's conversion rules (Spark's JacksonParser), kept
+// as small trees and then written to the columns. The slow path: correct for every input.
 #pragma once
 
 #include <string>
@@ -25,7 +25,8 @@ struct JsonTree {
 
 class JsonSlowParser {
  public:
-  JsonSlowParser(const JsonOptions& options, const DatetimeFormats& formats) : options_(options), formats_(formats) {}
+  JsonSlowParser(const JsonOptions& options, const DatetimeFormats& formats)
+      : options_(options), formats_(formats) {}
 
   struct Parsed {
     std::vector<JsonTree> rows;  // trees of the struct type
@@ -46,7 +47,8 @@ class JsonSlowParser {
   Outcome convert_from_text(const columnar::DataType& type, JsonTree* to);
   Outcome convert_string(JsonTree* to);
   bool copy_structure(std::string* to);
-  // Steps to the next token: kOk where it is one before `stop`, kPartial at the end, kBad where it failed.
+  // Steps to the next token: kOk where it is one before `stop`, kPartial at the end, kBad where it
+  // failed.
   Outcome next_until(JsonToken stop);
 
   const JsonOptions& options_;

@@ -13,7 +13,8 @@ constexpr size_t kStringLengthMax = 20'000'000;
 
 bool is_digit(int c) { return c >= '0' && c <= '9'; }
 bool is_identifier(int c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '$' || c >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '$' ||
+         c >= 0x80;
 }
 
 void append_utf8(uint32_t code, std::string* to) {
@@ -36,17 +37,23 @@ void append_utf8(uint32_t code, std::string* to) {
 
 // Length of the valid UTF-8 sequence at `at`, 0 where there is none.
 size_t utf8_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+  };
   const auto follows = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const unsigned first = byte(0);
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
   if (first >= 0xe0 && first <= 0xef) {
-    const bool second = first == 0xe0 ? byte(1) >= 0xa0 && byte(1) <= 0xbf : first == 0xed ? byte(1) >= 0x80 && byte(1) <= 0x9f : follows(1);
+    const bool second = first == 0xe0   ? byte(1) >= 0xa0 && byte(1) <= 0xbf
+                        : first == 0xed ? byte(1) >= 0x80 && byte(1) <= 0x9f
+                                        : follows(1);
     return second && follows(2) ? 3 : 0;
   }
   if (first >= 0xf0 && first <= 0xf4) {
-    const bool second = first == 0xf0 ? byte(1) >= 0x90 && byte(1) <= 0xbf : first == 0xf4 ? byte(1) >= 0x80 && byte(1) <= 0x8f : follows(1);
+    const bool second = first == 0xf0   ? byte(1) >= 0x90 && byte(1) <= 0xbf
+                        : first == 0xf4 ? byte(1) >= 0x80 && byte(1) <= 0x8f
+                                        : follows(1);
     return second && follows(2) && follows(3) ? 4 : 0;
   }
   return 0;
@@ -54,7 +61,8 @@ size_t utf8_length(std::string_view text, size_t at) {
 
 }  // namespace
 
-JsonTokens::JsonTokens(std::string_view text, const JsonOptions& options) : text_(text), options_(options) {
+JsonTokens::JsonTokens(std::string_view text, const JsonOptions& options)
+    : text_(text), options_(options) {
   contexts_.emplace_back();
   if (options.from_files && text_.starts_with("\xef\xbb\xbf")) at_ = 3;
 }
@@ -71,10 +79,17 @@ bool JsonTokens::text(const std::string** text) {
   if (!finish_token()) return false;
   static const std::string kTrue = "true", kFalse = "false", kNull = "null";
   switch (token_) {
-    case JsonToken::kTrue: *text = &kTrue; break;
-    case JsonToken::kFalse: *text = &kFalse; break;
-    case JsonToken::kNull: *text = &kNull; break;
-    default: *text = &value_text_;
+    case JsonToken::kTrue:
+      *text = &kTrue;
+      break;
+    case JsonToken::kFalse:
+      *text = &kFalse;
+      break;
+    case JsonToken::kNull:
+      *text = &kNull;
+      break;
+    default:
+      *text = &value_text_;
   }
   return true;
 }
@@ -99,8 +114,8 @@ bool JsonTokens::binary(std::string* bytes) {
     if (c >= '0' && c <= '9') return c - '0' + 52;
     return c == '+' ? 62 : c == '/' ? 63 : c == '=' ? kPadding : -1;
   };
-  // The next character's value. A failure leaves the place behind the character, inside of the string: what follows
-  // is read from there, as Jackson does.
+  // The next character's value. A failure leaves the place behind the character, inside of the
+  // string: what follows is read from there, as Jackson does.
   bool failed = false;
   const auto next = [&](int index) {
     if (at_ >= text_.size()) return failed = true, -1;
@@ -120,7 +135,8 @@ bool JsonTokens::binary(std::string* bytes) {
   };
   bytes->clear();
   while (true) {
-    while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) <= ' ') ++at_;
+    while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) <= ' ')
+      ++at_;
     if (at_ < text_.size() && text_[at_] == '"') {
       ++at_;
       string_pending_ = false;
@@ -139,7 +155,8 @@ bool JsonTokens::binary(std::string* bytes) {
       padding += value == kPadding;
       bits = bits << 6 | static_cast<uint32_t>(value == kPadding ? 0 : value);
     }
-    for (int i = 0; i < 3 - padding; ++i) *bytes += static_cast<char>(bits >> (16 - 8 * i));
+    for (int i = 0; i < 3 - padding; ++i)
+      *bytes += static_cast<char>(bits >> (16 - 8 * i));
   }
 }
 
@@ -172,7 +189,8 @@ bool JsonTokens::skip_comment() {
   if (!options_.allow_comments || at_ >= text_.size()) return false;
   const char c = text_[at_++];
   if (c == '/') {
-    while (at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r') ++at_;
+    while (at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r')
+      ++at_;
     return true;
   }
   if (c != '*') return false;
@@ -252,7 +270,8 @@ bool JsonTokens::read_name(int c, std::string* to) {
   };
   if (!options_.allow_unquoted_field_names || !fits(c)) return false;
   *to += static_cast<char>(c);
-  while (at_ < text_.size() && fits(static_cast<unsigned char>(text_[at_]))) *to += text_[at_++];
+  while (at_ < text_.size() && fits(static_cast<unsigned char>(text_[at_])))
+    *to += text_[at_++];
   return true;
 }
 
@@ -295,7 +314,8 @@ bool JsonTokens::read_odd_bytes(std::string* to) {
     code = code << 6 | (byte & 0x3f);
   }
   if (following == 0 || (code >= 0xd800 && code <= 0xdfff)) return false;
-  // Longer than needed, which Jackson takes; past the last code point it makes two surrogates that have no UTF-8.
+  // Longer than needed, which Jackson takes; past the last code point it makes two surrogates that
+  // have no UTF-8.
   if (code > 0x10ffff) {
     *to += "??";
   } else {
@@ -310,7 +330,10 @@ bool JsonTokens::read_escape(std::string* to) {
     for (int i = 0; i < 4; ++i) {
       if (at_ >= text_.size()) return false;
       const char c = text_[at_++];
-      const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = is_digit(c)            ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) return false;
       *code = *code << 4 | static_cast<uint32_t>(digit);
     }
@@ -319,17 +342,31 @@ bool JsonTokens::read_escape(std::string* to) {
   if (at_ >= text_.size()) return false;
   const char c = text_[at_++];
   switch (c) {
-    case 'b': *to += '\b'; return true;
-    case 't': *to += '\t'; return true;
-    case 'n': *to += '\n'; return true;
-    case 'f': *to += '\f'; return true;
-    case 'r': *to += '\r'; return true;
+    case 'b':
+      *to += '\b';
+      return true;
+    case 't':
+      *to += '\t';
+      return true;
+    case 'n':
+      *to += '\n';
+      return true;
+    case 'f':
+      *to += '\f';
+      return true;
+    case 'r':
+      *to += '\r';
+      return true;
     case '"':
     case '/':
-    case '\\': *to += c; return true;
-    case 'u': break;
+    case '\\':
+      *to += c;
+      return true;
+    case 'u':
+      break;
     default: {
-      const bool allowed = options_.allow_backslash_escaping_any_character || (c == '\'' && options_.allow_single_quotes);
+      const bool allowed = options_.allow_backslash_escaping_any_character ||
+                           (c == '\'' && options_.allow_single_quotes);
       if (allowed) *to += c;
       return allowed;
     }
@@ -361,12 +398,20 @@ bool JsonTokens::value(int c, JsonToken* token) {
       string_pending_ = true;
       *token = JsonToken::kString;
       return true;
-    case '{': *token = JsonToken::kStartObject; return true;
-    case '[': *token = JsonToken::kStartArray; return true;
-    case 't': return literal("rue", JsonToken::kTrue, token);
-    case 'f': return literal("alse", JsonToken::kFalse, token);
-    case 'n': return literal("ull", JsonToken::kNull, token);
-    default: break;
+    case '{':
+      *token = JsonToken::kStartObject;
+      return true;
+    case '[':
+      *token = JsonToken::kStartArray;
+      return true;
+    case 't':
+      return literal("rue", JsonToken::kTrue, token);
+    case 'f':
+      return literal("alse", JsonToken::kFalse, token);
+    case 'n':
+      return literal("ull", JsonToken::kNull, token);
+    default:
+      break;
   }
   if (is_digit(c) || c == '-') return number(c, token);
   return odd_value(c, token);
@@ -378,19 +423,23 @@ bool JsonTokens::literal(std::string_view rest, JsonToken kind, JsonToken* token
     ++at_;
     ++matched;
   }
-  const auto identifier_follows = [this] { return at_ < text_.size() && is_identifier(static_cast<unsigned char>(text_[at_])); };
+  const auto identifier_follows = [this] {
+    return at_ < text_.size() && is_identifier(static_cast<unsigned char>(text_[at_]));
+  };
   if (matched == rest.size() && !identifier_follows()) {
     *token = kind;
     return true;
   }
   // Jackson reads the rest of the word for its message; from bytes also what ends it.
-  while (identifier_follows()) ++at_;
+  while (identifier_follows())
+    ++at_;
   if (options_.from_files && at_ < text_.size()) ++at_;
   return false;
 }
 
 bool JsonTokens::non_numeric(std::string_view whole, JsonToken* token) {
-  if (!literal(whole.substr(1), JsonToken::kFloat, token) || !options_.allow_non_numeric_numbers) return false;
+  if (!literal(whole.substr(1), JsonToken::kFloat, token) || !options_.allow_non_numeric_numbers)
+    return false;
   value_text_ = whole;
   return true;
 }
@@ -403,12 +452,15 @@ bool JsonTokens::odd_value(int c, JsonToken* token) {
       value_text_.clear();
       *token = JsonToken::kString;
       return read_string('\'', &value_text_);
-    case 'N': return non_numeric("NaN", token);
-    case 'I': return non_numeric("Infinity", token);
+    case 'N':
+      return non_numeric("NaN", token);
+    case 'I':
+      return non_numeric("Infinity", token);
     case '+':
       if (text_.substr(at_, 3) == "INF") return non_numeric("+INF", token);
       return non_numeric("+Infinity", token);
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -433,10 +485,12 @@ bool JsonTokens::number(int c, JsonToken* token) {
       at_ = at + 1;
       return false;
     }
-    while (c == '0' && is_digit(peek())) c = text_[at++];
+    while (c == '0' && is_digit(peek()))
+      c = text_[at++];
   }
   value_text_ += static_cast<char>(c);
-  while (is_digit(peek())) value_text_ += text_[at++];
+  while (is_digit(peek()))
+    value_text_ += text_[at++];
   *token = JsonToken::kInt;
   if (peek() == '.') {
     *token = JsonToken::kFloat;
@@ -445,7 +499,8 @@ bool JsonTokens::number(int c, JsonToken* token) {
       at_ = at + 1;
       return false;
     }
-    while (is_digit(peek())) value_text_ += text_[at++];
+    while (is_digit(peek()))
+      value_text_ += text_[at++];
   }
   if (peek() == 'e' || peek() == 'E') {
     *token = JsonToken::kFloat;
@@ -455,12 +510,15 @@ bool JsonTokens::number(int c, JsonToken* token) {
       at_ = at + 1;
       return false;
     }
-    while (is_digit(peek())) value_text_ += text_[at++];
+    while (is_digit(peek()))
+      value_text_ += text_[at++];
   }
   at_ = at;
   if (value_text_.size() > kNumberLengthMax) return false;
   // At the top level white space has to follow.
-  if (contexts_.size() == 1 && peek() != -1 && peek() != ' ' && peek() != '\t' && peek() != '\n' && peek() != '\r') return false;
+  if (contexts_.size() == 1 && peek() != -1 && peek() != ' ' && peek() != '\t' && peek() != '\n' &&
+      peek() != '\r')
+    return false;
   return true;
 }
 

@@ -1,8 +1,9 @@
 // A tolerant pull parser of JSON with Jackson's rules: the slow path of the JSON decoder.
 //
-// It gives tokens one at a time and fails where Jackson fails, no sooner: text after the last token asked for is
-// never looked at, a string's contents are checked when they are asked for or stepped over, and after a failure
-// the next call goes on behind the place of the failure. Spark's answers to half-broken records follow from that.
+// It gives tokens one at a time and fails where Jackson fails, no sooner: text after the last token
+// asked for is never looked at, a string's contents are checked when they are asked for or stepped
+// over, and after a failure the next call goes on behind the place of the failure. Spark's answers
+// to half-broken records follow from that.
 #pragma once
 
 #include <string>
@@ -58,7 +59,8 @@ class JsonTokens {
     bool named = false;
   };
 
-  int skip_blanks();  // the next character that is none, consumed; -1 at the end, -2 for what may not be there
+  int skip_blanks();  // the next character that is none, consumed; -1 at the end, -2 for what may
+                      // not be there
   bool skip_comment();
   bool value(int c, JsonToken* token);
   bool read_string(char quote, std::string* to);

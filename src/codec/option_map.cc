@@ -13,14 +13,16 @@ namespace {
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : result)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return result;
 }
 
 }  // namespace
 
 OptionMap::OptionMap(const std::map<std::string, std::string>& options) {
-  for (const auto& [name, value] : options) entries_[lower(name)] = {name, value, false};
+  for (const auto& [name, value] : options)
+    entries_[lower(name)] = {name, value, false};
 }
 
 OptionMap::Entry* OptionMap::find(std::string_view name) {
@@ -42,7 +44,8 @@ Result<bool> OptionMap::boolean(std::string_view name, bool otherwise) {
   const std::string value = lower(entry->value);
   if (value == "true") return true;
   if (value == "false") return false;
-  return error(ErrorKind::kInvalidArgument, "option {} has to be true or false, not '{}'", name, entry->value);
+  return error(ErrorKind::kInvalidArgument, "option {} has to be true or false, not '{}'", name,
+               entry->value);
 }
 
 Result<int64_t> OptionMap::integer(std::string_view name, int64_t otherwise) {
@@ -52,7 +55,8 @@ Result<int64_t> OptionMap::integer(std::string_view name, int64_t otherwise) {
   const std::string& text = entry->value;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc() || end != text.data() + text.size()) {
-    return error(ErrorKind::kInvalidArgument, "option {} has to be an integer, not '{}'", name, text);
+    return error(ErrorKind::kInvalidArgument, "option {} has to be an integer, not '{}'", name,
+                 text);
   }
   return value;
 }
@@ -63,14 +67,18 @@ Result<ParseMode> OptionMap::mode() {
   if (mode == "permissive") return ParseMode::kPermissive;
   if (mode == "dropmalformed") return ParseMode::kDropMalformed;
   if (mode == "failfast") return ParseMode::kFailFast;
-  return error(ErrorKind::kInvalidArgument, "option mode has to be PERMISSIVE, DROPMALFORMED or FAILFAST, not '{}'", entry->value);
+  return error(ErrorKind::kInvalidArgument,
+               "option mode has to be PERMISSIVE, DROPMALFORMED or FAILFAST, not '{}'",
+               entry->value);
 }
 
 void OptionMap::ignore(std::initializer_list<std::string_view> names) {
-  for (std::string_view name : names) find(name);
+  for (std::string_view name : names)
+    find(name);
 }
 
-Result<void> OptionMap::refuse(std::string_view name, std::initializer_list<std::string_view> harmless) {
+Result<void> OptionMap::refuse(std::string_view name,
+                               std::initializer_list<std::string_view> harmless) {
   const Entry* entry = find(name);
   if (!entry) return {};
   for (std::string_view value : harmless) {
@@ -80,7 +88,8 @@ Result<void> OptionMap::refuse(std::string_view name, std::initializer_list<std:
 }
 
 Result<void> OptionMap::check_encoding() {
-  for (std::string_view name : {"encoding", "charset"}) WEIR_TRY(refuse(name, {"UTF-8", "utf8"}));
+  for (std::string_view name : {"encoding", "charset"})
+    WEIR_TRY(refuse(name, {"UTF-8", "utf8"}));
   return {};
 }
 
@@ -93,9 +102,28 @@ std::vector<std::string> OptionMap::unknown() const {
 }
 
 void ignore_file_source_options(OptionMap& options) {
-  options.ignore({"path", "paths", "recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter", "maxFilesPerTrigger", "maxBytesPerTrigger",
-                  "latestFirst", "maxFileAge", "fileNameOnly", "cleanSource", "sourceArchiveDir", "ignoreMissingFiles", "ignoreCorruptFiles", "basePath",
-                  "maxCachedFiles", "discardCachedInputRatio", "compression", "codec", "inferSchema", "samplingRatio"});
+  options.ignore({"path",
+                  "paths",
+                  "recursiveFileLookup",
+                  "pathGlobFilter",
+                  "modifiedBefore",
+                  "modifiedAfter",
+                  "maxFilesPerTrigger",
+                  "maxBytesPerTrigger",
+                  "latestFirst",
+                  "maxFileAge",
+                  "fileNameOnly",
+                  "cleanSource",
+                  "sourceArchiveDir",
+                  "ignoreMissingFiles",
+                  "ignoreCorruptFiles",
+                  "basePath",
+                  "maxCachedFiles",
+                  "discardCachedInputRatio",
+                  "compression",
+                  "codec",
+                  "inferSchema",
+                  "samplingRatio"});
 }
 
 }  // namespace weir::codec

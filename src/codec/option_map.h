@@ -19,14 +19,16 @@ class OptionMap {
  public:
   explicit OptionMap(const std::map<std::string, std::string>& options);
 
-  // Each call marks the option as known. Values that are not of the type are kInvalidArgument, naming the option.
+  // Each call marks the option as known. Values that are not of the type are kInvalidArgument,
+  // naming the option.
   std::optional<std::string> text(std::string_view name);
   Result<bool> boolean(std::string_view name, bool otherwise);
   Result<int64_t> integer(std::string_view name, int64_t otherwise);
   Result<ParseMode> mode();
   // Marks options that mean something to another part, or nothing where a schema is given.
   void ignore(std::initializer_list<std::string_view> names);
-  // Options that Spark has and weir does not: kUnsupported where one is given with another value than `harmless`.
+  // Options that Spark has and weir does not: kUnsupported where one is given with another value
+  // than `harmless`.
   Result<void> refuse(std::string_view name, std::initializer_list<std::string_view> harmless = {});
   // Only UTF-8 is read.
   Result<void> check_encoding();

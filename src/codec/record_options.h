@@ -7,7 +7,8 @@
 namespace weir::codec {
 
 enum class ParseMode {
-  kPermissive,     // a bad record becomes NULLs, its text goes to the corrupt-record column where the schema has one
+  kPermissive,  // a bad record becomes NULLs, its text goes to the corrupt-record column where the
+                // schema has one
   kDropMalformed,  // a bad record is left out
   kFailFast,       // a bad record is an error
 };
@@ -16,7 +17,8 @@ enum class ParseMode {
 enum class RecordOutcome : uint8_t {
   kGood,
   kCorrupt,  // did not parse, or a field did not fit its type; the row is there (PERMISSIVE)
-  kNull,     // no record: a NULL or blank payload. The row is there, all NULL (from_json gives a NULL struct)
+  kNull,  // no record: a NULL or blank payload. The row is there, all NULL (from_json gives a NULL
+          // struct)
   kDropped,  // left out of the batch (DROPMALFORMED)
 };
 

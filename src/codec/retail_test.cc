@@ -1,8 +1,7 @@
 // The CSV reader over real retail files: rows and totals that DuckDB gave for the same files.
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
+#include <unistd.h>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -23,7 +22,8 @@ TEST(RetailFiles, TotalsAsDuckDb) {
   FileFormatRequest request;
   request.format = "csv";
   request.file_schema = *columnar::parse_ddl_schema(
-      "InvoiceNo string, StockCode string, Description string, Quantity int, InvoiceDate timestamp, UnitPrice double, CustomerID double, Country string, "
+      "InvoiceNo string, StockCode string, Description string, Quantity int, InvoiceDate "
+      "timestamp, UnitPrice double, CustomerID double, Country string, "
       "_corrupt_record string");
   request.options = {{"header", "true"}};
   auto format = *make_file_format(request);

@@ -20,8 +20,8 @@ constexpr int64_t kBlockBytes = 1 << 20;
 
 class TextReader final : public FormatReader {
  public:
-  TextReader(const Schema& schema, std::unique_ptr<ColumnWriter> column, LineBlocks blocks, std::string separator, bool whole, int64_t batch_rows,
-             int64_t batch_bytes)
+  TextReader(const Schema& schema, std::unique_ptr<ColumnWriter> column, LineBlocks blocks,
+             std::string separator, bool whole, int64_t batch_rows, int64_t batch_bytes)
       : schema_(columnar::to_arrow_schema(schema)),
         column_(std::move(column)),
         blocks_(std::move(blocks)),
@@ -63,7 +63,8 @@ class TextReader final : public FormatReader {
   }
 
   void add_lines(std::string_view text) {
-    const std::string_view separator = separator_.empty() ? std::string_view("\n") : std::string_view(separator_);
+    const std::string_view separator =
+        separator_.empty() ? std::string_view("\n") : std::string_view(separator_);
     while (!text.empty()) {
       const size_t end = text.find(separator);
       std::string_view line = text.substr(0, end);
@@ -99,18 +100,25 @@ class TextReader final : public FormatReader {
 
 class TextFormat final : public FileFormatBase {
  public:
-  TextFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown, bool whole, std::string separator)
-      : FileFormatBase("text", std::move(schema), request, std::move(unknown)), whole_(whole), separator_(std::move(separator)) {}
-  bool splittable(const io::FileInfo& file) const override { return !whole_ && !is_gzip_name(file.path); }
+  TextFormat(Schema schema, const FileFormatRequest& request, std::vector<std::string> unknown,
+             bool whole, std::string separator)
+      : FileFormatBase("text", std::move(schema), request, std::move(unknown)),
+        whole_(whole),
+        separator_(std::move(separator)) {}
+  bool splittable(const io::FileInfo& file) const override {
+    return !whole_ && !is_gzip_name(file.path);
+  }
 
-  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file, FileRange range) const override {
+  Result<std::unique_ptr<FormatReader>> open(io::FileSystem& fs, const io::FileInfo& file,
+                                             FileRange range) const override {
     if (!splittable(file)) range = {0, range.begin > 0 ? 0 : INT64_MAX};
     const int64_t offset = line_search_offset(range, separator_.size());
     WEIR_ASSIGN(auto stream, open_byte_stream(fs, file, offset));
     WEIR_ASSIGN(auto column, ColumnWriter::create(Schema::of(TypeKind::kString)));
     LineBlocks blocks(std::move(stream), offset, range, separator_, kBlockBytes);
     return std::unique_ptr<FormatReader>(
-        std::make_unique<TextReader>(schema(), std::move(column), std::move(blocks), separator_, whole_ && range.end > 0, batch_rows_, batch_bytes_));
+        std::make_unique<TextReader>(schema(), std::move(column), std::move(blocks), separator_,
+                                     whole_ && range.end > 0, batch_rows_, batch_bytes_));
   }
 
  private:
@@ -120,19 +128,24 @@ class TextFormat final : public FileFormatBase {
 
 }  // namespace
 
-Result<std::shared_ptr<const FileFormat>> make_text_format(const FileFormatRequest& request, OptionMap& map) {
+Result<std::shared_ptr<const FileFormat>> make_text_format(const FileFormatRequest& request,
+                                                           OptionMap& map) {
   FileFormatRequest full = request;
   if (full.file_schema.fields().empty()) {
-    full.file_schema = Schema::structure({columnar::make_field("value", Schema::of(TypeKind::kString))});
+    full.file_schema =
+        Schema::structure({columnar::make_field("value", Schema::of(TypeKind::kString))});
   }
-  if (full.file_schema.fields().size() != 1 || !full.file_schema.fields()[0].type().is(TypeKind::kString)) {
-    return error(ErrorKind::kInvalidArgument, "text files have one column of type STRING, not {}", full.file_schema.simple_string());
+  if (full.file_schema.fields().size() != 1 ||
+      !full.file_schema.fields()[0].type().is(TypeKind::kString)) {
+    return error(ErrorKind::kInvalidArgument, "text files have one column of type STRING, not {}",
+                 full.file_schema.simple_string());
   }
   WEIR_ASSIGN(const bool whole, map.boolean("wholetext", false));
   std::string separator = map.text("lineSep").value_or("");
   WEIR_TRY(map.check_encoding());
   WEIR_ASSIGN(Schema schema, wanted_columns(full));
-  return std::shared_ptr<const FileFormat>(std::make_shared<TextFormat>(std::move(schema), full, map.unknown(), whole, std::move(separator)));
+  return std::shared_ptr<const FileFormat>(std::make_shared<TextFormat>(
+      std::move(schema), full, map.unknown(), whole, std::move(separator)));
 }
 
 }  // namespace weir::codec

@@ -12,10 +12,12 @@ namespace {
 using base::error;
 using base::ErrorKind;
 
-Result<std::shared_ptr<const columnar::DatetimePattern>> compile(const std::string& pattern, std::string_view option) {
+Result<std::shared_ptr<const columnar::DatetimePattern>> compile(const std::string& pattern,
+                                                                 std::string_view option) {
   if (pattern.empty()) return std::shared_ptr<const columnar::DatetimePattern>();
   auto compiled = columnar::DatetimePattern::compile(pattern, true);
-  if (!compiled.ok()) return std::move(compiled).error().with_context(fmt::format("option {}", option));
+  if (!compiled.ok())
+    return std::move(compiled).error().with_context(fmt::format("option {}", option));
   return std::make_shared<const columnar::DatetimePattern>(std::move(compiled).value());
 }
 
@@ -29,7 +31,9 @@ std::string without_gmt(std::string_view text) {
 
 }  // namespace
 
-Result<DatetimeFormats> DatetimeFormats::create(const std::string& timestamp, const std::string& timestamp_ntz, const std::string& date,
+Result<DatetimeFormats> DatetimeFormats::create(const std::string& timestamp,
+                                                const std::string& timestamp_ntz,
+                                                const std::string& date,
                                                 const std::string& time_zone) {
   DatetimeFormats formats;
   WEIR_ASSIGN(formats.timestamp_, compile(timestamp, "timestampFormat"));
@@ -37,7 +41,8 @@ Result<DatetimeFormats> DatetimeFormats::create(const std::string& timestamp, co
   WEIR_ASSIGN(formats.date_, compile(date, "dateFormat"));
   const auto offset = columnar::zone_offset_seconds(time_zone);
   if (!offset && time_zone != "Etc/UTC") {
-    return error(ErrorKind::kUnsupported, "timeZone '{}': give UTC or an offset as +01:00", time_zone);
+    return error(ErrorKind::kUnsupported, "timeZone '{}': give UTC or an offset as +01:00",
+                 time_zone);
   }
   formats.offset_seconds_ = offset.value_or(0);
   return formats;
@@ -68,7 +73,8 @@ std::optional<int32_t> DatetimeFormats::date(std::string_view text, bool day_num
 
 bool parse_timestamp_machine(const uint8_t* text, int64_t length, int64_t* micros) {
   if (length < 20 || length > 27 || text[length - 1] != 'Z') return false;
-  if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':') return false;
+  if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':')
+    return false;
   unsigned bad = 0;
   const auto digit = [&](int at) {
     const unsigned value = static_cast<unsigned>(text[at]) - '0';
@@ -85,13 +91,15 @@ bool parse_timestamp_machine(const uint8_t* text, int64_t length, int64_t* micro
     static constexpr int64_t kScale[] = {0, 100000, 10000, 1000, 100, 10, 1};
     const int digits = static_cast<int>(length) - 21;
     if (text[19] != '.' || digits < 1) return false;
-    for (int i = 0; i < digits; ++i) fraction = fraction * 10 + digit(20 + i);
+    for (int i = 0; i < digits; ++i)
+      fraction = fraction * 10 + digit(20 + i);
     fraction *= kScale[digits];
   }
   if (bad || hour > 23 || minute > 59 || second > 59) return false;
   const auto days = columnar::days_of(year, two(5), two(8));
   if (bad || !days) return false;
-  *micros = *days * columnar::kMicrosPerDay + ((hour * 60 + minute) * 60 + second) * columnar::kMicrosPerSecond + fraction;
+  *micros = *days * columnar::kMicrosPerDay +
+            ((hour * 60 + minute) * 60 + second) * columnar::kMicrosPerSecond + fraction;
   return true;
 }
 
@@ -123,7 +131,8 @@ std::optional<__int128> parse_decimal(std::string_view text, int precision, int 
     point += exponent;
   }
   size_t zeros = 0;
-  while (zeros < digits.size() && digits[zeros] == '0') ++zeros;
+  while (zeros < digits.size() && digits[zeros] == '0')
+    ++zeros;
   digits.erase(0, zeros);
   point -= static_cast<int64_t>(zeros);
   if (digits.empty()) return 0;
@@ -131,10 +140,15 @@ std::optional<__int128> parse_decimal(std::string_view text, int precision, int 
   const int64_t keep = point + scale;
   if (keep > precision) return std::nullopt;
   __int128 value = 0;
-  for (int64_t i = 0; i < keep; ++i) value = value * 10 + (i < static_cast<int64_t>(digits.size()) ? digits[static_cast<size_t>(i)] - '0' : 0);
-  if (keep >= 0 && keep < static_cast<int64_t>(digits.size()) && digits[static_cast<size_t>(keep)] >= '5') ++value;
+  for (int64_t i = 0; i < keep; ++i)
+    value = value * 10 +
+            (i < static_cast<int64_t>(digits.size()) ? digits[static_cast<size_t>(i)] - '0' : 0);
+  if (keep >= 0 && keep < static_cast<int64_t>(digits.size()) &&
+      digits[static_cast<size_t>(keep)] >= '5')
+    ++value;
   __int128 limit = 1;
-  for (int i = 0; i < precision; ++i) limit *= 10;
+  for (int i = 0; i < precision; ++i)
+    limit *= 10;
   if (value >= limit) return std::nullopt;
   return negative ? -value : value;
 }
@@ -149,7 +163,8 @@ std::optional<std::string> parse_base64(std::string_view text) {
   std::string bytes;
   size_t at = 0;
   while (true) {
-    while (at < text.size() && static_cast<unsigned char>(text[at]) <= ' ') ++at;
+    while (at < text.size() && static_cast<unsigned char>(text[at]) <= ' ')
+      ++at;
     if (at == text.size()) return bytes;
     uint32_t bits = 0;
     int count = 0;
@@ -163,7 +178,8 @@ std::optional<std::string> parse_base64(std::string_view text) {
       if (at >= text.size() || text[at++] != '=') return std::nullopt;
     }
     bits <<= 6 * padding;
-    for (int i = 0; i < 3 - padding; ++i) bytes += static_cast<char>(bits >> (16 - 8 * i));
+    for (int i = 0; i < 3 - padding; ++i)
+      bytes += static_cast<char>(bits >> (16 - 8 * i));
   }
 }
 

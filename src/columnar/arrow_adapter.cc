@@ -25,7 +25,8 @@ class ErrorDetail final : public arrow::StatusDetail {
 };
 
 arrow::Status to_arrow_status(const Error& error) {
-  return arrow::Status::FromDetailAndArgs(arrow::StatusCode::IOError, std::make_shared<ErrorDetail>(error), error.message());
+  return arrow::Status::FromDetailAndArgs(arrow::StatusCode::IOError,
+                                          std::make_shared<ErrorDetail>(error), error.message());
 }
 
 class OutputStream final : public arrow::io::OutputStream {
@@ -33,7 +34,8 @@ class OutputStream final : public arrow::io::OutputStream {
   explicit OutputStream(io::WritableFile& file) : file_(file), start_(file.size()) {}
 
   arrow::Status Write(const void* data, int64_t length) override {
-    auto written = file_.append(std::string_view(static_cast<const char*>(data), static_cast<size_t>(length)));
+    auto written =
+        file_.append(std::string_view(static_cast<const char*>(data), static_cast<size_t>(length)));
     if (!written.ok()) return to_arrow_status(written.error());
     position_ += length;
     return arrow::Status::OK();
@@ -56,7 +58,8 @@ class OutputStream final : public arrow::io::OutputStream {
 
 class InputFile final : public arrow::io::RandomAccessFile {
  public:
-  InputFile(std::shared_ptr<io::ReadableFile> file, int64_t size) : file_(std::move(file)), size_(size) {}
+  InputFile(std::shared_ptr<io::ReadableFile> file, int64_t size)
+      : file_(std::move(file)), size_(size) {}
 
   arrow::Status Close() override {
     closed_ = true;
@@ -65,7 +68,8 @@ class InputFile final : public arrow::io::RandomAccessFile {
   bool closed() const override { return closed_; }
   arrow::Result<int64_t> Tell() const override { return position_; }
   arrow::Status Seek(int64_t position) override {
-    if (position < 0 || position > size_) return arrow::Status::Invalid("seek to ", position, " in a file of ", size_, " bytes");
+    if (position < 0 || position > size_)
+      return arrow::Status::Invalid("seek to ", position, " in a file of ", size_, " bytes");
     position_ = position;
     return arrow::Status::OK();
   }
@@ -104,35 +108,50 @@ class InputFile final : public arrow::io::RandomAccessFile {
 ErrorKind kind_of(arrow::StatusCode code) {
   switch (code) {
     case arrow::StatusCode::OutOfMemory:
-    case arrow::StatusCode::CapacityError: return ErrorKind::kResourceExhausted;
+    case arrow::StatusCode::CapacityError:
+      return ErrorKind::kResourceExhausted;
     case arrow::StatusCode::KeyError:
     case arrow::StatusCode::TypeError:
-    case arrow::StatusCode::IndexError: return ErrorKind::kInvalidArgument;
-    // Arrow says Invalid where the bytes of a file are not what their format says, and of bad arguments.
-    case arrow::StatusCode::Invalid: return ErrorKind::kCorruption;
-    case arrow::StatusCode::IOError: return ErrorKind::kIo;
-    case arrow::StatusCode::Cancelled: return ErrorKind::kCancelled;
-    case arrow::StatusCode::SerializationError: return ErrorKind::kCorruption;
-    case arrow::StatusCode::NotImplemented: return ErrorKind::kUnsupported;
-    case arrow::StatusCode::AlreadyExists: return ErrorKind::kAlreadyExists;
-    default: return ErrorKind::kInternal;
+    case arrow::StatusCode::IndexError:
+      return ErrorKind::kInvalidArgument;
+    // Arrow says Invalid where the bytes of a file are not what their format says, and of bad
+    // arguments.
+    case arrow::StatusCode::Invalid:
+      return ErrorKind::kCorruption;
+    case arrow::StatusCode::IOError:
+      return ErrorKind::kIo;
+    case arrow::StatusCode::Cancelled:
+      return ErrorKind::kCancelled;
+    case arrow::StatusCode::SerializationError:
+      return ErrorKind::kCorruption;
+    case arrow::StatusCode::NotImplemented:
+      return ErrorKind::kUnsupported;
+    case arrow::StatusCode::AlreadyExists:
+      return ErrorKind::kAlreadyExists;
+    default:
+      return ErrorKind::kInternal;
   }
 }
 
 }  // namespace
 
 Error from_arrow_status(const arrow::Status& status) {
-  if (const auto& detail = status.detail(); detail && std::string_view(detail->type_id()) == "weir::base::Error") {
+  if (const auto& detail = status.detail();
+      detail && std::string_view(detail->type_id()) == "weir::base::Error") {
     return static_cast<const ErrorDetail&>(*detail).error();
   }
   return Error(kind_of(status.code()), status.message());
 }
 
-std::shared_ptr<arrow::io::OutputStream> arrow_output(io::WritableFile& file) { return std::make_shared<OutputStream>(file); }
+std::shared_ptr<arrow::io::OutputStream> arrow_output(io::WritableFile& file) {
+  return std::make_shared<OutputStream>(file);
+}
 
-base::Result<std::shared_ptr<arrow::io::RandomAccessFile>> arrow_input(std::shared_ptr<io::ReadableFile> file) {
+base::Result<std::shared_ptr<arrow::io::RandomAccessFile>> arrow_input(
+    std::shared_ptr<io::ReadableFile> file) {
   WEIR_ASSIGN(int64_t size, file->size());
-  return std::shared_ptr<arrow::io::RandomAccessFile>(std::make_shared<InputFile>(std::move(file), size));
+  return std::shared_ptr<arrow::io::RandomAccessFile>(
+      std::make_shared<InputFile>(std::move(file), size));
 }
 
 }  // namespace weir::columnar

@@ -32,10 +32,12 @@ base::Result<T> from_arrow(arrow::Result<T> result) {
 // Arrow's streams over our files. An io error keeps its own text inside the Arrow status.
 // The stream does not own syncing: after the last write the caller syncs and closes `file`.
 std::shared_ptr<arrow::io::OutputStream> arrow_output(io::WritableFile& file);
-base::Result<std::shared_ptr<arrow::io::RandomAccessFile>> arrow_input(std::shared_ptr<io::ReadableFile> file);
+base::Result<std::shared_ptr<arrow::io::RandomAccessFile>> arrow_input(
+    std::shared_ptr<io::ReadableFile> file);
 
 }  // namespace weir::columnar
 
 // WEIR_ARROW_TRY(builder.Finish(&array));   WEIR_ARROW_ASSIGN(auto table, reader->Read());
 #define WEIR_ARROW_TRY(expression) WEIR_TRY(::weir::columnar::from_arrow(expression))
-#define WEIR_ARROW_ASSIGN(target, expression) WEIR_ASSIGN(target, ::weir::columnar::from_arrow(expression))
+#define WEIR_ARROW_ASSIGN(target, expression) \
+  WEIR_ASSIGN(target, ::weir::columnar::from_arrow(expression))

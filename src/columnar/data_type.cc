@@ -9,13 +9,16 @@ namespace {
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[i]))) return false;
+    if (std::tolower(static_cast<unsigned char>(a[i])) !=
+        std::tolower(static_cast<unsigned char>(b[i])))
+      return false;
   }
   return true;
 }
 
 std::string upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : text)
+    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
 }
 
@@ -23,7 +26,8 @@ std::string upper(std::string text) {
 std::string quote_if_needed(std::string_view name) {
   bool plain = !name.empty() && !(name[0] >= '0' && name[0] <= '9');
   for (char c : name) {
-    plain = plain && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_');
+    plain = plain && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '_');
   }
   if (plain) return std::string(name);
   std::string quoted = "`";
@@ -46,59 +50,92 @@ std::string ddl_comment(const Field& field) {
   return text + "'";
 }
 
-std::string ddl_tail(const Field& field) { return (field.nullable ? "" : " NOT NULL") + ddl_comment(field); }
+std::string ddl_tail(const Field& field) {
+  return (field.nullable ? "" : " NOT NULL") + ddl_comment(field);
+}
 
 std::string_view simple_name(TypeKind kind) {
   switch (kind) {
-    case TypeKind::kNull: return "void";
-    case TypeKind::kBoolean: return "boolean";
-    case TypeKind::kByte: return "tinyint";
-    case TypeKind::kShort: return "smallint";
-    case TypeKind::kInteger: return "int";
-    case TypeKind::kLong: return "bigint";
-    case TypeKind::kFloat: return "float";
-    case TypeKind::kDouble: return "double";
-    case TypeKind::kString: return "string";
-    case TypeKind::kBinary: return "binary";
-    case TypeKind::kDate: return "date";
-    case TypeKind::kTimestamp: return "timestamp";
-    case TypeKind::kTimestampNtz: return "timestamp_ntz";
-    case TypeKind::kDayTimeInterval: return "interval day to second";
-    case TypeKind::kYearMonthInterval: return "interval year to month";
-    case TypeKind::kDecimal: return "decimal";
-    case TypeKind::kChar: return "char";
-    case TypeKind::kVarchar: return "varchar";
-    case TypeKind::kArray: return "array";
-    case TypeKind::kMap: return "map";
-    case TypeKind::kStruct: return "struct";
+    case TypeKind::kNull:
+      return "void";
+    case TypeKind::kBoolean:
+      return "boolean";
+    case TypeKind::kByte:
+      return "tinyint";
+    case TypeKind::kShort:
+      return "smallint";
+    case TypeKind::kInteger:
+      return "int";
+    case TypeKind::kLong:
+      return "bigint";
+    case TypeKind::kFloat:
+      return "float";
+    case TypeKind::kDouble:
+      return "double";
+    case TypeKind::kString:
+      return "string";
+    case TypeKind::kBinary:
+      return "binary";
+    case TypeKind::kDate:
+      return "date";
+    case TypeKind::kTimestamp:
+      return "timestamp";
+    case TypeKind::kTimestampNtz:
+      return "timestamp_ntz";
+    case TypeKind::kDayTimeInterval:
+      return "interval day to second";
+    case TypeKind::kYearMonthInterval:
+      return "interval year to month";
+    case TypeKind::kDecimal:
+      return "decimal";
+    case TypeKind::kChar:
+      return "char";
+    case TypeKind::kVarchar:
+      return "varchar";
+    case TypeKind::kArray:
+      return "array";
+    case TypeKind::kMap:
+      return "map";
+    case TypeKind::kStruct:
+      return "struct";
   }
   return "unknown";
 }
 
 std::string_view json_name(TypeKind kind) {
   switch (kind) {
-    case TypeKind::kByte: return "byte";
-    case TypeKind::kShort: return "short";
-    case TypeKind::kInteger: return "integer";
-    case TypeKind::kLong: return "long";
-    default: return simple_name(kind);
+    case TypeKind::kByte:
+      return "byte";
+    case TypeKind::kShort:
+      return "short";
+    case TypeKind::kInteger:
+      return "integer";
+    case TypeKind::kLong:
+      return "long";
+    default:
+      return simple_name(kind);
   }
 }
 
 // The parametrised primitives ("decimal(10,2)"); their texts are the same in JSON and in DDL.
 std::string with_parameters(const DataType& type, std::string_view name) {
-  if (type.is(TypeKind::kDecimal)) return fmt::format("{}({},{})", name, type.precision(), type.scale());
-  if (type.is(TypeKind::kChar) || type.is(TypeKind::kVarchar)) return fmt::format("{}({})", name, type.precision());
+  if (type.is(TypeKind::kDecimal))
+    return fmt::format("{}({},{})", name, type.precision(), type.scale());
+  if (type.is(TypeKind::kChar) || type.is(TypeKind::kVarchar))
+    return fmt::format("{}({})", name, type.precision());
   return std::string(name);
 }
 
 bool equal(const DataType& a, const DataType& b, bool with_nullability) {
-  if (a.kind() != b.kind() || a.precision() != b.precision() || a.scale() != b.scale()) return false;
+  if (a.kind() != b.kind() || a.precision() != b.precision() || a.scale() != b.scale())
+    return false;
   switch (a.kind()) {
     case TypeKind::kArray:
-      return (!with_nullability || a.contains_null() == b.contains_null()) && equal(a.element(), b.element(), with_nullability);
+      return (!with_nullability || a.contains_null() == b.contains_null()) &&
+             equal(a.element(), b.element(), with_nullability);
     case TypeKind::kMap:
-      return (!with_nullability || a.contains_null() == b.contains_null()) && equal(a.key(), b.key(), with_nullability) &&
+      return (!with_nullability || a.contains_null() == b.contains_null()) &&
+             equal(a.key(), b.key(), with_nullability) &&
              equal(a.value(), b.value(), with_nullability);
     case TypeKind::kStruct: {
       if (a.fields().size() != b.fields().size()) return false;
@@ -110,14 +147,16 @@ bool equal(const DataType& a, const DataType& b, bool with_nullability) {
       }
       return true;
     }
-    default: return true;
+    default:
+      return true;
   }
 }
 
 }  // namespace
 
 DataType DataType::of(TypeKind kind) {
-  WEIR_CHECK(kind < TypeKind::kArray && kind != TypeKind::kDecimal && kind != TypeKind::kChar && kind != TypeKind::kVarchar,
+  WEIR_CHECK(kind < TypeKind::kArray && kind != TypeKind::kDecimal && kind != TypeKind::kChar &&
+                 kind != TypeKind::kVarchar,
              "DataType::of takes types without parameters");
   return DataType(kind);
 }
@@ -151,7 +190,8 @@ DataType DataType::array(DataType element, bool contains_null) {
 DataType DataType::map(DataType key, DataType value, bool value_contains_null) {
   DataType type(TypeKind::kMap);
   type.contains_null_ = value_contains_null;
-  type.children_ = {std::make_shared<const DataType>(std::move(key)), std::make_shared<const DataType>(std::move(value))};
+  type.children_ = {std::make_shared<const DataType>(std::move(key)),
+                    std::make_shared<const DataType>(std::move(value))};
   return type;
 }
 
@@ -178,14 +218,18 @@ int DataType::field_index_ignoring_case(std::string_view name) const {
   return found;
 }
 
-bool DataType::is_numeric() const { return kind_ >= TypeKind::kByte && kind_ <= TypeKind::kDecimal; }
+bool DataType::is_numeric() const {
+  return kind_ >= TypeKind::kByte && kind_ <= TypeKind::kDecimal;
+}
 bool DataType::same_type(const DataType& other) const { return equal(*this, other, false); }
 bool DataType::operator==(const DataType& other) const { return equal(*this, other, true); }
 
 std::string DataType::simple_string() const {
   switch (kind_) {
-    case TypeKind::kArray: return "array<" + element().simple_string() + ">";
-    case TypeKind::kMap: return "map<" + key().simple_string() + "," + value().simple_string() + ">";
+    case TypeKind::kArray:
+      return "array<" + element().simple_string() + ">";
+    case TypeKind::kMap:
+      return "map<" + key().simple_string() + "," + value().simple_string() + ">";
     case TypeKind::kStruct: {
       std::string text = "struct<";
       for (const Field& field : *fields_) {
@@ -194,14 +238,17 @@ std::string DataType::simple_string() const {
       }
       return text + ">";
     }
-    default: return with_parameters(*this, simple_name(kind_));
+    default:
+      return with_parameters(*this, simple_name(kind_));
   }
 }
 
 std::string DataType::sql() const {
   switch (kind_) {
-    case TypeKind::kArray: return "ARRAY<" + element().sql() + ">";
-    case TypeKind::kMap: return "MAP<" + key().sql() + ", " + value().sql() + ">";
+    case TypeKind::kArray:
+      return "ARRAY<" + element().sql() + ">";
+    case TypeKind::kMap:
+      return "MAP<" + key().sql() + ", " + value().sql() + ">";
     case TypeKind::kStruct: {
       std::string text = "STRUCT<";
       for (const Field& field : *fields_) {
@@ -210,7 +257,8 @@ std::string DataType::sql() const {
       }
       return text + ">";
     }
-    default: return upper(simple_string());
+    default:
+      return upper(simple_string());
   }
 }
 
@@ -242,25 +290,31 @@ base::JsonValue DataType::to_json() const {
       object["fields"] = std::move(fields);
       return object;
     }
-    default: return base::JsonValue(with_parameters(*this, json_name(kind_)));
+    default:
+      return base::JsonValue(with_parameters(*this, json_name(kind_)));
   }
 }
 
 DataType DataType::as_nullable() const {
   switch (kind_) {
-    case TypeKind::kArray: return array(element().as_nullable(), true);
-    case TypeKind::kMap: return map(key().as_nullable(), value().as_nullable(), true);
+    case TypeKind::kArray:
+      return array(element().as_nullable(), true);
+    case TypeKind::kMap:
+      return map(key().as_nullable(), value().as_nullable(), true);
     case TypeKind::kStruct: {
       std::vector<Field> fields;
-      for (const Field& field : *fields_) fields.push_back(make_field(field.name, field.type().as_nullable(), true, field.metadata));
+      for (const Field& field : *fields_)
+        fields.push_back(make_field(field.name, field.type().as_nullable(), true, field.metadata));
       return structure(std::move(fields));
     }
-    default: return *this;
+    default:
+      return *this;
   }
 }
 
 Field make_field(std::string name, DataType type, bool nullable, base::JsonObject metadata) {
-  return Field{std::move(name), std::make_shared<const DataType>(std::move(type)), nullable, std::move(metadata)};
+  return Field{std::move(name), std::make_shared<const DataType>(std::move(type)), nullable,
+               std::move(metadata)};
 }
 
 std::string schema_to_ddl(const Schema& schema) {

@@ -1,7 +1,8 @@
-// Spark's data types as values, and their texts: schema JSON (as in Delta logs and Spark checkpoints) and DDL.
+// Spark's data types as values, and their texts: schema JSON (as in Delta logs and Spark
+// checkpoints) and DDL.
 //
-// A DataType is immutable and cheap to copy (children are shared). Field names keep their case; look-ups
-// by name are the caller's choice of case. Arrow's types are derived in arrow_types.h.
+// A DataType is immutable and cheap to copy (children are shared). Field names keep their case;
+// look-ups by name are the caller's choice of case. Arrow's types are derived in arrow_types.h.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +22,22 @@ using base::Result;
 enum class TypeKind : uint8_t {
   kNull,
   kBoolean,
-  kByte,       // 8-bit signed
-  kShort,      // 16-bit signed
-  kInteger,    // 32-bit signed
-  kLong,       // 64-bit signed
+  kByte,     // 8-bit signed
+  kShort,    // 16-bit signed
+  kInteger,  // 32-bit signed
+  kLong,     // 64-bit signed
   kFloat,
   kDouble,
-  kDecimal,    // precision 1..38, scale 0..precision
+  kDecimal,  // precision 1..38, scale 0..precision
   kString,
-  kChar,       // length n; data as kString
-  kVarchar,    // length n; data as kString
+  kChar,     // length n; data as kString
+  kVarchar,  // length n; data as kString
   kBinary,
   kDate,       // days since 1970-01-01, proleptic Gregorian
   kTimestamp,  // microseconds since 1970-01-01T00:00:00Z (an instant; shown in the session's zone)
-  kTimestampNtz,        // microseconds of a local date and time
-  kDayTimeInterval,     // microseconds
-  kYearMonthInterval,   // months
+  kTimestampNtz,       // microseconds of a local date and time
+  kDayTimeInterval,    // microseconds
+  kYearMonthInterval,  // months
   kArray,
   kMap,
   kStruct,
@@ -68,14 +69,15 @@ class DataType {
   bool is(TypeKind kind) const { return kind_ == kind; }
   int precision() const { return precision_; }  // decimal; for char and varchar the length
   int scale() const { return scale_; }          // decimal
-  const DataType& element() const { return *children_[0]; }    // array
-  const DataType& key() const { return *children_[0]; }        // map
-  const DataType& value() const { return *children_[1]; }      // map
-  bool contains_null() const { return contains_null_; }        // array elements, map values
+  const DataType& element() const { return *children_[0]; }      // array
+  const DataType& key() const { return *children_[0]; }          // map
+  const DataType& value() const { return *children_[1]; }        // map
+  bool contains_null() const { return contains_null_; }          // array elements, map values
   const std::vector<Field>& fields() const { return *fields_; }  // struct
   // Index of the field of that name (exact case), or -1.
   int field_index(std::string_view name) const;
-  // Index of the only field of that name in any case, -1 where there is none, -2 where several match.
+  // Index of the only field of that name in any case, -1 where there is none, -2 where several
+  // match.
   int field_index_ignoring_case(std::string_view name) const;
 
   bool is_numeric() const;
@@ -106,16 +108,19 @@ class DataType {
 // A schema is a struct type.
 using Schema = DataType;
 
-Field make_field(std::string name, DataType type, bool nullable = true, base::JsonObject metadata = {});
+Field make_field(std::string name, DataType type, bool nullable = true,
+                 base::JsonObject metadata = {});
 
-// Spark's schema JSON: {"type":"struct","fields":[…]} or a bare type ("long", "decimal(10,2)", {"type":"array",…}).
-// kInvalidArgument names the path of what is wrong; types we don't have are kUnsupported, by name.
+// Spark's schema JSON: {"type":"struct","fields":[…]} or a bare type ("long", "decimal(10,2)",
+// {"type":"array",…}). kInvalidArgument names the path of what is wrong; types we don't have are
+// kUnsupported, by name.
 Result<DataType> parse_type_json(const base::JsonValue& json);
 Result<DataType> parse_type_json_text(std::string_view text);
 
-// DDL: "a INT NOT NULL COMMENT 'x', `b c` STRUCT<d: STRING, e DECIMAL(10,2)>", also "struct<…>" and a bare "a int, b".
-// Type names in any case with Spark's aliases (INT/INTEGER, BIGINT/LONG, TINYINT/BYTE, SMALLINT/SHORT, REAL/FLOAT,
-// DEC/NUMERIC/DECIMAL, TIMESTAMP_LTZ, TIMESTAMP_NTZ, INTERVAL DAY TO SECOND …). kInvalidArgument with the position.
+// DDL: "a INT NOT NULL COMMENT 'x', `b c` STRUCT<d: STRING, e DECIMAL(10,2)>", also "struct<…>" and
+// a bare "a int, b". Type names in any case with Spark's aliases (INT/INTEGER, BIGINT/LONG,
+// TINYINT/BYTE, SMALLINT/SHORT, REAL/FLOAT, DEC/NUMERIC/DECIMAL, TIMESTAMP_LTZ, TIMESTAMP_NTZ,
+// INTERVAL DAY TO SECOND …). kInvalidArgument with the position.
 Result<Schema> parse_ddl_schema(std::string_view ddl);
 Result<DataType> parse_ddl_type(std::string_view ddl);
 // "a INT NOT NULL,b STRING" (Spark's toDDL).

@@ -13,9 +13,11 @@ namespace {
 using base::error;
 using base::ErrorKind;
 
-constexpr std::array<std::string_view, 12> kMonths = {"January", "February", "March",     "April",   "May",      "June",
-                                                      "July",    "August",   "September", "October", "November", "December"};
-constexpr std::array<std::string_view, 7> kDays = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+constexpr std::array<std::string_view, 12> kMonths = {
+    "January", "February", "March",     "April",   "May",      "June",
+    "July",    "August",   "September", "October", "November", "December"};
+constexpr std::array<std::string_view, 7> kDays = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                                   "Friday", "Saturday", "Sunday"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -23,7 +25,9 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 size_t begins_with(std::string_view text, std::string_view name) {
   if (text.size() < name.size()) return 0;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(text[i])) != std::tolower(static_cast<unsigned char>(name[i]))) return 0;
+    if (std::tolower(static_cast<unsigned char>(text[i])) !=
+        std::tolower(static_cast<unsigned char>(name[i])))
+      return 0;
   }
   return name.size();
 }
@@ -39,10 +43,13 @@ bool is_numeric_part(char letter, int count) {
     case 'k':
     case 'H':
     case 'm':
-    case 's': return true;
+    case 's':
+      return true;
     case 'M':
-    case 'L': return count <= 2;
-    default: return false;
+    case 'L':
+      return count <= 2;
+    default:
+      return false;
   }
 }
 
@@ -56,12 +63,14 @@ bool is_fixed_width(char letter, int count) {
 int count_max(char letter) {
   switch (letter) {
     case 'y':
-    case 'u': return 6;
+    case 'u':
+      return 6;
     case 'M':
     case 'L':
     case 'E':
     case 'z':
-    case 'O': return 4;
+    case 'O':
+      return 4;
     case 'd':
     case 'h':
     case 'K':
@@ -69,26 +78,33 @@ int count_max(char letter) {
     case 'H':
     case 'm':
     case 's':
-    case 'V': return 2;
-    case 'D': return 3;
-    case 'a': return 1;
-    case 'S': return 9;
+    case 'V':
+      return 2;
+    case 'D':
+      return 3;
+    case 'a':
+      return 1;
+    case 'S':
+      return 9;
     case 'X':
     case 'x':
-    case 'Z': return 5;
-    default: return 0;
+    case 'Z':
+      return 5;
+    default:
+      return 0;
   }
 }
 
 struct OffsetStyle {
-  bool zulu;     // "Z" for zero
+  bool zulu;  // "Z" for zero
   bool colon;
   int least;     // 1: minutes may be missing
   bool seconds;  // may follow
 };
 
 OffsetStyle offset_style(char letter, int count) {
-  if (letter == 'Z') return count == 5 ? OffsetStyle{true, true, 2, true} : OffsetStyle{false, false, 2, false};
+  if (letter == 'Z')
+    return count == 5 ? OffsetStyle{true, true, 2, true} : OffsetStyle{false, false, 2, false};
   return {letter == 'X', count == 3 || count == 5, count == 1 ? 1 : 2, count >= 4};
 }
 
@@ -129,7 +145,8 @@ std::string format_offset(int64_t seconds, const OffsetStyle& style) {
   const int64_t value = seconds < 0 ? -seconds : seconds;
   const std::string_view colon = style.colon ? ":" : "";
   std::string text = fmt::format("{}{:02}", sign, value / 3600);
-  if (style.least == 2 || value / 60 % 60 != 0) text += fmt::format("{}{:02}", colon, value / 60 % 60);
+  if (style.least == 2 || value / 60 % 60 != 0)
+    text += fmt::format("{}{:02}", colon, value / 60 % 60);
   if (style.seconds && value % 60 != 0) text += fmt::format("{}{:02}", colon, value % 60);
   return text;
 }
@@ -137,7 +154,8 @@ std::string format_offset(int64_t seconds, const OffsetStyle& style) {
 }  // namespace
 
 struct DatetimePattern::Fields {
-  std::optional<int64_t> year, month, day, day_of_year, weekday, hour, hour12, minute, second, offset;
+  std::optional<int64_t> year, month, day, day_of_year, weekday, hour, hour12, minute, second,
+      offset;
   std::optional<bool> pm;
   int64_t nanos = 0;
   bool zone = false;
@@ -147,7 +165,8 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
   DatetimePattern compiled;
   std::vector<size_t> open;
   const auto literal = [&](char c) {
-    if (compiled.parts_.empty() || compiled.parts_.back().letter != 0) compiled.parts_.emplace_back();
+    if (compiled.parts_.empty() || compiled.parts_.back().letter != 0)
+      compiled.parts_.emplace_back();
     compiled.parts_.back().text += c;
   };
   for (size_t at = 0; at < pattern.size();) {
@@ -159,7 +178,9 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
         continue;
       }
       for (++at;; ++at) {
-        if (at >= pattern.size()) return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': a quote is not closed", pattern);
+        if (at >= pattern.size())
+          return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': a quote is not closed",
+                       pattern);
         if (pattern[at] == '\'') {
           if (pattern.substr(at, 2) != "''") break;
           ++at;
@@ -169,10 +190,12 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
       ++at;
     } else if (std::isalpha(static_cast<unsigned char>(c))) {
       size_t end = at;
-      while (end < pattern.size() && pattern[end] == c) ++end;
+      while (end < pattern.size() && pattern[end] == c)
+        ++end;
       const int count = static_cast<int>(end - at);
       if (count > count_max(c) || (c == 'V' && count != 2) || (c == 'E' && for_parsing)) {
-        return error(ErrorKind::kUnsupported, "datetime pattern '{}': {}", pattern, std::string(end - at, c));
+        return error(ErrorKind::kUnsupported, "datetime pattern '{}': {}", pattern,
+                     std::string(end - at, c));
       }
       Part part;
       part.letter = c;
@@ -185,14 +208,17 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
       if (c == '[') {
         open.push_back(compiled.parts_.size());
       } else {
-        if (open.empty()) return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': ']' without '['", pattern);
+        if (open.empty())
+          return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': ']' without '['",
+                       pattern);
         compiled.parts_[open.back()].close = compiled.parts_.size();
         open.pop_back();
       }
       compiled.parts_.push_back(part);
       ++at;
     } else if (c == '{' || c == '}' || c == '#') {
-      return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': '{}' is reserved", pattern, c);
+      return error(ErrorKind::kInvalidArgument, "datetime pattern '{}': '{}' is reserved", pattern,
+                   c);
     } else {
       literal(c);
       ++at;
@@ -205,7 +231,8 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
   return compiled;
 }
 
-bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_t& at, Fields& fields) const {
+bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_t& at,
+                            Fields& fields) const {
   for (size_t i = from; i < to; ++i) {
     const Part& part = parts_[i];
     const std::string_view rest = text.substr(at);
@@ -239,7 +266,8 @@ bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_
         ++at;
       }
       size_t digits = 0;
-      while (at + digits < text.size() && is_digit(text[at + digits])) ++digits;
+      while (at + digits < text.size() && is_digit(text[at + digits]))
+        ++digits;
       size_t width = digits;
       if (is_fixed_width(part.letter, part.count)) {
         if (digits < static_cast<size_t>(part.count)) return false;
@@ -247,25 +275,38 @@ bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_
       } else {
         // Numbers of fixed width that follow at once keep their digits.
         size_t reserved = 0;
-        for (size_t j = i + 1; j < to && is_fixed_width(parts_[j].letter, parts_[j].count); ++j) reserved += static_cast<size_t>(parts_[j].count);
+        for (size_t j = i + 1; j < to && is_fixed_width(parts_[j].letter, parts_[j].count); ++j)
+          reserved += static_cast<size_t>(parts_[j].count);
         if (digits < reserved) return false;
         width = digits - reserved;
       }
       const size_t least = year || part.letter == 'D' ? static_cast<size_t>(part.count) : 1;
       if (width < least || width > 18) return false;
-      if (year && part.count >= 4 && width > static_cast<size_t>(part.count) && !plus && sign > 0) return false;
+      if (year && part.count >= 4 && width > static_cast<size_t>(part.count) && !plus && sign > 0)
+        return false;
       int64_t value = 0;
-      for (size_t j = 0; j < width; ++j) value = value * 10 + (text[at + j] - '0');
+      for (size_t j = 0; j < width; ++j)
+        value = value * 10 + (text[at + j] - '0');
       at += width;
       value *= sign;
       switch (part.letter) {
         case 'y':
-        case 'u': fields.year = part.count == 2 ? 2000 + value : value; break;
+        case 'u':
+          fields.year = part.count == 2 ? 2000 + value : value;
+          break;
         case 'M':
-        case 'L': fields.month = value; break;
-        case 'd': fields.day = value; break;
-        case 'D': fields.day_of_year = value; break;
-        case 'H': fields.hour = value; break;
+        case 'L':
+          fields.month = value;
+          break;
+        case 'd':
+          fields.day = value;
+          break;
+        case 'D':
+          fields.day_of_year = value;
+          break;
+        case 'H':
+          fields.hour = value;
+          break;
         case 'k':
           if (value < 1 || value > 24) return false;
           fields.hour = value % 24;
@@ -278,13 +319,19 @@ bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_
           if (value > 11) return false;
           fields.hour12 = value;
           break;
-        case 'm': fields.minute = value; break;
-        default: fields.second = value; break;
+        case 'm':
+          fields.minute = value;
+          break;
+        default:
+          fields.second = value;
+          break;
       }
     } else if (part.letter == 'M' || part.letter == 'L') {
-      if (!(fields.month = name(kMonths, part.count == 3 ? 3 : std::string_view::npos))) return false;
+      if (!(fields.month = name(kMonths, part.count == 3 ? 3 : std::string_view::npos)))
+        return false;
     } else if (part.letter == 'E') {
-      if (!(fields.weekday = name(kDays, part.count <= 3 ? 3 : std::string_view::npos))) return false;
+      if (!(fields.weekday = name(kDays, part.count <= 3 ? 3 : std::string_view::npos)))
+        return false;
     } else if (part.letter == 'a') {
       const auto half = name(std::array<std::string_view, 2>{"AM", "PM"}, 2);
       if (!half) return false;
@@ -297,17 +344,22 @@ bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_
         ++digits;
       }
       if (digits == 0) return false;
-      for (size_t j = digits; j < 9; ++j) value *= 10;
+      for (size_t j = digits; j < 9; ++j)
+        value *= 10;
       fields.nanos = value;
     } else if (part.letter == ']') {
       continue;
     } else {
       fields.zone = true;
       if (part.letter == 'X' || part.letter == 'x' || (part.letter == 'Z' && part.count != 4)) {
-        if (!(fields.offset = match_offset(text, at, offset_style(part.letter, part.count)))) return false;
+        if (!(fields.offset = match_offset(text, at, offset_style(part.letter, part.count))))
+          return false;
       } else {
         size_t end = at;
-        while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || std::string_view("+-:/_").find(text[end]) != std::string_view::npos)) ++end;
+        while (end < text.size() &&
+               (std::isalnum(static_cast<unsigned char>(text[end])) ||
+                std::string_view("+-:/_").find(text[end]) != std::string_view::npos))
+          ++end;
         if (!(fields.offset = zone_offset_seconds(text.substr(at, end - at)))) return false;
         at = end;
       }
@@ -341,30 +393,39 @@ std::optional<int64_t> days_from(const auto& fields) {
     days = days_of(year, static_cast<int>(month), static_cast<int>(day));
   }
   // 1970-01-01 was a Thursday.
-  if (days && fields.weekday && ((*days % 7 + 7 + 3) % 7) + 1 != *fields.weekday) return std::nullopt;
+  if (days && fields.weekday && ((*days % 7 + 7 + 3) % 7) + 1 != *fields.weekday)
+    return std::nullopt;
   return days;
 }
 
 std::optional<int64_t> local_micros_from(const auto& fields) {
   const auto days = days_from(fields);
-  const int64_t hour = fields.hour ? *fields.hour : fields.hour12.value_or(0) + (fields.pm.value_or(false) ? 12 : 0);
+  const int64_t hour =
+      fields.hour ? *fields.hour : fields.hour12.value_or(0) + (fields.pm.value_or(false) ? 12 : 0);
   const int64_t minute = fields.minute.value_or(0);
   const int64_t second = fields.second.value_or(0);
   if (!days || hour > 23 || minute > 59 || second > 59) return std::nullopt;
   int64_t micros;
-  const int64_t in_day = ((hour * 60 + minute) * 60 + second) * kMicrosPerSecond + fields.nanos / 1000;
-  if (__builtin_mul_overflow(*days, kMicrosPerDay, &micros) || __builtin_add_overflow(micros, in_day, &micros)) return std::nullopt;
+  const int64_t in_day =
+      ((hour * 60 + minute) * 60 + second) * kMicrosPerSecond + fields.nanos / 1000;
+  if (__builtin_mul_overflow(*days, kMicrosPerDay, &micros) ||
+      __builtin_add_overflow(micros, in_day, &micros))
+    return std::nullopt;
   return micros;
 }
 
 }  // namespace
 
-std::optional<int64_t> DatetimePattern::parse_timestamp(std::string_view text, int64_t default_offset_seconds) const {
+std::optional<int64_t> DatetimePattern::parse_timestamp(std::string_view text,
+                                                        int64_t default_offset_seconds) const {
   const auto fields = parse(text);
   if (!fields) return std::nullopt;
   const auto local = local_micros_from(*fields);
   int64_t micros;
-  if (!local || __builtin_sub_overflow(*local, fields->offset.value_or(default_offset_seconds) * kMicrosPerSecond, &micros)) return std::nullopt;
+  if (!local ||
+      __builtin_sub_overflow(
+          *local, fields->offset.value_or(default_offset_seconds) * kMicrosPerSecond, &micros))
+    return std::nullopt;
   return micros;
 }
 
@@ -378,20 +439,25 @@ std::optional<int32_t> DatetimePattern::parse_date(std::string_view text) const 
   const auto fields = parse(text);
   if (!fields) return std::nullopt;
   const auto days = days_from(*fields);
-  if (!days || *days > std::numeric_limits<int32_t>::max() || *days < std::numeric_limits<int32_t>::min()) return std::nullopt;
+  if (!days || *days > std::numeric_limits<int32_t>::max() ||
+      *days < std::numeric_limits<int32_t>::min())
+    return std::nullopt;
   return static_cast<int32_t>(*days);
 }
 
 std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offset_seconds) const {
   const int64_t local = micros + offset_seconds * kMicrosPerSecond;
-  const int64_t days = local >= 0 ? local / kMicrosPerDay : (local - kMicrosPerDay + 1) / kMicrosPerDay;
+  const int64_t days =
+      local >= 0 ? local / kMicrosPerDay : (local - kMicrosPerDay + 1) / kMicrosPerDay;
   const int64_t in_day = local - days * kMicrosPerDay;
   // Civil from days: the inverse of days_of.
   const int64_t z = days + 719'468;
   const int64_t era = (z >= 0 ? z : z - 146'096) / 146'097;
   const int64_t day_of_era = z - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t shifted = (5 * day_of_year + 2) / 153;
   const int64_t day = day_of_year - (153 * shifted + 2) / 5 + 1;
   const int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
@@ -402,9 +468,12 @@ std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offse
   for (const Part& part : parts_) {
     const int n = part.count;
     switch (part.letter) {
-      case 0: text += part.text; break;
+      case 0:
+        text += part.text;
+        break;
       case '[':
-      case ']': break;
+      case ']':
+        break;
       case 'y':
       case 'u':
         if (n == 2) {
@@ -419,20 +488,45 @@ std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offse
         if (n <= 2) {
           text += fmt::format("{:0{}}", month, n);
         } else {
-          text += kMonths[static_cast<size_t>(month - 1)].substr(0, n == 3 ? 3 : std::string_view::npos);
+          text += kMonths[static_cast<size_t>(month - 1)].substr(
+              0, n == 3 ? 3 : std::string_view::npos);
         }
         break;
-      case 'E': text += kDays[static_cast<size_t>((days % 7 + 7 + 3) % 7)].substr(0, n <= 3 ? 3 : std::string_view::npos); break;
-      case 'd': text += fmt::format("{:0{}}", day, n); break;
-      case 'D': text += fmt::format("{:0{}}", days - *days_of(year, 1, 1) + 1, n); break;
-      case 'a': text += hour < 12 ? "AM" : "PM"; break;
-      case 'H': text += fmt::format("{:0{}}", hour, n); break;
-      case 'k': text += fmt::format("{:0{}}", hour == 0 ? 24 : hour, n); break;
-      case 'h': text += fmt::format("{:0{}}", hour % 12 == 0 ? 12 : hour % 12, n); break;
-      case 'K': text += fmt::format("{:0{}}", hour % 12, n); break;
-      case 'm': text += fmt::format("{:0{}}", in_day / (60 * kMicrosPerSecond) % 60, n); break;
-      case 's': text += fmt::format("{:0{}}", second, n); break;
-      case 'S': text += fmt::format("{:06}000", in_day % kMicrosPerSecond).substr(0, static_cast<size_t>(n)); break;
+      case 'E':
+        text += kDays[static_cast<size_t>((days % 7 + 7 + 3) % 7)].substr(
+            0, n <= 3 ? 3 : std::string_view::npos);
+        break;
+      case 'd':
+        text += fmt::format("{:0{}}", day, n);
+        break;
+      case 'D':
+        text += fmt::format("{:0{}}", days - *days_of(year, 1, 1) + 1, n);
+        break;
+      case 'a':
+        text += hour < 12 ? "AM" : "PM";
+        break;
+      case 'H':
+        text += fmt::format("{:0{}}", hour, n);
+        break;
+      case 'k':
+        text += fmt::format("{:0{}}", hour == 0 ? 24 : hour, n);
+        break;
+      case 'h':
+        text += fmt::format("{:0{}}", hour % 12 == 0 ? 12 : hour % 12, n);
+        break;
+      case 'K':
+        text += fmt::format("{:0{}}", hour % 12, n);
+        break;
+      case 'm':
+        text += fmt::format("{:0{}}", in_day / (60 * kMicrosPerSecond) % 60, n);
+        break;
+      case 's':
+        text += fmt::format("{:0{}}", second, n);
+        break;
+      case 'S':
+        text +=
+            fmt::format("{:06}000", in_day % kMicrosPerSecond).substr(0, static_cast<size_t>(n));
+        break;
       case 'z':
       case 'V':
         if (offset_seconds == 0) {
@@ -452,7 +546,8 @@ std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offse
           break;
         }
         [[fallthrough]];
-      default: text += format_offset(offset_seconds, offset_style(part.letter, n));
+      default:
+        text += format_offset(offset_seconds, offset_style(part.letter, n));
     }
   }
   return text;

@@ -15,7 +15,8 @@ std::optional<int64_t> parse(std::string_view pattern, std::string_view text) {
 
 TEST(DatetimePatternTest, Parses) {
   EXPECT_EQ(parse("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "2015-03-18T12:03:17"), k2015);
-  EXPECT_EQ(parse("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "2015-03-18T12:03:17.5+01:00"), k2015 + 500000 - 3600000000);
+  EXPECT_EQ(parse("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "2015-03-18T12:03:17.5+01:00"),
+            k2015 + 500000 - 3600000000);
   EXPECT_EQ(parse("yyyyMMddHHmmss", "20150318120317"), k2015);
   EXPECT_EQ(parse("M/d/yyyy H:mm", "3/18/2015 12:03"), k2015 - 17000000);
   EXPECT_EQ(parse("dd/MMM/yyyy:HH:mm:ss Z", "18/mar/2015:13:03:17 +0100"), k2015);
@@ -32,12 +33,16 @@ TEST(DatetimePatternTest, Refuses) {
   EXPECT_EQ(parse("EEE yyyy-MM-dd", "Thu 2015-03-18"), std::nullopt);
   EXPECT_EQ(parse("HH", "24"), std::nullopt);
   EXPECT_EQ(parse("yyyy", "20155"), std::nullopt);
-  for (const char* pattern : {"YYYY", "w", "yyyy-MM-dd'T", "c", "]", "{", "aa"}) EXPECT_FALSE(DatetimePattern::compile(pattern).ok()) << pattern;
+  for (const char* pattern : {"YYYY", "w", "yyyy-MM-dd'T", "c", "]", "{", "aa"})
+    EXPECT_FALSE(DatetimePattern::compile(pattern).ok()) << pattern;
 }
 
 TEST(DatetimePatternTest, Formats) {
-  const auto format = [](std::string_view pattern, int64_t micros, int64_t offset) { return *DatetimePattern::compile(pattern)->format(micros, offset); };
-  EXPECT_EQ(format("yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", k2015 + 42, 0), "2015-03-18T12:03:17.000042Z");
+  const auto format = [](std::string_view pattern, int64_t micros, int64_t offset) {
+    return *DatetimePattern::compile(pattern)->format(micros, offset);
+  };
+  EXPECT_EQ(format("yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", k2015 + 42, 0),
+            "2015-03-18T12:03:17.000042Z");
   EXPECT_EQ(format("EEE d MMM yy h:mm a D xx", k2015, 5400), "Wed 18 Mar 15 1:33 PM 77 +0130");
   EXPECT_EQ(format("yyyy-MM-dd HH:mm:ss", -1, 0), "1969-12-31 23:59:59");
 }

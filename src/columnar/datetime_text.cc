@@ -7,14 +7,16 @@ namespace weir::columnar {
 
 namespace {
 
-// What a timestamp's text says: year, month, day, hour, minute, second, microsecond, and the zone's text.
+// What a timestamp's text says: year, month, day, hour, minute, second, microsecond, and the zone's
+// text.
 struct Parts {
   std::array<int64_t, 7> segments = {1, 1, 1, 0, 0, 0, 0};
   std::optional<std::string_view> zone;
   bool only_time = false;
 };
 
-// How many digits Spark takes for a segment: years have 4 to 6, fractions any number, the others one or two.
+// How many digits Spark takes for a segment: years have 4 to 6, fractions any number, the others
+// one or two.
 bool digits_fit(size_t segment, int digits) {
   if (segment == 6) return true;
   if (segment == 0) return digits >= 4 && digits <= 6;
@@ -81,7 +83,8 @@ std::optional<Parts> split_timestamp(std::string_view text) {
     }
   }
   if (!parts.zone && !close_segment()) return std::nullopt;
-  for (int i = fraction_digits; i < 6; ++i) parts.segments[6] *= 10;
+  for (int i = fraction_digits; i < 6; ++i)
+    parts.segments[6] *= 10;
   parts.segments[0] *= sign;
   return parts;
 }
@@ -93,7 +96,9 @@ std::optional<int64_t> local_micros(const Parts& parts) {
   if (!days || s[3] > 23 || s[4] > 59 || s[5] > 59) return std::nullopt;
   const int64_t in_day = ((s[3] * 60 + s[4]) * 60 + s[5]) * kMicrosPerSecond + s[6];
   int64_t micros;
-  if (__builtin_mul_overflow(*days, kMicrosPerDay, &micros) || __builtin_add_overflow(micros, in_day, &micros)) return std::nullopt;
+  if (__builtin_mul_overflow(*days, kMicrosPerDay, &micros) ||
+      __builtin_add_overflow(micros, in_day, &micros))
+    return std::nullopt;
   return micros;
 }
 
@@ -112,8 +117,10 @@ std::optional<int64_t> small_number(std::string_view text) {
 
 std::string_view trim_all(std::string_view text) {
   const auto blank = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && blank(text.front()))
+    text.remove_prefix(1);
+  while (!text.empty() && blank(text.back()))
+    text.remove_suffix(1);
   return text;
 }
 
@@ -127,14 +134,16 @@ std::optional<int64_t> days_of(int64_t year, int month, int day) {
   const int64_t era = (y >= 0 ? y : y - 399) / 400;
   const int64_t year_of_era = y - era * 400;
   const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
+  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719'468;
 }
 
 std::optional<int64_t> zone_offset_seconds(std::string_view zone) {
   zone = trim_all(zone);
   if (zone == "Z" || zone == "UTC" || zone == "GMT" || zone == "UT") return 0;
   for (std::string_view prefix : {"UTC", "GMT", "UT"}) {
-    if (zone.starts_with(prefix) && zone.size() > prefix.size() && (zone[prefix.size()] == '+' || zone[prefix.size()] == '-')) {
+    if (zone.starts_with(prefix) && zone.size() > prefix.size() &&
+        (zone[prefix.size()] == '+' || zone[prefix.size()] == '-')) {
       zone.remove_prefix(prefix.size());
       break;
     }
@@ -152,7 +161,9 @@ std::optional<int64_t> zone_offset_seconds(std::string_view zone) {
       const size_t colon = zone.find(':');
       const auto number = small_number(zone.substr(0, colon));
       // Seconds need two digits; hours and minutes may have one (Spark pads them).
-      if (!number || count == 3 || (count == 2 && colon == std::string_view::npos && zone.size() != 2)) return std::nullopt;
+      if (!number || count == 3 ||
+          (count == 2 && colon == std::string_view::npos && zone.size() != 2))
+        return std::nullopt;
       parts[count++] = *number;
       if (colon == std::string_view::npos) break;
       zone.remove_prefix(colon + 1);
@@ -178,7 +189,8 @@ std::optional<int64_t> parse_timestamp(std::string_view text, int64_t default_of
   const auto offset = parts->zone ? zone_offset_seconds(*parts->zone) : default_offset_seconds;
   const auto local = local_micros(*parts);
   int64_t micros;
-  if (!offset || !local || __builtin_sub_overflow(*local, *offset * kMicrosPerSecond, &micros)) return std::nullopt;
+  if (!offset || !local || __builtin_sub_overflow(*local, *offset * kMicrosPerSecond, &micros))
+    return std::nullopt;
   return micros;
 }
 
@@ -202,7 +214,9 @@ std::optional<int32_t> parse_date(std::string_view text) {
   int64_t value = 0;
   int digits = 0;
   size_t at = 0;
-  const auto fits = [&] { return segment == 0 ? digits >= 4 && digits <= 7 : digits > 0 && digits <= 2; };
+  const auto fits = [&] {
+    return segment == 0 ? digits >= 4 && digits <= 7 : digits > 0 && digits <= 2;
+  };
   for (; at < text.size(); ++at) {
     const char c = text[at];
     if (segment == 2 && (c == ' ' || c == 'T')) break;
@@ -220,8 +234,11 @@ std::optional<int32_t> parse_date(std::string_view text) {
   }
   if (!fits()) return std::nullopt;
   segments[segment] = value;
-  const auto days = days_of(sign * segments[0], static_cast<int>(segments[1]), static_cast<int>(segments[2]));
-  if (!days || *days > std::numeric_limits<int32_t>::max() || *days < std::numeric_limits<int32_t>::min()) return std::nullopt;
+  const auto days =
+      days_of(sign * segments[0], static_cast<int>(segments[1]), static_cast<int>(segments[2]));
+  if (!days || *days > std::numeric_limits<int32_t>::max() ||
+      *days < std::numeric_limits<int32_t>::min())
+    return std::nullopt;
   return static_cast<int32_t>(*days);
 }
 

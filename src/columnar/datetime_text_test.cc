@@ -18,8 +18,10 @@ TEST(DatetimeText, Timestamps) {
   EXPECT_EQ(parse_timestamp("1970-01", 0), 0);
   EXPECT_EQ(parse_timestamp("0001-01-01", 0), -62135596800000000);
   EXPECT_EQ(parse_timestamp("-0001-01-01", 0), -62198755200000000);
-  for (const char* text : {"", " ", "abc", "19", "2015-13-01", "2015-02-29", "2015-03-18T25:00:00", "2015-03-18T12:03:17 Mars", "2015-03-18 12:03:17+19:00",
-                           "2015-03-18X12:03:17", "20150318", "2015-03-18T", "12:03:17", "999999-01-01", "2015-03-18T12:03:17.1.2"}) {
+  for (const char* text :
+       {"", " ", "abc", "19", "2015-13-01", "2015-02-29", "2015-03-18T25:00:00",
+        "2015-03-18T12:03:17 Mars", "2015-03-18 12:03:17+19:00", "2015-03-18X12:03:17", "20150318",
+        "2015-03-18T", "12:03:17", "999999-01-01", "2015-03-18T12:03:17.1.2"}) {
     EXPECT_EQ(parse_timestamp(text, 0), std::nullopt) << text;
   }
   EXPECT_EQ(parse_timestamp_ntz("2015-03-18T12:03:17+05:00", true), k2015);
@@ -32,7 +34,8 @@ TEST(DatetimeText, Dates) {
   EXPECT_EQ(parse_date("1970-01-02Tx"), 1);
   EXPECT_EQ(parse_date("2000"), 10957);
   EXPECT_EQ(parse_date("-0001-01-01"), -719893);
-  for (const char* text : {"", "70", "1970-01-02x", "1970-02-30", "01.02.1970", "12345678"}) EXPECT_EQ(parse_date(text), std::nullopt) << text;
+  for (const char* text : {"", "70", "1970-01-02x", "1970-02-30", "01.02.1970", "12345678"})
+    EXPECT_EQ(parse_date(text), std::nullopt) << text;
 }
 
 TEST(DatetimeText, Zones) {

@@ -1,4 +1,5 @@
-// DDL to DataType: the types and column lists of Spark's SQL grammar (rules dataType, colTypeList, complexColTypeList).
+// DDL to DataType: the types and column lists of Spark's SQL grammar (rules dataType, colTypeList,
+// complexColTypeList).
 #include <cctype>
 #include <charconv>
 
@@ -23,7 +24,8 @@ struct Token {
 };
 
 bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80) != 0;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         (c & 0x80) != 0;
 }
 
 class Lexer {
@@ -38,11 +40,13 @@ class Lexer {
     const char c = text_[at_];
     if (is_word(c)) {
       const size_t start = at_;
-      while (at_ < text_.size() && is_word(text_[at_])) ++at_;
+      while (at_ < text_.size() && is_word(text_[at_]))
+        ++at_;
       token.kind = TokenKind::kWord;
       token.text = text_.substr(start, at_ - start);
       token.upper = token.text;
-      for (char& u : token.upper) u = static_cast<char>(std::toupper(static_cast<unsigned char>(u)));
+      for (char& u : token.upper)
+        u = static_cast<char>(std::toupper(static_cast<unsigned char>(u)));
       return token;
     }
     if (c == '`') return quoted_identifier(std::move(token));
@@ -64,7 +68,8 @@ class Lexer {
         at_ = end == std::string_view::npos ? text_.size() : at_ + end;
       } else if (rest.starts_with("/*")) {
         const size_t end = rest.find("*/", 2);
-        if (end == std::string_view::npos) return error(ErrorKind::kInvalidArgument, "unclosed comment at position {}", at_);
+        if (end == std::string_view::npos)
+          return error(ErrorKind::kInvalidArgument, "unclosed comment at position {}", at_);
         at_ += end + 2;
       } else {
         return {};
@@ -100,13 +105,26 @@ class Lexer {
       if (c == '\\' && at_ + 1 < text_.size()) {
         c = text_[++at_];
         switch (c) {
-          case 'n': c = '\n'; break;
-          case 't': c = '\t'; break;
-          case 'r': c = '\r'; break;
-          case 'b': c = '\b'; break;
-          case '0': c = '\0'; break;
-          case 'Z': c = '\x1a'; break;
-          default: break;
+          case 'n':
+            c = '\n';
+            break;
+          case 't':
+            c = '\t';
+            break;
+          case 'r':
+            c = '\r';
+            break;
+          case 'b':
+            c = '\b';
+            break;
+          case '0':
+            c = '\0';
+            break;
+          case 'Z':
+            c = '\x1a';
+            break;
+          default:
+            break;
         }
       }
       token.text += c;
@@ -125,13 +143,14 @@ class Parser {
   Result<void> start() { return advance(); }
   bool at_end() const { return token_.kind == TokenKind::kEnd; }
   base::Error unexpected(std::string_view wanted) const {
-    return error(ErrorKind::kInvalidArgument, "DDL '{}': expected {} at position {}, found {}", text_, wanted, token_.position,
-                 at_end() ? "the end" : "'" + token_.text + "'")
+    return error(ErrorKind::kInvalidArgument, "DDL '{}': expected {} at position {}, found {}",
+                 text_, wanted, token_.position, at_end() ? "the end" : "'" + token_.text + "'")
         .with_class("PARSE_SYNTAX_ERROR");
   }
 
   Result<DataType> type(int depth) {
-    if (depth > kDepthMax) return error(ErrorKind::kInvalidArgument, "DDL: nested deeper than {}", kDepthMax);
+    if (depth > kDepthMax)
+      return error(ErrorKind::kInvalidArgument, "DDL: nested deeper than {}", kDepthMax);
     if (token_.kind != TokenKind::kWord) return unexpected("a type");
     const Token name = token_;
     WEIR_TRY(advance());
@@ -160,7 +179,9 @@ class Parser {
     return {};
   }
   bool symbol(char c) const { return token_.kind == TokenKind::kSymbol && token_.text[0] == c; }
-  bool word(std::string_view upper) const { return token_.kind == TokenKind::kWord && token_.upper == upper; }
+  bool word(std::string_view upper) const {
+    return token_.kind == TokenKind::kWord && token_.upper == upper;
+  }
   Result<void> expect(char c) {
     if (!symbol(c)) return unexpected(fmt::format("'{}'", c));
     return advance();
@@ -197,14 +218,16 @@ class Parser {
     const bool months = from == "YEAR" || from == "MONTH";
     const bool days = from == "DAY" || from == "HOUR" || from == "MINUTE" || from == "SECOND";
     if (token_.kind != TokenKind::kWord || (!months && !days)) {
-      return error(ErrorKind::kUnsupported, "DDL '{}': type INTERVAL without units (calendar interval)", text_);
+      return error(ErrorKind::kUnsupported,
+                   "DDL '{}': type INTERVAL without units (calendar interval)", text_);
     }
     WEIR_TRY(advance());
     if (word("TO")) {
       WEIR_TRY(advance());
       const std::string to = token_.upper;
       const bool fits = months ? from == "YEAR" && to == "MONTH"
-                               : (to == "HOUR" && from == "DAY") || (to == "MINUTE" && (from == "DAY" || from == "HOUR")) ||
+                               : (to == "HOUR" && from == "DAY") ||
+                                     (to == "MINUTE" && (from == "DAY" || from == "HOUR")) ||
                                      (to == "SECOND" && from != "SECOND");
       if (!fits) return unexpected("the last unit of the interval");
       WEIR_TRY(advance());
@@ -219,8 +242,11 @@ class Parser {
       WEIR_TRY(advance());
       int number = 0;
       const std::string& digits = token_.text;
-      const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-      if (token_.kind != TokenKind::kWord || code != std::errc() || end != digits.data() + digits.size()) return unexpected("a number");
+      const auto [end, code] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      if (token_.kind != TokenKind::kWord || code != std::errc() ||
+          end != digits.data() + digits.size())
+        return unexpected("a number");
       numbers.push_back(number);
       WEIR_TRY(advance());
     } while (symbol(','));
@@ -234,15 +260,24 @@ class Parser {
       TypeKind kind;
     };
     static constexpr Entry kEntries[] = {
-        {"BOOLEAN", TypeKind::kBoolean},     {"TINYINT", TypeKind::kByte},
-        {"BYTE", TypeKind::kByte},           {"SMALLINT", TypeKind::kShort},
-        {"SHORT", TypeKind::kShort},         {"INT", TypeKind::kInteger},
-        {"INTEGER", TypeKind::kInteger},     {"BIGINT", TypeKind::kLong},
-        {"LONG", TypeKind::kLong},           {"FLOAT", TypeKind::kFloat},
-        {"REAL", TypeKind::kFloat},          {"DOUBLE", TypeKind::kDouble},
-        {"DATE", TypeKind::kDate},           {"TIMESTAMP", TypeKind::kTimestamp},
-        {"TIMESTAMP_LTZ", TypeKind::kTimestamp}, {"TIMESTAMP_NTZ", TypeKind::kTimestampNtz},
-        {"STRING", TypeKind::kString},       {"BINARY", TypeKind::kBinary},
+        {"BOOLEAN", TypeKind::kBoolean},
+        {"TINYINT", TypeKind::kByte},
+        {"BYTE", TypeKind::kByte},
+        {"SMALLINT", TypeKind::kShort},
+        {"SHORT", TypeKind::kShort},
+        {"INT", TypeKind::kInteger},
+        {"INTEGER", TypeKind::kInteger},
+        {"BIGINT", TypeKind::kLong},
+        {"LONG", TypeKind::kLong},
+        {"FLOAT", TypeKind::kFloat},
+        {"REAL", TypeKind::kFloat},
+        {"DOUBLE", TypeKind::kDouble},
+        {"DATE", TypeKind::kDate},
+        {"TIMESTAMP", TypeKind::kTimestamp},
+        {"TIMESTAMP_LTZ", TypeKind::kTimestamp},
+        {"TIMESTAMP_NTZ", TypeKind::kTimestampNtz},
+        {"STRING", TypeKind::kString},
+        {"BINARY", TypeKind::kBinary},
         {"VOID", TypeKind::kNull},
     };
     for (const Entry& entry : kEntries) {
@@ -251,34 +286,41 @@ class Parser {
     const bool chars = name.upper == "CHAR" || name.upper == "CHARACTER";
     if (chars || name.upper == "VARCHAR") {
       if (numbers.size() != 1 || numbers[0] < 1) {
-        return error(ErrorKind::kInvalidArgument, "DDL '{}': {} needs a length, as {}(10)", text_, name.text, name.text)
+        return error(ErrorKind::kInvalidArgument, "DDL '{}': {} needs a length, as {}(10)", text_,
+                     name.text, name.text)
             .with_class("DATATYPE_MISSING_SIZE");
       }
       return chars ? DataType::chars(numbers[0]) : DataType::varchar(numbers[0]);
     }
-    if ((name.upper == "DECIMAL" || name.upper == "DEC" || name.upper == "NUMERIC") && numbers.size() <= 2) {
+    if ((name.upper == "DECIMAL" || name.upper == "DEC" || name.upper == "NUMERIC") &&
+        numbers.size() <= 2) {
       const int precision = numbers.empty() ? 10 : numbers[0];
       const int scale = numbers.size() < 2 ? 0 : numbers[1];
       if (precision < 1 || precision > 38 || scale > precision || scale < 0) {
-        return error(ErrorKind::kInvalidArgument, "DDL '{}': {}({},{}) is outside of decimal(1..38, 0..precision)", text_, name.text,
-                     precision, scale);
+        return error(ErrorKind::kInvalidArgument,
+                     "DDL '{}': {}({},{}) is outside of decimal(1..38, 0..precision)", text_,
+                     name.text, precision, scale);
       }
       return DataType::decimal(precision, scale);
     }
-    if (name.upper == "VARIANT" || name.upper == "TIME" || name.upper == "GEOGRAPHY" || name.upper == "GEOMETRY") {
+    if (name.upper == "VARIANT" || name.upper == "TIME" || name.upper == "GEOGRAPHY" ||
+        name.upper == "GEOMETRY") {
       return error(ErrorKind::kUnsupported, "DDL '{}': type {}", text_, name.upper);
     }
-    return error(ErrorKind::kInvalidArgument, "DDL '{}': '{}' at position {} is not a type", text_, name.text, name.position)
+    return error(ErrorKind::kInvalidArgument, "DDL '{}': '{}' at position {} is not a type", text_,
+                 name.text, name.position)
         .with_class("UNSUPPORTED_DATATYPE");
   }
 
   Result<Field> column(bool inside_struct, int depth) {
-    if (token_.kind != TokenKind::kWord && token_.kind != TokenKind::kQuoted) return unexpected("a column name");
+    if (token_.kind != TokenKind::kWord && token_.kind != TokenKind::kQuoted)
+      return unexpected("a column name");
     std::string name = token_.text;
     WEIR_TRY(advance());
     if (inside_struct && symbol(':')) WEIR_TRY(advance());
     WEIR_ASSIGN(DataType data_type, type(depth));
-    if (word("COLLATE")) return error(ErrorKind::kUnsupported, "DDL '{}': COLLATE of column {}", text_, name);
+    if (word("COLLATE"))
+      return error(ErrorKind::kUnsupported, "DDL '{}': COLLATE of column {}", text_, name);
     bool nullable = true;
     base::JsonObject metadata;
     if (word("NOT")) {

@@ -53,7 +53,8 @@ class Members {
     }
     return list;
   }
-  // Scalars other than strings are kept as their JSON text: some writers put numbers into configurations.
+  // Scalars other than strings are kept as their JSON text: some writers put numbers into
+  // configurations.
   std::optional<StringMap> optional_map(std::string_view key) {
     const JsonValue* value = present(key);
     if (value == nullptr) return std::nullopt;
@@ -62,8 +63,9 @@ class Members {
     StringMap map;
     for (const auto& member : *members) {
       if (member.value().is_null()) continue;
-      map[std::string(member.key())] =
-          member.value().is_string() ? std::string(member.value().get_string()) : base::json_text(member.value());
+      map[std::string(member.key())] = member.value().is_string()
+                                           ? std::string(member.value().get_string())
+                                           : base::json_text(member.value());
     }
     return map;
   }
@@ -92,7 +94,8 @@ class Members {
     DeletionVectorDescriptor vector;
     vector.storage_type = members.text("storageType");
     vector.path_or_inline = members.text("pathOrInlineDv");
-    if (auto offset = members.optional_number("offset")) vector.offset = static_cast<int32_t>(*offset);
+    if (auto offset = members.optional_number("offset"))
+      vector.offset = static_cast<int32_t>(*offset);
     vector.size_in_bytes = static_cast<int32_t>(members.number("sizeInBytes"));
     vector.cardinality = members.number("cardinality");
     if (problem_.empty()) problem_ = members.problem_;
@@ -110,7 +113,8 @@ class Members {
     return value == nullptr || value->is_null() ? nullptr : value;
   }
   void missing(std::string_view key, std::string_view expected) {
-    if (problem_.empty()) problem_ = fmt::format("action {}: field {} is not {}", action_, key, expected);
+    if (problem_.empty())
+      problem_ = fmt::format("action {}: field {} is not {}", action_, key, expected);
   }
 
   const JsonObject& object_;
@@ -138,7 +142,8 @@ Metadata read_metadata(Members& members) {
     metadata.format_options = format_members.optional_map("options").value_or(StringMap{});
   }
   metadata.schema_string = members.text("schemaString");
-  metadata.partition_columns = members.optional_list("partitionColumns").value_or(std::vector<std::string>{});
+  metadata.partition_columns =
+      members.optional_list("partitionColumns").value_or(std::vector<std::string>{});
   metadata.configuration = members.optional_map("configuration").value_or(StringMap{});
   metadata.created_time_ms = members.optional_number("createdTime");
   return metadata;
@@ -147,7 +152,8 @@ Metadata read_metadata(Members& members) {
 AddFile read_add(Members& members) {
   AddFile add;
   add.path = members.text("path");
-  add.partition_values = members.optional_partition_values("partitionValues").value_or(PartitionValues{});
+  add.partition_values =
+      members.optional_partition_values("partitionValues").value_or(PartitionValues{});
   add.size = members.number("size");
   add.modification_time_ms = members.optional_number("modificationTime").value_or(0);
   add.data_change = members.boolean("dataChange", true);
@@ -182,27 +188,33 @@ std::optional<Action> read_action(std::string_view name, const JsonObject& body,
   if (name == "remove") return read_remove(members);
   if (name == "commitInfo") return CommitInfo{body};
   if (name == "txn") {
-    return SetTransaction{members.text("appId"), members.number("version"), members.optional_number("lastUpdated")};
+    return SetTransaction{members.text("appId"), members.number("version"),
+                          members.optional_number("lastUpdated")};
   }
   if (name == "domainMetadata") {
-    return DomainMetadata{members.text("domain"), members.optional_text("configuration").value_or(""),
+    return DomainMetadata{members.text("domain"),
+                          members.optional_text("configuration").value_or(""),
                           members.boolean("removed", false)};
   }
   if (name == "cdc") {
-    return CdcFile{members.text("path"), members.optional_partition_values("partitionValues").value_or(PartitionValues{}),
+    return CdcFile{members.text("path"),
+                   members.optional_partition_values("partitionValues").value_or(PartitionValues{}),
                    members.number("size")};
   }
-  if (name == "sidecar") return Sidecar{members.text("path"), members.optional_number("sizeInBytes").value_or(0)};
+  if (name == "sidecar")
+    return Sidecar{members.text("path"), members.optional_number("sizeInBytes").value_or(0)};
   if (name == "checkpointMetadata") return CheckpointMetadata{members.number("version")};
   return std::nullopt;
 }
 
 }  // namespace
 
-Result<std::optional<Action>> action_from_json(std::string_view name, const JsonObject& body, std::string_view what) {
+Result<std::optional<Action>> action_from_json(std::string_view name, const JsonObject& body,
+                                               std::string_view what) {
   Members members(body, name);
   std::optional<Action> action = read_action(name, body, members);
-  if (!members.problem().empty()) return base::error(ErrorKind::kCorruption, "{}: {}", what, members.problem());
+  if (!members.problem().empty())
+    return base::error(ErrorKind::kCorruption, "{}: {}", what, members.problem());
   return action;
 }
 
@@ -210,7 +222,8 @@ Result<std::optional<Action>> parse_action(std::string_view line, std::string_vi
   WEIR_ASSIGN(const JsonObject outer, base::parse_json_object(line, what));
   for (const auto& member : outer) {
     const JsonObject* body = member.value().if_object();
-    if (body == nullptr) continue;  // {"add":{…},"remove":null}: nulls are allowed beside the one action
+    if (body == nullptr)
+      continue;  // {"add":{…},"remove":null}: nulls are allowed beside the one action
     WEIR_ASSIGN(std::optional<Action> action, action_from_json(member.key(), *body, what));
     if (action) return action;
   }
@@ -227,7 +240,8 @@ Result<std::vector<Action>> parse_actions(std::string_view text, std::string_vie
     ++line_number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     auto action = parse_action(line, what);
-    if (!action.ok()) return std::move(action).error().with_context(fmt::format("line {}", line_number));
+    if (!action.ok())
+      return std::move(action).error().with_context(fmt::format("line {}", line_number));
     if (action->has_value()) actions.push_back(std::move(**action));
   }
   return actions;

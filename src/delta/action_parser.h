@@ -9,6 +9,7 @@
 namespace weir::delta {
 
 // The action `name` with these members; nullopt for an unknown one.
-Result<std::optional<Action>> action_from_json(std::string_view name, const base::JsonObject& body, std::string_view what);
+Result<std::optional<Action>> action_from_json(std::string_view name, const base::JsonObject& body,
+                                               std::string_view what);
 
 }  // namespace weir::delta

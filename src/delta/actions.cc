@@ -7,7 +7,8 @@ namespace {
 
 void append_map(std::string& out, const StringMap& map) {
   JsonObjectWriter object(out);
-  for (const auto& [key, value] : map) object.text(key, value);
+  for (const auto& [key, value] : map)
+    object.text(key, value);
   object.end();
 }
 
@@ -59,8 +60,10 @@ struct ActionWriter {
     action("protocol", [&](JsonObjectWriter& object) {
       object.number("minReaderVersion", protocol.min_reader_version);
       object.number("minWriterVersion", protocol.min_writer_version);
-      if (protocol.reader_features) append_list(object.member("readerFeatures"), *protocol.reader_features);
-      if (protocol.writer_features) append_list(object.member("writerFeatures"), *protocol.writer_features);
+      if (protocol.reader_features)
+        append_list(object.member("readerFeatures"), *protocol.reader_features);
+      if (protocol.writer_features)
+        append_list(object.member("writerFeatures"), *protocol.writer_features);
     });
   }
   void operator()(const Metadata& metadata) {
@@ -88,24 +91,31 @@ struct ActionWriter {
       object.boolean("dataChange", add.data_change);
       if (!add.stats.empty()) object.text("stats", add.stats);
       if (add.tags) append_map(object.member("tags"), *add.tags);
-      if (add.deletion_vector) append_deletion_vector(object.member("deletionVector"), *add.deletion_vector);
+      if (add.deletion_vector)
+        append_deletion_vector(object.member("deletionVector"), *add.deletion_vector);
       if (add.base_row_id) object.number("baseRowId", *add.base_row_id);
-      if (add.default_row_commit_version) object.number("defaultRowCommitVersion", *add.default_row_commit_version);
+      if (add.default_row_commit_version)
+        object.number("defaultRowCommitVersion", *add.default_row_commit_version);
       if (add.clustering_provider) object.text("clusteringProvider", *add.clustering_provider);
     });
   }
   void operator()(const RemoveFile& remove) {
     action("remove", [&](JsonObjectWriter& object) {
       object.text("path", remove.path);
-      if (remove.deletion_timestamp_ms) object.number("deletionTimestamp", *remove.deletion_timestamp_ms);
+      if (remove.deletion_timestamp_ms)
+        object.number("deletionTimestamp", *remove.deletion_timestamp_ms);
       object.boolean("dataChange", remove.data_change);
-      if (remove.extended_file_metadata) object.boolean("extendedFileMetadata", *remove.extended_file_metadata);
-      if (remove.partition_values) append_partition_values(object.member("partitionValues"), *remove.partition_values);
+      if (remove.extended_file_metadata)
+        object.boolean("extendedFileMetadata", *remove.extended_file_metadata);
+      if (remove.partition_values)
+        append_partition_values(object.member("partitionValues"), *remove.partition_values);
       if (remove.size) object.number("size", *remove.size);
       if (remove.tags) append_map(object.member("tags"), *remove.tags);
-      if (remove.deletion_vector) append_deletion_vector(object.member("deletionVector"), *remove.deletion_vector);
+      if (remove.deletion_vector)
+        append_deletion_vector(object.member("deletionVector"), *remove.deletion_vector);
       if (remove.base_row_id) object.number("baseRowId", *remove.base_row_id);
-      if (remove.default_row_commit_version) object.number("defaultRowCommitVersion", *remove.default_row_commit_version);
+      if (remove.default_row_commit_version)
+        object.number("defaultRowCommitVersion", *remove.default_row_commit_version);
     });
   }
   void operator()(const SetTransaction& transaction) {
@@ -142,7 +152,8 @@ struct ActionWriter {
     });
   }
   void operator()(const CheckpointMetadata& metadata) {
-    action("checkpointMetadata", [&](JsonObjectWriter& object) { object.number("version", metadata.version); });
+    action("checkpointMetadata",
+           [&](JsonObjectWriter& object) { object.number("version", metadata.version); });
   }
 };
 
@@ -174,7 +185,8 @@ FileKey file_key(const AddFile& add) {
 }
 
 FileKey file_key(const RemoveFile& remove) {
-  return {remove.path, remove.deletion_vector ? remove.deletion_vector->unique_id() : std::string()};
+  return {remove.path,
+          remove.deletion_vector ? remove.deletion_vector->unique_id() : std::string()};
 }
 
 RemoveFile remove_of(const AddFile& add, int64_t deletion_timestamp_ms, bool data_change) {

@@ -1,8 +1,9 @@
 // Actions of the Delta log as values, and their JSON (PROTOCOL.md, "Actions").
 //
-// One line of a commit file holds one action: {"add":{…}}. Fields and actions that we don't know are
-// ignored, as the protocol demands (what a reader must understand is announced by a table feature).
-// Values are as in the log: `path` is URI-encoded, partition values are texts, `stats` is JSON text.
+// One line of a commit file holds one action: {"add":{…}}. Fields and actions that we don't know
+// are ignored, as the protocol demands (what a reader must understand is announced by a table
+// feature). Values are as in the log: `path` is URI-encoded, partition values are texts, `stats` is
+// JSON text.
 #pragma once
 
 #include <cstdint>
@@ -116,10 +117,11 @@ struct CheckpointMetadata {  // checkpoints of spec v2 only
   int64_t version = 0;
 };
 
-using Action = std::variant<Protocol, Metadata, AddFile, RemoveFile, SetTransaction, CommitInfo, DomainMetadata, CdcFile,
-                            Sidecar, CheckpointMetadata>;
+using Action = std::variant<Protocol, Metadata, AddFile, RemoveFile, SetTransaction, CommitInfo,
+                            DomainMetadata, CdcFile, Sidecar, CheckpointMetadata>;
 
-// The action of one line; nullopt for an unknown one. kCorruption where a required field is missing or of another type.
+// The action of one line; nullopt for an unknown one. kCorruption where a required field is missing
+// or of another type.
 Result<std::optional<Action>> parse_action(std::string_view line, std::string_view what);
 // All actions of a commit file or of a checkpoint in JSON.
 Result<std::vector<Action>> parse_actions(std::string_view text, std::string_view what);
@@ -146,6 +148,7 @@ RemoveFile remove_of(const AddFile& add, int64_t deletion_timestamp_ms, bool dat
 template <>
 struct std::hash<weir::delta::FileKey> {
   size_t operator()(const weir::delta::FileKey& key) const {
-    return std::hash<std::string>{}(key.path) ^ (std::hash<std::string>{}(key.deletion_vector_id) * 1099511628211U);
+    return std::hash<std::string>{}(key.path) ^
+           (std::hash<std::string>{}(key.deletion_vector_id) * 1099511628211U);
   }
 };

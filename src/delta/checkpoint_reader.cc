@@ -23,16 +23,21 @@ using base::JsonArray;
 using base::JsonObject;
 using base::JsonValue;
 
-constexpr std::array<std::string_view, 8> kActionColumns = {"txn",      "add",            "remove",  "metaData",
-                                                            "protocol", "domainMetadata", "sidecar", "checkpointMetadata"};
+constexpr std::array<std::string_view, 8> kActionColumns = {"txn",      "add",
+                                                            "remove",   "metaData",
+                                                            "protocol", "domainMetadata",
+                                                            "sidecar",  "checkpointMetadata"};
 
 // The value as the JSON that a commit file would have; null members are left out.
 JsonValue to_json(const arrow::Array& array, int64_t row) {
   if (array.IsNull(row)) return nullptr;
   switch (array.type_id()) {
-    case arrow::Type::BOOL: return static_cast<const arrow::BooleanArray&>(array).Value(row);
-    case arrow::Type::INT32: return static_cast<const arrow::Int32Array&>(array).Value(row);
-    case arrow::Type::INT64: return static_cast<const arrow::Int64Array&>(array).Value(row);
+    case arrow::Type::BOOL:
+      return static_cast<const arrow::BooleanArray&>(array).Value(row);
+    case arrow::Type::INT32:
+      return static_cast<const arrow::Int32Array&>(array).Value(row);
+    case arrow::Type::INT64:
+      return static_cast<const arrow::Int64Array&>(array).Value(row);
     case arrow::Type::STRING:
     case arrow::Type::BINARY: {
       const std::string_view text = static_cast<const arrow::BinaryArray&>(array).GetView(row);
@@ -64,7 +69,8 @@ JsonValue to_json(const arrow::Array& array, int64_t row) {
       }
       return members;
     }
-    default: return nullptr;  // no field that we read has another type
+    default:
+      return nullptr;  // no field that we read has another type
   }
 }
 
@@ -89,8 +95,10 @@ std::vector<int> wanted_leaves(const parquet::SchemaDescriptor& schema) {
   std::vector<int> leaves;
   for (int i = 0; i < schema.num_columns(); ++i) {
     const std::vector<std::string> path = schema.Column(i)->path()->ToDotVector();
-    if (std::find(kActionColumns.begin(), kActionColumns.end(), path[0]) == kActionColumns.end()) continue;
-    if (path.size() > 1 && (path[1] == "stats_parsed" || path[1] == "partitionValues_parsed")) continue;
+    if (std::find(kActionColumns.begin(), kActionColumns.end(), path[0]) == kActionColumns.end())
+      continue;
+    if (path.size() > 1 && (path[1] == "stats_parsed" || path[1] == "partitionValues_parsed"))
+      continue;
     leaves.push_back(i);
   }
   return leaves;
@@ -108,7 +116,8 @@ Result<void> read_parquet_actions(io::FileSystem& fs, const std::string& path,
     reader->set_use_threads(false);
     const std::vector<int> leaves = wanted_leaves(*reader->parquet_reader()->metadata()->schema());
     std::vector<int> groups(static_cast<size_t>(reader->num_row_groups()));
-    for (size_t i = 0; i < groups.size(); ++i) groups[i] = static_cast<int>(i);
+    for (size_t i = 0; i < groups.size(); ++i)
+      groups[i] = static_cast<int>(i);
     WEIR_ARROW_ASSIGN(auto batches, reader->GetRecordBatchReader(groups, leaves));
     while (true) {
       std::shared_ptr<arrow::RecordBatch> batch;
@@ -125,7 +134,8 @@ Result<void> read_parquet_actions(io::FileSystem& fs, const std::string& path,
 
 }  // namespace
 
-Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path, const CheckpointFiles& checkpoint,
+Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
+                             const CheckpointFiles& checkpoint,
                              const std::function<void(std::vector<Action>)>& take) {
   std::vector<std::string> sidecars;
   const auto take_and_note_sidecars = [&](std::vector<Action> actions) -> Result<void> {
@@ -146,9 +156,11 @@ Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path, 
   }
   for (const std::string& sidecar : sidecars) {
     if (sidecar.find('/') != std::string::npos) {
-      return base::error(ErrorKind::kUnsupported, "table {}: sidecar file {} lies outside _sidecars", table_path, sidecar);
+      return base::error(ErrorKind::kUnsupported,
+                         "table {}: sidecar file {} lies outside _sidecars", table_path, sidecar);
     }
-    const std::string path = io::join_path(io::join_path(log_path(table_path), "_sidecars"), sidecar);
+    const std::string path =
+        io::join_path(io::join_path(log_path(table_path), "_sidecars"), sidecar);
     WEIR_TRY(read_parquet_actions(fs, path, [&](std::vector<Action> actions) -> Result<void> {
       take(std::move(actions));
       return {};

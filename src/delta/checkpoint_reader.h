@@ -1,4 +1,5 @@
-// Reads a checkpoint's actions: classic and multi-part (spec v1), and spec v2 with its sidecar files.
+// Reads a checkpoint's actions: classic and multi-part (spec v1), and spec v2 with its sidecar
+// files.
 #pragma once
 
 #include <functional>
@@ -10,9 +11,10 @@
 
 namespace weir::delta {
 
-// Hands on the actions batch by batch (a row group at a time). Parsed statistics (stats_parsed) are left aside:
-// files then have no statistics, unless `stats` is there too.
-Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path, const CheckpointFiles& checkpoint,
+// Hands on the actions batch by batch (a row group at a time). Parsed statistics (stats_parsed) are
+// left aside: files then have no statistics, unless `stats` is there too.
+Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
+                             const CheckpointFiles& checkpoint,
                              const std::function<void(std::vector<Action>)>& take);
 
 }  // namespace weir::delta

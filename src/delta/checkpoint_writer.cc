@@ -30,9 +30,10 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 TypePtr text_map() { return arrow::map(arrow::utf8(), arrow::utf8()); }
 
 TypePtr deletion_vector_type() {
-  return arrow::struct_({arrow::field("storageType", arrow::utf8()), arrow::field("pathOrInlineDv", arrow::utf8()),
-                         arrow::field("offset", arrow::int32()), arrow::field("sizeInBytes", arrow::int32()),
-                         arrow::field("cardinality", arrow::int64())});
+  return arrow::struct_(
+      {arrow::field("storageType", arrow::utf8()), arrow::field("pathOrInlineDv", arrow::utf8()),
+       arrow::field("offset", arrow::int32()), arrow::field("sizeInBytes", arrow::int32()),
+       arrow::field("cardinality", arrow::int64())});
 }
 
 std::shared_ptr<arrow::Schema> checkpoint_schema() {
@@ -40,32 +41,43 @@ std::shared_ptr<arrow::Schema> checkpoint_schema() {
   const TypePtr text = arrow::utf8();
   const TypePtr number = arrow::int64();
   return arrow::schema({
-      field("txn", arrow::struct_({field("appId", text), field("version", number), field("lastUpdated", number)})),
-      field("add", arrow::struct_({field("path", text), field("partitionValues", text_map()), field("size", number),
-                                   field("modificationTime", number), field("dataChange", arrow::boolean()), field("stats", text),
-                                   field("tags", text_map()), field("deletionVector", deletion_vector_type()),
-                                   field("baseRowId", number), field("defaultRowCommitVersion", number),
-                                   field("clusteringProvider", text)})),
-      field("remove", arrow::struct_({field("path", text), field("deletionTimestamp", number), field("dataChange", arrow::boolean()),
-                                      field("extendedFileMetadata", arrow::boolean()), field("partitionValues", text_map()),
-                                      field("size", number), field("deletionVector", deletion_vector_type()),
-                                      field("baseRowId", number), field("defaultRowCommitVersion", number)})),
+      field("txn", arrow::struct_({field("appId", text), field("version", number),
+                                   field("lastUpdated", number)})),
+      field("add",
+            arrow::struct_(
+                {field("path", text), field("partitionValues", text_map()), field("size", number),
+                 field("modificationTime", number), field("dataChange", arrow::boolean()),
+                 field("stats", text), field("tags", text_map()),
+                 field("deletionVector", deletion_vector_type()), field("baseRowId", number),
+                 field("defaultRowCommitVersion", number), field("clusteringProvider", text)})),
+      field("remove",
+            arrow::struct_({field("path", text), field("deletionTimestamp", number),
+                            field("dataChange", arrow::boolean()),
+                            field("extendedFileMetadata", arrow::boolean()),
+                            field("partitionValues", text_map()), field("size", number),
+                            field("deletionVector", deletion_vector_type()),
+                            field("baseRowId", number), field("defaultRowCommitVersion", number)})),
       field("metaData",
-            arrow::struct_({field("id", text), field("name", text), field("description", text),
-                            field("format", arrow::struct_({field("provider", text), field("options", text_map())})),
-                            field("schemaString", text), field("partitionColumns", arrow::list(text)),
-                            field("configuration", text_map()), field("createdTime", number)})),
-      field("protocol", arrow::struct_({field("minReaderVersion", arrow::int32()), field("minWriterVersion", arrow::int32()),
-                                        field("readerFeatures", arrow::list(text)), field("writerFeatures", arrow::list(text))})),
-      field("domainMetadata",
-            arrow::struct_({field("domain", text), field("configuration", text), field("removed", arrow::boolean())})),
+            arrow::struct_(
+                {field("id", text), field("name", text), field("description", text),
+                 field("format",
+                       arrow::struct_({field("provider", text), field("options", text_map())})),
+                 field("schemaString", text), field("partitionColumns", arrow::list(text)),
+                 field("configuration", text_map()), field("createdTime", number)})),
+      field("protocol", arrow::struct_({field("minReaderVersion", arrow::int32()),
+                                        field("minWriterVersion", arrow::int32()),
+                                        field("readerFeatures", arrow::list(text)),
+                                        field("writerFeatures", arrow::list(text))})),
+      field("domainMetadata", arrow::struct_({field("domain", text), field("configuration", text),
+                                              field("removed", arrow::boolean())})),
   });
 }
 
 // Appends values to a struct's children one after the other; the first failure is kept.
 class StructAppender {
  public:
-  StructAppender(arrow::StructBuilder& builder, arrow::Status& status) : builder_(builder), status_(status) {
+  StructAppender(arrow::StructBuilder& builder, arrow::Status& status)
+      : builder_(builder), status_(status) {
     keep(builder.Append());
   }
   void text(const std::optional<std::string>& value) {
@@ -88,19 +100,22 @@ class StructAppender {
     auto& child = next<arrow::ListBuilder>();
     if (!values) return keep(child.AppendNull());
     keep(child.Append());
-    for (const std::string& value : *values) keep(static_cast<arrow::StringBuilder*>(child.value_builder())->Append(value));
+    for (const std::string& value : *values)
+      keep(static_cast<arrow::StringBuilder*>(child.value_builder())->Append(value));
   }
   void map(const std::optional<StringMap>& values) {
     auto& child = next<arrow::MapBuilder>();
     if (!values) return keep(child.AppendNull());
     keep(child.Append());
-    for (const auto& [key, value] : *values) append_entry(child, key, value);
+    for (const auto& [key, value] : *values)
+      append_entry(child, key, value);
   }
   void partition_values(const std::optional<PartitionValues>& values) {
     auto& child = next<arrow::MapBuilder>();
     if (!values) return keep(child.AppendNull());
     keep(child.Append());
-    for (const auto& [key, value] : *values) append_entry(child, key, value);
+    for (const auto& [key, value] : *values)
+      append_entry(child, key, value);
   }
   void deletion_vector(const std::optional<DeletionVectorDescriptor>& vector) {
     auto& child = next<arrow::StructBuilder>();
@@ -119,7 +134,8 @@ class StructAppender {
   Builder& next() {
     return static_cast<Builder&>(*builder_.field_builder(index_++));
   }
-  void append_entry(arrow::MapBuilder& map, const std::string& key, const std::optional<std::string>& value) {
+  void append_entry(arrow::MapBuilder& map, const std::string& key,
+                    const std::optional<std::string>& value) {
     keep(static_cast<arrow::StringBuilder*>(map.key_builder())->Append(key));
     auto* items = static_cast<arrow::StringBuilder*>(map.item_builder());
     keep(value ? items->Append(*value) : items->AppendNull());
@@ -147,12 +163,14 @@ class CheckpointFile {
     WEIR_ASSIGN(file_, fs.create(path));
     schema_ = checkpoint_schema();
     auto* pool = arrow::default_memory_pool();
-    WEIR_ARROW_ASSIGN(stream_, arrow::io::BufferedOutputStream::Create(256 * 1024, pool, columnar::arrow_output(*file_)));
+    WEIR_ARROW_ASSIGN(stream_, arrow::io::BufferedOutputStream::Create(
+                                   256 * 1024, pool, columnar::arrow_output(*file_)));
     parquet::WriterProperties::Builder properties;
     properties.compression(arrow::Compression::SNAPPY);
     properties.disable_statistics();
     properties.created_by("weir");
-    WEIR_ARROW_ASSIGN(writer_, parquet::arrow::FileWriter::Open(*schema_, pool, stream_, properties.build()));
+    WEIR_ARROW_ASSIGN(
+        writer_, parquet::arrow::FileWriter::Open(*schema_, pool, stream_, properties.build()));
     WEIR_ARROW_ASSIGN(builder_, arrow::RecordBatchBuilder::Make(schema_, pool, kRowsPerBatch));
     return {};
   }
@@ -273,22 +291,26 @@ Result<void> write_remove(CheckpointFile& file, const RemoveFile& remove) {
   });
 }
 
-int64_t interval_property_ms(const Metadata& metadata, const std::string& key, int64_t otherwise_ms) {
+int64_t interval_property_ms(const Metadata& metadata, const std::string& key,
+                             int64_t otherwise_ms) {
   const auto found = metadata.configuration.find(key);
   if (found == metadata.configuration.end()) return otherwise_ms;
   return parse_interval_ms(found->second).value_or(otherwise_ms);
 }
 
-Result<int64_t> write_content(const Environment& environment, const std::string& path, const CheckpointContent& content,
-                              int64_t& actions) {
+Result<int64_t> write_content(const Environment& environment, const std::string& path,
+                              const CheckpointContent& content, int64_t& actions) {
   const int64_t expired_ms =
-      environment.clock.now_ms() - interval_property_ms(*content.metadata, "delta.deletedFileRetentionDuration", 7 * kDayMs);
+      environment.clock.now_ms() -
+      interval_property_ms(*content.metadata, "delta.deletedFileRetentionDuration", 7 * kDayMs);
   CheckpointFile file;
   WEIR_TRY(file.open(environment.fs, path));
   WEIR_TRY(write_head(file, content));
-  for (const auto& add : content.files) WEIR_TRY(write_add(file, *add));
+  for (const auto& add : content.files)
+    WEIR_TRY(write_add(file, *add));
   for (const auto& remove : content.tombstones) {
-    if (remove->deletion_timestamp_ms.value_or(0) > expired_ms) WEIR_TRY(write_remove(file, *remove));
+    if (remove->deletion_timestamp_ms.value_or(0) > expired_ms)
+      WEIR_TRY(write_remove(file, *remove));
   }
   WEIR_ASSIGN(const int64_t bytes, file.finish());
   actions = file.actions();
@@ -301,20 +323,25 @@ Result<void> check_form(const std::string& table_path, const CheckpointContent& 
   const bool v2 = policy != configuration.end() && policy->second == "v2";
   const auto as_json = configuration.find("delta.checkpoint.writeStatsAsJson");
   const bool no_json = as_json != configuration.end() && as_json->second == "false";
-  if (!v2 && !no_json && !property_is_true(*content.metadata, "delta.checkpoint.writeStatsAsStruct")) return {};
-  return base::error(ErrorKind::kUnsupported, "table {}: checkpoints of the form that its properties ask for ({}) are not written",
-                     table_path, v2 ? "delta.checkpointPolicy=v2" : "statistics as struct");
+  if (!v2 && !no_json &&
+      !property_is_true(*content.metadata, "delta.checkpoint.writeStatsAsStruct"))
+    return {};
+  return base::error(
+      ErrorKind::kUnsupported,
+      "table {}: checkpoints of the form that its properties ask for ({}) are not written",
+      table_path, v2 ? "delta.checkpointPolicy=v2" : "statistics as struct");
 }
 
 }  // namespace
 
-Result<CheckpointWritten> write_checkpoint(const Environment& environment, const std::string& table_path,
+Result<CheckpointWritten> write_checkpoint(const Environment& environment,
+                                           const std::string& table_path,
                                            const CheckpointContent& content) {
   WEIR_TRY(check_form(table_path, content));
   const std::string folder = log_path(table_path);
   const std::string name = fmt::format("{:020d}.checkpoint.parquet", content.version.value());
-  const std::string temporary =
-      io::join_path(folder, fmt::format("{}{}.{}", io::kTemporaryPrefix, base::uuid(environment.random), name));
+  const std::string temporary = io::join_path(
+      folder, fmt::format("{}{}.{}", io::kTemporaryPrefix, base::uuid(environment.random), name));
   CheckpointWritten written{content.version};
   Result<int64_t> bytes = base::error(ErrorKind::kInternal, "not written");
   try {
@@ -334,28 +361,36 @@ Result<CheckpointWritten> write_checkpoint(const Environment& environment, const
   last["size"] = written.actions;
   last["sizeInBytes"] = written.bytes;
   last["numOfAddFiles"] = static_cast<int64_t>(content.files.size());
-  WEIR_TRY(environment.fs.replace(io::join_path(folder, "_last_checkpoint"), base::json_text(last)));
+  WEIR_TRY(
+      environment.fs.replace(io::join_path(folder, "_last_checkpoint"), base::json_text(last)));
   return written;
 }
 
-Result<int64_t> clean_up_log(const Environment& environment, const std::string& table_path, const Metadata& metadata) {
+Result<int64_t> clean_up_log(const Environment& environment, const std::string& table_path,
+                             const Metadata& metadata) {
   const auto enabled = metadata.configuration.find("delta.enableExpiredLogCleanup");
   if (enabled != metadata.configuration.end() && enabled->second == "false") return int64_t{0};
   const int64_t cutoff_us =
-      (environment.clock.now_ms() - interval_property_ms(metadata, "delta.logRetentionDuration", 30 * kDayMs)) * 1000;
+      (environment.clock.now_ms() -
+       interval_property_ms(metadata, "delta.logRetentionDuration", 30 * kDayMs)) *
+      1000;
   WEIR_ASSIGN(const auto files, environment.fs.list(log_path(table_path)));
-  // Everything from the newest expired classic checkpoint on stays: younger versions are built on it.
+  // Everything from the newest expired classic checkpoint on stays: younger versions are built on
+  // it.
   std::optional<TableVersion> base;
   for (const io::FileInfo& file : files) {
     const LogFileName name = parse_log_file_name(file.name);
-    if (name.kind == LogFileKind::kCheckpoint && name.parts == 1 && !name.uuid_named && file.modified_us < cutoff_us) {
+    if (name.kind == LogFileKind::kCheckpoint && name.parts == 1 && !name.uuid_named &&
+        file.modified_us < cutoff_us) {
       base = std::max(base.value_or(name.version), name.version);
     }
   }
   int64_t removed = 0;
   for (const io::FileInfo& file : files) {
     const LogFileName name = parse_log_file_name(file.name);
-    if (!base || name.kind == LogFileKind::kOther || name.version >= *base || file.modified_us >= cutoff_us) continue;
+    if (!base || name.kind == LogFileKind::kOther || name.version >= *base ||
+        file.modified_us >= cutoff_us)
+      continue;
     WEIR_TRY(environment.fs.remove(file.path));
     ++removed;
   }
@@ -364,7 +399,8 @@ Result<int64_t> clean_up_log(const Environment& environment, const std::string& 
 
 std::optional<int64_t> parse_interval_ms(std::string_view text) {
   const auto next_word = [&] {
-    while (text.starts_with(' ')) text.remove_prefix(1);
+    while (text.starts_with(' '))
+      text.remove_prefix(1);
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(word.size());
     return word;
@@ -375,7 +411,8 @@ std::optional<int64_t> parse_interval_ms(std::string_view text) {
     const std::string_view count_text = next_word();
     if (count_text.empty()) return total_ms > 0 ? std::optional<int64_t>(total_ms) : std::nullopt;
     int64_t count = 0;
-    const auto [end, code] = std::from_chars(count_text.data(), count_text.data() + count_text.size(), count);
+    const auto [end, code] =
+        std::from_chars(count_text.data(), count_text.data() + count_text.size(), count);
     std::string_view unit = next_word();
     if (code != std::errc() || end != count_text.data() + count_text.size()) return std::nullopt;
     if (unit.ends_with('s')) unit.remove_suffix(1);

@@ -30,7 +30,8 @@ bool take(std::string_view& text, char expected) {
 std::optional<int64_t> take_date(std::string_view& text) {
   const bool negative = take(text, '-');
   size_t digits = 0;
-  while (digits < text.size() && digits < 7 && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  while (digits < text.size() && digits < 7 && text[digits] >= '0' && text[digits] <= '9')
+    ++digits;
   if (digits < 4) return std::nullopt;
   const auto year = take_digits(text, digits);
   if (!take(text, '-')) return std::nullopt;
@@ -38,7 +39,8 @@ std::optional<int64_t> take_date(std::string_view& text) {
   if (!month || !take(text, '-')) return std::nullopt;
   const auto day = take_digits(text, 2);
   if (!day || *month < 1 || *month > 12 || *day < 1 || *day > 31) return std::nullopt;
-  return days_from_civil({negative ? -*year : *year, static_cast<int>(*month), static_cast<int>(*day)});
+  return days_from_civil(
+      {negative ? -*year : *year, static_cast<int>(*month), static_cast<int>(*day)});
 }
 
 // ".123" as microseconds; digits past the sixth are cut.
@@ -75,8 +77,10 @@ CivilDate civil_from_days(int64_t days) {
   days += 719468;
   const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
   const int64_t day_of_era = days - era * 146097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t shifted_month = (5 * day_of_year + 2) / 153;
   const int month = static_cast<int>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
   const int day = static_cast<int>(day_of_year - (153 * shifted_month + 2) / 5 + 1);
@@ -87,7 +91,8 @@ int64_t days_from_civil(CivilDate date) {
   const int64_t year = date.month <= 2 ? date.year - 1 : date.year;
   const int64_t era = (year >= 0 ? year : year - 399) / 400;
   const int64_t year_of_era = year - era * 400;
-  const int64_t day_of_year = (153 * (date.month > 2 ? date.month - 3 : date.month + 9) + 2) / 5 + date.day - 1;
+  const int64_t day_of_year =
+      (153 * (date.month > 2 ? date.month - 3 : date.month + 9) + 2) / 5 + date.day - 1;
   const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
   return era * 146097 + day_of_era - 719468;
 }
@@ -105,7 +110,8 @@ std::string timestamp_text(int64_t us, char separator, int fraction_digits) {
     --days;
   }
   const int64_t seconds = rest / 1'000'000;
-  std::string text = fmt::format("{}{}{:02d}:{:02d}:{:02d}", date_text(days), separator, seconds / 3600, seconds / 60 % 60, seconds % 60);
+  std::string text = fmt::format("{}{}{:02d}:{:02d}:{:02d}", date_text(days), separator,
+                                 seconds / 3600, seconds / 60 % 60, seconds % 60);
   if (fraction_digits == 3) text += fmt::format(".{:03d}", rest % 1'000'000 / 1000);
   if (fraction_digits == 6) text += fmt::format(".{:06d}", rest % 1'000'000);
   return text;
@@ -131,7 +137,8 @@ std::optional<int64_t> parse_timestamp(std::string_view text) {
   const int64_t fraction_us = take(text, '.') ? take_fraction(text) : 0;
   const auto zone_us = take_zone(text);
   if (!zone_us || !text.empty()) return std::nullopt;
-  return *days * kDayUs + ((*hour * 60 + *minute) * 60 + *second) * 1'000'000 + fraction_us - *zone_us;
+  return *days * kDayUs + ((*hour * 60 + *minute) * 60 + *second) * 1'000'000 + fraction_us -
+         *zone_us;
 }
 
 }  // namespace weir::delta

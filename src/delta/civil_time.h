@@ -22,7 +22,8 @@ std::string date_text(int64_t days_since_epoch);
 std::string timestamp_text(int64_t us_since_epoch, char separator, int fraction_digits);
 
 std::optional<int64_t> parse_date(std::string_view text);  // days
-// "1970-01-01 00:00:00[.ffffff]", with 'T' or a blank, and "Z" or "+hh:mm" after it, or a date alone. Microseconds.
+// "1970-01-01 00:00:00[.ffffff]", with 'T' or a blank, and "Z" or "+hh:mm" after it, or a date
+// alone. Microseconds.
 std::optional<int64_t> parse_timestamp(std::string_view text);
 
 }  // namespace weir::delta

@@ -24,7 +24,8 @@ using ArrayPtr = std::shared_ptr<arrow::Array>;
 using TypePtr = std::shared_ptr<arrow::DataType>;
 
 std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : text)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 
@@ -66,7 +67,8 @@ Result<ArrayPtr> conform_struct(const ArrayPtr& array, const DataType& target, F
     const int index = find_field(array->type()->fields(), field, match);
     ArrayPtr child;
     if (index < 0) {
-      WEIR_ARROW_ASSIGN(child, arrow::MakeArrayOfNull(columnar::to_arrow(field.type()), array->length()));
+      WEIR_ARROW_ASSIGN(child,
+                        arrow::MakeArrayOfNull(columnar::to_arrow(field.type()), array->length()));
     } else {
       WEIR_ASSIGN(child, conform(source.field(index), field.type(), match));
     }
@@ -76,11 +78,13 @@ Result<ArrayPtr> conform_struct(const ArrayPtr& array, const DataType& target, F
   // source.field(i) already has the offset applied; the validity bitmap has not.
   std::shared_ptr<arrow::Buffer> validity = array->null_bitmap();
   if (validity != nullptr && array->offset() != 0) {
-    WEIR_ARROW_ASSIGN(validity, arrow::internal::CopyBitmap(arrow::default_memory_pool(), validity->data(), array->offset(),
-                                                            array->length()));
+    WEIR_ARROW_ASSIGN(validity,
+                      arrow::internal::CopyBitmap(arrow::default_memory_pool(), validity->data(),
+                                                  array->offset(), array->length()));
   }
-  return ArrayPtr(std::make_shared<arrow::StructArray>(columnar::to_arrow(target), array->length(), std::move(children),
-                                                       std::move(validity), array->null_count()));
+  return ArrayPtr(std::make_shared<arrow::StructArray>(columnar::to_arrow(target), array->length(),
+                                                       std::move(children), std::move(validity),
+                                                       array->null_count()));
 }
 
 Result<ArrayPtr> conform_list(const ArrayPtr& array, const DataType& target, FieldMatch match) {
@@ -91,22 +95,26 @@ Result<ArrayPtr> conform_list(const ArrayPtr& array, const DataType& target, Fie
   }
   const auto& list = static_cast<const arrow::ListArray&>(*list_array);
   WEIR_ASSIGN(ArrayPtr values, conform(list.values(), target.element(), match));
-  return ArrayPtr(std::make_shared<arrow::ListArray>(columnar::to_arrow(target), list.length(), list.value_offsets(),
-                                                     std::move(values), list.null_bitmap(), list.null_count(), list.offset()));
+  return ArrayPtr(std::make_shared<arrow::ListArray>(
+      columnar::to_arrow(target), list.length(), list.value_offsets(), std::move(values),
+      list.null_bitmap(), list.null_count(), list.offset()));
 }
 
 Result<ArrayPtr> conform_map(const ArrayPtr& array, const DataType& target, FieldMatch match) {
   const auto& map = static_cast<const arrow::MapArray&>(*array);
   WEIR_ASSIGN(ArrayPtr keys, conform(map.keys(), target.key(), match));
   WEIR_ASSIGN(ArrayPtr items, conform(map.items(), target.value(), match));
-  return ArrayPtr(std::make_shared<arrow::MapArray>(columnar::to_arrow(target), map.length(), map.value_offsets(), std::move(keys),
-                                                    std::move(items), map.null_bitmap(), map.null_count(), map.offset()));
+  return ArrayPtr(std::make_shared<arrow::MapArray>(
+      columnar::to_arrow(target), map.length(), map.value_offsets(), std::move(keys),
+      std::move(items), map.null_bitmap(), map.null_count(), map.offset()));
 }
 
-// Instants in another unit, or without a zone (INT96 has none): the number of microseconds since the epoch is kept.
+// Instants in another unit, or without a zone (INT96 has none): the number of microseconds since
+// the epoch is kept.
 Result<ArrayPtr> conform_timestamp(const ArrayPtr& array, const TypePtr& target) {
   const auto& source = static_cast<const arrow::TimestampType&>(*array->type());
-  auto options = arrow::compute::CastOptions::Safe(arrow::timestamp(arrow::TimeUnit::MICRO, source.timezone()));
+  auto options = arrow::compute::CastOptions::Safe(
+      arrow::timestamp(arrow::TimeUnit::MICRO, source.timezone()));
   options.allow_time_truncate = true;
   ArrayPtr micros = array;
   if (source.unit() != arrow::TimeUnit::MICRO) {
@@ -133,18 +141,26 @@ Result<ArrayPtr> conform(const ArrayPtr& array, const DataType& target, FieldMat
     return nulls;
   }
   const auto mismatch = [&] {
-    return base::error(ErrorKind::kInvalidArgument, "type {} cannot become {}", array->type()->ToString(), target.simple_string());
+    return base::error(ErrorKind::kInvalidArgument, "type {} cannot become {}",
+                       array->type()->ToString(), target.simple_string());
   };
   switch (target.kind()) {
-    case TypeKind::kStruct: return source == arrow::Type::STRUCT ? conform_struct(array, target, match) : mismatch();
+    case TypeKind::kStruct:
+      return source == arrow::Type::STRUCT ? conform_struct(array, target, match) : mismatch();
     case TypeKind::kArray:
-      return source == arrow::Type::LIST || source == arrow::Type::LARGE_LIST ? conform_list(array, target, match) : mismatch();
-    case TypeKind::kMap: return source == arrow::Type::MAP ? conform_map(array, target, match) : mismatch();
-    default: break;
+      return source == arrow::Type::LIST || source == arrow::Type::LARGE_LIST
+                 ? conform_list(array, target, match)
+                 : mismatch();
+    case TypeKind::kMap:
+      return source == arrow::Type::MAP ? conform_map(array, target, match) : mismatch();
+    default:
+      break;
   }
   if (array->type()->Equals(*type)) return array;
-  if (source == arrow::Type::TIMESTAMP && type->id() == arrow::Type::TIMESTAMP) return conform_timestamp(array, type);
-  WEIR_ARROW_ASSIGN(auto cast, arrow::compute::Cast(array, arrow::compute::CastOptions::Safe(type)));
+  if (source == arrow::Type::TIMESTAMP && type->id() == arrow::Type::TIMESTAMP)
+    return conform_timestamp(array, type);
+  WEIR_ARROW_ASSIGN(auto cast,
+                    arrow::compute::Cast(array, arrow::compute::CastOptions::Safe(type)));
   return cast.make_array();
 }
 

@@ -27,19 +27,27 @@ using ArrayPtr = std::shared_ptr<arrow::Array>;
 
 std::string_view compression_suffix(ParquetCompression compression) {
   switch (compression) {
-    case ParquetCompression::kUncompressed: return "";
-    case ParquetCompression::kSnappy: return ".snappy";
-    case ParquetCompression::kZstd: return ".zstd";
-    case ParquetCompression::kGzip: return ".gz";
+    case ParquetCompression::kUncompressed:
+      return "";
+    case ParquetCompression::kSnappy:
+      return ".snappy";
+    case ParquetCompression::kZstd:
+      return ".zstd";
+    case ParquetCompression::kGzip:
+      return ".gz";
   }
   return "";
 }
 
 class DataFileWriterImpl final : public DataFileWriter {
  public:
-  DataFileWriterImpl(Environment environment, std::string path, columnar::Schema schema, const Metadata& metadata,
-                     DataFileOptions options)
-      : environment_(environment), path_(std::move(path)), schema_(std::move(schema)), metadata_(metadata), options_(std::move(options)) {
+  DataFileWriterImpl(Environment environment, std::string path, columnar::Schema schema,
+                     const Metadata& metadata, DataFileOptions options)
+      : environment_(environment),
+        path_(std::move(path)),
+        schema_(std::move(schema)),
+        metadata_(metadata),
+        options_(std::move(options)) {
     if (options_.folders == nullptr) options_.folders = std::make_shared<DurableFolders>();
   }
 
@@ -47,19 +55,22 @@ class DataFileWriterImpl final : public DataFileWriter {
     for (const std::string& column : metadata_.partition_columns) {
       const int index = schema_.field_index(column);
       if (index < 0) {
-        return base::error(ErrorKind::kInvalidArgument, "partition column {} is not in the schema of table {}", column, path_);
+        return base::error(ErrorKind::kInvalidArgument,
+                           "partition column {} is not in the schema of table {}", column, path_);
       }
       partition_columns_.push_back(static_cast<size_t>(index));
     }
     std::vector<Field> fields;
     for (size_t i = 0; i < schema_.fields().size(); ++i) {
-      const bool is_partition = std::find(partition_columns_.begin(), partition_columns_.end(), i) != partition_columns_.end();
+      const bool is_partition = std::find(partition_columns_.begin(), partition_columns_.end(),
+                                          i) != partition_columns_.end();
       if (is_partition || schema_.fields()[i].type().is(TypeKind::kNull)) continue;
       data_columns_.push_back(i);
       fields.push_back(schema_.fields()[i]);
     }
     if (fields.empty()) {
-      return base::error(ErrorKind::kInvalidArgument, "table {} has no column beside its partition columns", path_);
+      return base::error(ErrorKind::kInvalidArgument,
+                         "table {} has no column beside its partition columns", path_);
     }
     file_schema_ = columnar::Schema::structure(std::move(fields));
     return {};
@@ -81,8 +92,10 @@ class DataFileWriterImpl final : public DataFileWriter {
   int64_t rows() const override { return rows_; }
 
   Result<std::vector<AddFile>> finish() override {
-    while (!open_.empty()) WEIR_TRY(finish_file(open_.begin()));
-    for (const std::string& folder : folders_) WEIR_TRY(environment_.fs.sync_dir(folder));
+    while (!open_.empty())
+      WEIR_TRY(finish_file(open_.begin()));
+    for (const std::string& folder : folders_)
+      WEIR_TRY(environment_.fs.sync_dir(folder));
     return std::move(finished_);
   }
 
@@ -116,14 +129,17 @@ class DataFileWriterImpl final : public DataFileWriter {
         used[static_cast<size_t>(index)] = true;
         auto conformed = conform(rows.column(index), field.type(), FieldMatch::kName);
         if (!conformed.ok()) {
-          return std::move(conformed).error().with_context(fmt::format("column {} of table {}", field.name, path_));
+          return std::move(conformed).error().with_context(
+              fmt::format("column {} of table {}", field.name, path_));
         }
         column = std::move(conformed).value();
       } else {
-        WEIR_ARROW_ASSIGN(column, arrow::MakeArrayOfNull(columnar::to_arrow(field.type()), rows.num_rows()));
+        WEIR_ARROW_ASSIGN(
+            column, arrow::MakeArrayOfNull(columnar::to_arrow(field.type()), rows.num_rows()));
       }
       if (!field.nullable && column->null_count() > 0) {
-        return base::error(ErrorKind::kInvalidArgument, "column {} of table {} is NOT NULL, but a row to write has NULL there",
+        return base::error(ErrorKind::kInvalidArgument,
+                           "column {} of table {} is NOT NULL, but a row to write has NULL there",
                            field.name, path_)
             .with_class("DELTA_NOT_NULL_CONSTRAINT_VIOLATED");
       }
@@ -131,7 +147,8 @@ class DataFileWriterImpl final : public DataFileWriter {
     }
     for (size_t i = 0; i < used.size(); ++i) {
       if (used[i]) continue;
-      return base::error(ErrorKind::kInvalidArgument, "table {} has no column {}; set mergeSchema to add it", path_,
+      return base::error(ErrorKind::kInvalidArgument,
+                         "table {} has no column {}; set mergeSchema to add it", path_,
                          rows.schema()->field(static_cast<int>(i))->name())
           .with_class("_LEGACY_ERROR_TEMP_DELTA_0007");
     }
@@ -140,7 +157,8 @@ class DataFileWriterImpl final : public DataFileWriter {
 
   std::vector<ArrayPtr> data_arrays(const std::vector<ArrayPtr>& columns) const {
     std::vector<ArrayPtr> arrays;
-    for (const size_t index : data_columns_) arrays.push_back(columns[index]);
+    for (const size_t index : data_columns_)
+      arrays.push_back(columns[index]);
     return arrays;
   }
 
@@ -174,7 +192,9 @@ class DataFileWriterImpl final : public DataFileWriter {
       WEIR_ARROW_ASSIGN(auto indices, group.rows.Finish());
       std::vector<ArrayPtr> taken;
       for (const ArrayPtr& array : arrays) {
-        WEIR_ARROW_ASSIGN(auto part, arrow::compute::Take(*array, *indices, arrow::compute::TakeOptions::NoBoundsCheck()));
+        WEIR_ARROW_ASSIGN(
+            auto part,
+            arrow::compute::Take(*array, *indices, arrow::compute::TakeOptions::NoBoundsCheck()));
         taken.push_back(std::move(part));
       }
       WEIR_TRY(write_partition(group.values, folder, taken, indices->length()));
@@ -182,8 +202,8 @@ class DataFileWriterImpl final : public DataFileWriter {
     return {};
   }
 
-  Result<void> write_partition(const PartitionValues& values, const std::string& folder, const std::vector<ArrayPtr>& arrays,
-                               int64_t rows) {
+  Result<void> write_partition(const PartitionValues& values, const std::string& folder,
+                               const std::vector<ArrayPtr>& arrays, int64_t rows) {
     auto open = open_.find(folder);
     if (open == open_.end()) {
       WEIR_TRY(open_file(values, folder, arrays));
@@ -194,22 +214,26 @@ class DataFileWriterImpl final : public DataFileWriter {
     return {};
   }
 
-  Result<void> open_file(const PartitionValues& values, const std::string& folder, const std::vector<ArrayPtr>& sample) {
+  Result<void> open_file(const PartitionValues& values, const std::string& folder,
+                         const std::vector<ArrayPtr>& sample) {
     if (static_cast<int64_t>(open_.size()) >= options_.open_partitions_max) {
-      WEIR_TRY(finish_file(std::min_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) {
-        return a.second.opened < b.second.opened;
-      })));
+      WEIR_TRY(finish_file(std::min_element(
+          open_.begin(), open_.end(),
+          [](const auto& a, const auto& b) { return a.second.opened < b.second.opened; })));
     }
     const std::string directory = folder.empty() ? path_ : io::join_path(path_, folder);
-    if (folders_.insert(directory).second) WEIR_TRY(options_.folders->ensure(environment_.fs, path_, directory));
-    const std::string name = fmt::format("part-{:05d}-{}-c000{}.parquet", files_opened_, base::uuid(environment_.random),
-                                         compression_suffix(options_.compression));
+    if (folders_.insert(directory).second)
+      WEIR_TRY(options_.folders->ensure(environment_.fs, path_, directory));
+    const std::string name =
+        fmt::format("part-{:05d}-{}-c000{}.parquet", files_opened_, base::uuid(environment_.random),
+                    compression_suffix(options_.compression));
     OpenFile open;
     open.values = values;
     open.relative_path = folder.empty() ? name : folder + "/" + name;
     open.opened = files_opened_++;
     created_.push_back(io::join_path(directory, name));
-    WEIR_ASSIGN(open.file, ParquetFile::create(environment_.fs, created_.back(), *file_schema_, metadata_, options_, sample));
+    WEIR_ASSIGN(open.file, ParquetFile::create(environment_.fs, created_.back(), *file_schema_,
+                                               metadata_, options_, sample));
     open_.emplace(folder, std::move(open));
     return {};
   }
@@ -248,19 +272,23 @@ class DataFileWriterImpl final : public DataFileWriter {
 
 Result<ParquetCompression> parse_compression(const std::string& name) {
   std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : lower)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (lower == "snappy") return ParquetCompression::kSnappy;
   if (lower == "zstd") return ParquetCompression::kZstd;
   if (lower == "gzip") return ParquetCompression::kGzip;
   if (lower == "none" || lower == "uncompressed") return ParquetCompression::kUncompressed;
-  return base::error(ErrorKind::kUnsupported, "compression {} is not supported; use snappy, zstd, gzip or none", name);
+  return base::error(ErrorKind::kUnsupported,
+                     "compression {} is not supported; use snappy, zstd, gzip or none", name);
 }
 
-Result<std::unique_ptr<DataFileWriter>> DataFileWriter::create(Environment environment, std::string table_path,
-                                                               columnar::Schema schema, const Metadata& metadata,
+Result<std::unique_ptr<DataFileWriter>> DataFileWriter::create(Environment environment,
+                                                               std::string table_path,
+                                                               columnar::Schema schema,
+                                                               const Metadata& metadata,
                                                                DataFileOptions options) {
-  auto writer =
-      std::make_unique<DataFileWriterImpl>(environment, std::move(table_path), std::move(schema), metadata, options);
+  auto writer = std::make_unique<DataFileWriterImpl>(environment, std::move(table_path),
+                                                     std::move(schema), metadata, options);
   WEIR_TRY(writer->plan_columns());
   return std::unique_ptr<DataFileWriter>(std::move(writer));
 }

@@ -25,12 +25,16 @@ using columnar::Schema;
 using testing::HasSubstr;
 
 template <typename Builder, typename Value>
-std::shared_ptr<arrow::Array> array_of(const std::vector<std::optional<Value>>& values, Builder builder = Builder()) {
-  for (const auto& value : values) EXPECT_TRUE((value ? builder.Append(*value) : builder.AppendNull()).ok());
+std::shared_ptr<arrow::Array> array_of(const std::vector<std::optional<Value>>& values,
+                                       Builder builder = Builder()) {
+  for (const auto& value : values)
+    EXPECT_TRUE((value ? builder.Append(*value) : builder.AppendNull()).ok());
   return *builder.Finish();
 }
 
-std::string statistics(const std::string& ddl, const std::vector<std::shared_ptr<arrow::Array>>& columns, const StringMap& configuration = {}) {
+std::string statistics(const std::string& ddl,
+                       const std::vector<std::shared_ptr<arrow::Array>>& columns,
+                       const StringMap& configuration = {}) {
   Metadata metadata;
   metadata.configuration = configuration;
   StatisticsCollector collector(*columnar::parse_ddl_schema(ddl), metadata);
@@ -47,18 +51,26 @@ TEST(Statistics, NumbersAndNulls) {
 
 TEST(Statistics, FloatsAreCarefulWithNanZeroAndInfinity) {
   using D = std::vector<std::optional<double>>;
-  const auto of = [](const D& values) { return statistics("d DOUBLE", {array_of<arrow::DoubleBuilder, double>(values)}); };
-  EXPECT_EQ(of({1.5, 0.1}), R"({"numRecords":2,"minValues":{"d":0.1},"maxValues":{"d":1.5},"nullCount":{"d":0}})");
-  EXPECT_EQ(of({0.0, -0.0}), R"({"numRecords":2,"minValues":{"d":-0.0},"maxValues":{"d":0.0},"nullCount":{"d":0}})");
-  EXPECT_EQ(of({1.5, std::nan("")}), R"({"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"d":0}})");
-  EXPECT_EQ(of({1.0, INFINITY}), R"({"numRecords":2,"minValues":{"d":1.0},"maxValues":{},"nullCount":{"d":0}})");
+  const auto of = [](const D& values) {
+    return statistics("d DOUBLE", {array_of<arrow::DoubleBuilder, double>(values)});
+  };
+  EXPECT_EQ(of({1.5, 0.1}),
+            R"({"numRecords":2,"minValues":{"d":0.1},"maxValues":{"d":1.5},"nullCount":{"d":0}})");
+  EXPECT_EQ(of({0.0, -0.0}),
+            R"({"numRecords":2,"minValues":{"d":-0.0},"maxValues":{"d":0.0},"nullCount":{"d":0}})");
+  EXPECT_EQ(of({1.5, std::nan("")}),
+            R"({"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"d":0}})");
+  EXPECT_EQ(of({1.0, INFINITY}),
+            R"({"numRecords":2,"minValues":{"d":1.0},"maxValues":{},"nullCount":{"d":0}})");
 }
 
 TEST(Statistics, TimestampsAreRoundedOutward) {
-  arrow::TimestampBuilder builder(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
+  arrow::TimestampBuilder builder(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
+                                  arrow::default_memory_pool());
   ASSERT_TRUE(builder.AppendValues({-1, 1'500'000'000'000'001}).ok());
-  EXPECT_EQ(statistics("t TIMESTAMP", {*builder.Finish()}),
-            R"({"numRecords":2,"minValues":{"t":"1969-12-31T23:59:59.999Z"},"maxValues":{"t":"2017-07-14T02:40:00.001Z"},"nullCount":{"t":0}})");
+  EXPECT_EQ(
+      statistics("t TIMESTAMP", {*builder.Finish()}),
+      R"({"numRecords":2,"minValues":{"t":"1969-12-31T23:59:59.999Z"},"maxValues":{"t":"2017-07-14T02:40:00.001Z"},"nullCount":{"t":0}})");
 }
 
 TEST(Statistics, StructsAreNestedAndANullStructCountsInItsLeaves) {
@@ -66,10 +78,11 @@ TEST(Statistics, StructsAreNestedAndANullStructCountsInItsLeaves) {
   auto x = array_of<arrow::Int32Builder, int32_t>({1, 2});
   auto y = array_of<arrow::StringBuilder, std::string>({"a", std::nullopt});
   auto validity = array_of<arrow::BooleanBuilder, bool>({true, false})->data()->buffers[1];
-  auto structure = std::make_shared<arrow::StructArray>(columnar::to_arrow(schema.fields()[0].type()), 2,
-                                                        arrow::ArrayVector{x, y}, validity, 1);
-  EXPECT_EQ(statistics("s STRUCT<x: INT, y: STRING>", {structure}),
-            R"({"numRecords":2,"minValues":{"s":{"x":1,"y":"a"}},"maxValues":{"s":{"x":1,"y":"a"}},"nullCount":{"s":{"x":1,"y":1}}})");
+  auto structure = std::make_shared<arrow::StructArray>(
+      columnar::to_arrow(schema.fields()[0].type()), 2, arrow::ArrayVector{x, y}, validity, 1);
+  EXPECT_EQ(
+      statistics("s STRUCT<x: INT, y: STRING>", {structure}),
+      R"({"numRecords":2,"minValues":{"s":{"x":1,"y":"a"}},"maxValues":{"s":{"x":1,"y":"a"}},"nullCount":{"s":{"x":1,"y":1}}})");
 }
 
 TEST(Statistics, OnlyTheColumnsThatTheTableAsksFor) {
@@ -94,7 +107,8 @@ TEST(Statistics, LongTextsAreCutAndStayBounds) {
   EXPECT_EQ(upper_bound_text(prefix + "b"), prefix + "b") << "32 characters are kept";
   EXPECT_EQ(upper_bound_text(prefix + "bz"), prefix + "b\x7F");
   EXPECT_EQ(lower_bound_text(prefix + "bz"), prefix + "b");
-  for (const std::string tail : {"\x7F", "ä", "語", "\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF\xF4\x8F\xBF\xBFz"}) {
+  for (const std::string tail :
+       {"\x7F", "ä", "語", "\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF\xF4\x8F\xBF\xBFz"}) {
     const std::string text = prefix + "b" + tail + "more";
     const auto bound = upper_bound_text(text);
     ASSERT_TRUE(bound);
@@ -123,8 +137,10 @@ TEST(PartitionValues, TextsOfEveryType) {
   EXPECT_EQ(round_trip("TIMESTAMP", "2024-01-01 01:02:03.5"), "2024-01-01T01:02:03.500000Z");
   EXPECT_EQ(round_trip("TIMESTAMP", "2024-01-01T01:02:03+01:00"), "2024-01-01T00:02:03.000000Z");
   EXPECT_EQ(round_trip("TIMESTAMP_NTZ", "2024-01-01 01:02:03"), "2024-01-01 01:02:03.000000");
-  EXPECT_EQ(partition_scalar(*columnar::parse_ddl_type("INT"), "x").error().kind(), ErrorKind::kCorruption);
-  EXPECT_EQ(partition_scalar(*columnar::parse_ddl_type("TINYINT"), "300").error().kind(), ErrorKind::kCorruption);
+  EXPECT_EQ(partition_scalar(*columnar::parse_ddl_type("INT"), "x").error().kind(),
+            ErrorKind::kCorruption);
+  EXPECT_EQ(partition_scalar(*columnar::parse_ddl_type("TINYINT"), "300").error().kind(),
+            ErrorKind::kCorruption);
 }
 
 TEST(PartitionValues, FoldersAndPaths) {
@@ -137,7 +153,8 @@ TEST(PartitionValues, FoldersAndPaths) {
   EXPECT_EQ(data_file_path("/t", "s3://b/x").error().kind(), ErrorKind::kUnsupported);
 }
 
-// The rows of PROTOCOL.md's example 3, in today's form of the bytes (the page's own text has an older magic number).
+// The rows of PROTOCOL.md's example 3, in today's form of the bytes (the page's own text has an
+// older magic number).
 TEST(DeletionVectors, TheRowsOfTheProtocolsExample) {
   io::ModelFileSystem none(1);  // an inline vector needs no file
   DeletionVectorDescriptor descriptor;
@@ -153,7 +170,8 @@ TEST(DeletionVectors, TheRowsOfTheProtocolsExample) {
 }
 
 TEST(DeletionVectors, CutBytesAreCorruption) {
-  const std::string whole = decode_z85("^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L")->substr(0, 44);
+  const std::string whole =
+      decode_z85("^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L")->substr(0, 44);
   for (size_t length = 0; length < whole.size(); ++length) {
     EXPECT_FALSE(parse_deletion_vector(whole.substr(0, length), 6).ok()) << length;
   }
@@ -167,28 +185,35 @@ TEST(CivilTime, BothWays) {
   EXPECT_EQ(timestamp_text(-1, 'T', 6), "1969-12-31T23:59:59.999999");
   EXPECT_EQ(parse_timestamp("1969-12-31T23:59:59.999999Z"), -1);
   EXPECT_EQ(parse_timestamp("2024-01-01"), 1'704'067'200'000'000);
-  for (const char* bad : {"", "2024", "2024-13-01", "2024-01-01 25:00:00", "2024-01-01T00:00:00X", "2024-01-01T00:00"}) {
+  for (const char* bad : {"", "2024", "2024-13-01", "2024-01-01 25:00:00", "2024-01-01T00:00:00X",
+                          "2024-01-01T00:00"}) {
     EXPECT_EQ(parse_timestamp(bad), std::nullopt) << bad;
   }
 }
 
 TEST(Conform, WidensAndFillsButLosesNothing) {
   const auto type = [](const std::string& ddl) { return *columnar::parse_ddl_type(ddl); };
-  const std::shared_ptr<arrow::Array> small = array_of<arrow::Int32Builder, int32_t>({1, std::nullopt});
+  const std::shared_ptr<arrow::Array> small =
+      array_of<arrow::Int32Builder, int32_t>({1, std::nullopt});
   auto wide = conform(small, type("BIGINT"), FieldMatch::kName);
   ASSERT_TRUE(wide.ok());
   EXPECT_EQ((*wide)->type_id(), arrow::Type::INT64);
-  const std::shared_ptr<arrow::Array> big = array_of<arrow::Int64Builder, int64_t>({int64_t{1} << 40});
-  EXPECT_FALSE(conform(big, type("INT"), FieldMatch::kName).ok()) << "a value that does not fit is an error, never wrapped";
+  const std::shared_ptr<arrow::Array> big =
+      array_of<arrow::Int64Builder, int64_t>({int64_t{1} << 40});
+  EXPECT_FALSE(conform(big, type("INT"), FieldMatch::kName).ok())
+      << "a value that does not fit is an error, never wrapped";
   auto structure = *arrow::StructArray::Make({small}, std::vector<std::string>{"X"});
-  auto filled = conform(structure->Slice(1), type("STRUCT<y: STRING, x: BIGINT>"), FieldMatch::kName);
+  auto filled =
+      conform(structure->Slice(1), type("STRUCT<y: STRING, x: BIGINT>"), FieldMatch::kName);
   ASSERT_TRUE(filled.ok());
   EXPECT_TRUE((*filled)->ValidateFull().ok());
   EXPECT_EQ(static_cast<const arrow::StructArray&>(**filled).field(1)->null_count(), 1);
 }
 
 TEST(SchemaEvolution, NamesThatTablesCannotHave) {
-  EXPECT_FALSE(delta_schema(columnar::DataType::structure({columnar::make_field("a b", columnar::DataType::of(columnar::TypeKind::kLong))})).ok());
+  EXPECT_FALSE(delta_schema(columnar::DataType::structure({columnar::make_field(
+                                "a b", columnar::DataType::of(columnar::TypeKind::kLong))}))
+                   .ok());
   auto twice = delta_schema(*columnar::parse_ddl_schema("a INT, A INT"));
   ASSERT_FALSE(twice.ok());
   EXPECT_EQ(twice.error().error_class(), "DELTA_DUPLICATE_COLUMNS_FOUND");
@@ -198,14 +223,18 @@ TEST(SchemaEvolution, NamesThatTablesCannotHave) {
 }
 
 TEST(SchemaEvolution, AddsNestedColumnsAsNullable) {
-  const Schema table = *columnar::parse_ddl_schema("a INT NOT NULL, s STRUCT<x: INT>, l ARRAY<STRUCT<p: INT>>");
-  const Schema rows = *columnar::parse_ddl_schema("A INT, s STRUCT<x: INT, y: STRING NOT NULL>, l ARRAY<STRUCT<p: INT, q: INT>>, n LONG NOT NULL");
+  const Schema table =
+      *columnar::parse_ddl_schema("a INT NOT NULL, s STRUCT<x: INT>, l ARRAY<STRUCT<p: INT>>");
+  const Schema rows = *columnar::parse_ddl_schema(
+      "A INT, s STRUCT<x: INT, y: STRING NOT NULL>, l ARRAY<STRUCT<p: INT, q: INT>>, n LONG NOT "
+      "NULL");
   auto merged = merged_schema(table, rows, true);
   ASSERT_TRUE(merged.ok()) << merged.error().to_string();
   EXPECT_EQ(columnar::schema_to_ddl(*merged),
             "a INT NOT NULL,s STRUCT<x: INT, y: STRING>,l ARRAY<STRUCT<p: INT, q: INT>>,n BIGINT");
   EXPECT_THAT(merged_schema(table, rows, false).error().message(), HasSubstr("s.y"));
-  EXPECT_EQ(merged_schema(table, *columnar::parse_ddl_schema("a STRING"), true).error().kind(), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(merged_schema(table, *columnar::parse_ddl_schema("a STRING"), true).error().kind(),
+            ErrorKind::kInvalidArgument);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 //   file: 1 byte version 1, then per vector: int32 BE size, data, int32 BE CRC-32 of data
 //   data: uint32 LE magic 1681511377, then a 64-bit Roaring bitmap in its portable form:
-//         uint64 LE buckets, each uint32 LE high half of the row numbers and a 32-bit Roaring bitmap
+//         uint64 LE buckets, each uint32 LE high half of the row numbers and a 32-bit Roaring
+//         bitmap
 // Inline vectors are the data alone, in Z85.
 #pragma once
 

@@ -1,5 +1,5 @@
-// A commit file of any bytes is parsed or refused; what is parsed is written and read again the same. Statistics of any
-// text may be used for skipping.
+// A commit file of any bytes is parsed or refused; what is parsed is written and read again the
+// same. Statistics of any text may be used for skipping.
 #include <cstdint>
 
 #include "delta/actions.h"
@@ -21,8 +21,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!header.ok()) return 0;
   for (const auto& file : state.file_list()) {
     for (const auto& field : header->schema.fields()) {
-      (void)may_match(header->schema, *header->metadata, *file, {{{field.name}, ComparisonOp::kLess, int64_t{7}}});
-      (void)may_match(header->schema, *header->metadata, *file, {{{field.name}, ComparisonOp::kEqual, std::string("x")}});
+      (void)may_match(header->schema, *header->metadata, *file,
+                      {{{field.name}, ComparisonOp::kLess, int64_t{7}}});
+      (void)may_match(header->schema, *header->metadata, *file,
+                      {{{field.name}, ComparisonOp::kEqual, std::string("x")}});
     }
   }
   return 0;

@@ -2,7 +2,8 @@
 
 namespace weir::delta {
 
-base::Result<void> DurableFolders::ensure(io::FileSystem& fs, const std::string& root, const std::string& folder) {
+base::Result<void> DurableFolders::ensure(io::FileSystem& fs, const std::string& root,
+                                          const std::string& folder) {
   {
     const std::lock_guard lock(mutex_);
     if (known_.contains(folder)) return {};

@@ -1,8 +1,8 @@
 // Folders below a table that are known to be durable in this process.
 //
-// A folder that is there already may have been made by a process that died before it synced the parent: the first use in
-// a process therefore syncs the parent, also where nothing is to be made. Kept over the batches of a stream, so that
-// later ones pay nothing. Any thread.
+// A folder that is there already may have been made by a process that died before it synced the
+// parent: the first use in a process therefore syncs the parent, also where nothing is to be made.
+// Kept over the batches of a stream, so that later ones pay nothing. Any thread.
 #pragma once
 
 #include <mutex>

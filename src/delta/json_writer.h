@@ -22,7 +22,9 @@ class JsonObjectWriter {
     out_ += ':';
     return out_;
   }
-  void text(std::string_view key, std::string_view value) { append_json_string(member(key), value); }
+  void text(std::string_view key, std::string_view value) {
+    append_json_string(member(key), value);
+  }
   void number(std::string_view key, int64_t value) { member(key) += std::to_string(value); }
   void boolean(std::string_view key, bool value) { member(key) += value ? "true" : "false"; }
   void end() { out_ += '}'; }

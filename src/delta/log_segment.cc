@@ -41,7 +41,8 @@ class CheckpointChooser {
       const auto& [version, parts, uuid_name] = candidate->first;
       if (candidate->second.size() != static_cast<size_t>(parts)) continue;
       CheckpointFiles files{version, {}};
-      for (const auto& [part, file] : candidate->second) files.parts.push_back(file);
+      for (const auto& [part, file] : candidate->second)
+        files.parts.push_back(file);
       return files;
     }
     return std::nullopt;
@@ -53,7 +54,9 @@ class CheckpointChooser {
 
 }  // namespace
 
-std::string log_path(const std::string& table_path) { return io::join_path(table_path, "_delta_log"); }
+std::string log_path(const std::string& table_path) {
+  return io::join_path(table_path, "_delta_log");
+}
 
 std::string commit_path(const std::string& table_path, TableVersion version) {
   return io::join_path(log_path(table_path), fmt::format("{:020d}.json", version.value()));
@@ -61,7 +64,8 @@ std::string commit_path(const std::string& table_path, TableVersion version) {
 
 int64_t CheckpointFiles::bytes() const {
   int64_t bytes = 0;
-  for (const io::FileInfo& part : parts) bytes += part.size;
+  for (const io::FileInfo& part : parts)
+    bytes += part.size;
   return bytes;
 }
 
@@ -90,7 +94,8 @@ LogFileName parse_log_file_name(const std::string& name) {
   return result;
 }
 
-Result<std::optional<LogSegment>> list_log_segment(io::FileSystem& fs, const std::string& table_path,
+Result<std::optional<LogSegment>> list_log_segment(io::FileSystem& fs,
+                                                   const std::string& table_path,
                                                    std::optional<TableVersion> at) {
   auto listing = fs.list(log_path(table_path));
   if (!listing.ok()) {
@@ -111,17 +116,19 @@ Result<std::optional<LogSegment>> list_log_segment(io::FileSystem& fs, const std
   }
   if (!newest) return std::optional<LogSegment>();
   if (at && *newest < *at) {
-    return base::error(ErrorKind::kNotFound, "table {}: version {} is not there; the newest is {}", table_path, at->value(),
-                       newest->value());
+    return base::error(ErrorKind::kNotFound, "table {}: version {} is not there; the newest is {}",
+                       table_path, at->value(), newest->value());
   }
 
   LogSegment segment;
   segment.checkpoint = checkpoints.newest();
   int64_t expected = segment.checkpoint ? segment.checkpoint->version.value() + 1 : 0;
-  for (auto commit = commits.lower_bound(TableVersion(expected)); commit != commits.end(); ++commit) {
+  for (auto commit = commits.lower_bound(TableVersion(expected)); commit != commits.end();
+       ++commit) {
     if (commit->first.value() != expected) {
       return base::error(ErrorKind::kCorruption,
-                         "table {}: the log has commit {} but not {}, which it builds on (versions are not contiguous)",
+                         "table {}: the log has commit {} but not {}, which it builds on (versions "
+                         "are not contiguous)",
                          table_path, commit->first.value(), expected);
     }
     segment.commits.push_back(commit->second);
@@ -129,8 +136,9 @@ Result<std::optional<LogSegment>> list_log_segment(io::FileSystem& fs, const std
   }
   segment.version = TableVersion(expected - 1);
   if (expected == 0 || (at && segment.version != *at)) {
-    return base::error(ErrorKind::kNotFound, "table {}: version {} cannot be rebuilt: its commits were cleaned up", table_path,
-                       at ? at->value() : newest->value());
+    return base::error(ErrorKind::kNotFound,
+                       "table {}: version {} cannot be rebuilt: its commits were cleaned up",
+                       table_path, at ? at->value() : newest->value());
   }
   return std::optional<LogSegment>(std::move(segment));
 }

@@ -37,10 +37,12 @@ INSTANTIATE_TEST_SUITE_P(
         R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors","appendOnly"]}})",
         R"({"add":{"path":"p=a%20b/x.parquet","partitionValues":{"p":"a b","q":null},"size":7,"modificationTime":9,"dataChange":true,"stats":"{\"numRecords\":1}","tags":{"k":"v"},"deletionVector":{"storageType":"u","pathOrInlineDv":"ab^-aqEH.-t@S}K{vb[*k^","offset":4,"sizeInBytes":40,"cardinality":6},"baseRowId":1,"defaultRowCommitVersion":2,"clusteringProvider":"liquid"}})",
         R"({"remove":{"path":"x","deletionTimestamp":1,"dataChange":false,"extendedFileMetadata":true,"partitionValues":{},"size":3}})",
-        R"({"txn":{"appId":"q","version":3,"lastUpdated":4}})", R"({"commitInfo":{"operation":"WRITE","n":{"a":[1,2.5]}}})",
+        R"({"txn":{"appId":"q","version":3,"lastUpdated":4}})",
+        R"({"commitInfo":{"operation":"WRITE","n":{"a":[1,2.5]}}})",
         R"({"domainMetadata":{"domain":"d","configuration":"{}","removed":true}})",
         R"({"cdc":{"path":"_change_data/x","partitionValues":{},"size":1,"dataChange":false}})",
-        R"({"sidecar":{"path":"s.parquet","sizeInBytes":3}})", R"({"checkpointMetadata":{"version":3}})"));
+        R"({"sidecar":{"path":"s.parquet","sizeInBytes":3}})",
+        R"({"checkpointMetadata":{"version":3}})"));
 
 TEST(Actions, UnknownOnesAndUnknownFieldsAreIgnored) {
   auto unknown = parse_action(R"({"futureAction":{"a":1}})", "test");
@@ -52,7 +54,8 @@ TEST(Actions, UnknownOnesAndUnknownFieldsAreIgnored) {
 }
 
 TEST(Actions, WhatIsMissingIsNamedWithItsLine) {
-  auto actions = parse_actions("{\"txn\":{\"appId\":\"q\",\"version\":1}}\n\n{\"add\":{\"size\":1}}\n", "00.json");
+  auto actions = parse_actions(
+      "{\"txn\":{\"appId\":\"q\",\"version\":1}}\n\n{\"add\":{\"size\":1}}\n", "00.json");
   ASSERT_FALSE(actions.ok());
   EXPECT_EQ(actions.error().kind(), ErrorKind::kCorruption);
   EXPECT_THAT(actions.error().message(), HasSubstr("line 3"));
@@ -62,14 +65,20 @@ TEST(Actions, WhatIsMissingIsNamedWithItsLine) {
 TEST(LogFileNames, TellKindAndVersion) {
   EXPECT_EQ(parse_log_file_name("00000000000000000007.json").kind, LogFileKind::kCommit);
   EXPECT_EQ(parse_log_file_name("00000000000000000007.json").version.value(), 7);
-  EXPECT_EQ(parse_log_file_name("00000000000000000010.checkpoint.parquet").kind, LogFileKind::kCheckpoint);
-  const auto part = parse_log_file_name("00000000000000000010.checkpoint.0000000002.0000000003.parquet");
+  EXPECT_EQ(parse_log_file_name("00000000000000000010.checkpoint.parquet").kind,
+            LogFileKind::kCheckpoint);
+  const auto part =
+      parse_log_file_name("00000000000000000010.checkpoint.0000000002.0000000003.parquet");
   EXPECT_EQ(part.kind, LogFileKind::kCheckpoint);
   EXPECT_EQ(part.part, 2);
   EXPECT_EQ(part.parts, 3);
-  EXPECT_TRUE(parse_log_file_name("00000000000000000010.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json").uuid_named);
-  for (const char* other : {"_last_checkpoint", "00000000000000000007.crc", "7.json", "00000000000000000004.00000000000000000006.compacted.json",
-                            ".weir-tmp-x", "00000000000000000010.checkpoint.0000000004.0000000003.parquet"}) {
+  EXPECT_TRUE(parse_log_file_name(
+                  "00000000000000000010.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json")
+                  .uuid_named);
+  for (const char* other :
+       {"_last_checkpoint", "00000000000000000007.crc", "7.json",
+        "00000000000000000004.00000000000000000006.compacted.json", ".weir-tmp-x",
+        "00000000000000000010.checkpoint.0000000004.0000000003.parquet"}) {
     EXPECT_EQ(parse_log_file_name(other).kind, LogFileKind::kOther) << other;
   }
 }
@@ -80,21 +89,26 @@ class LogTest : public testing::Test {
   Environment environment() { return {fs_, clock_, random_}; }
   void commit(int64_t version, const std::vector<std::string>& lines) {
     std::string text;
-    for (const auto& line : lines) text += line + "\n";
+    for (const auto& line : lines)
+      text += line + "\n";
     ASSERT_TRUE(fs_.create_if_absent(commit_path("/t", TableVersion(version)), text).ok());
   }
   static std::string add(const std::string& path, const std::string& rest = "") {
-    return R"({"add":{"path":")" + path + R"(","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true)" + rest + "}}";
+    return R"({"add":{"path":")" + path +
+           R"(","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true)" + rest +
+           "}}";
   }
   static std::string remove(const std::string& path) {
-    return R"({"remove":{"path":")" + path + R"(","deletionTimestamp":1600000000000,"dataChange":true}})";
+    return R"({"remove":{"path":")" + path +
+           R"(","deletionTimestamp":1600000000000,"dataChange":true}})";
   }
   std::vector<std::string> files(std::optional<int64_t> version = std::nullopt) {
     auto at = version ? std::optional(TableVersion(*version)) : std::nullopt;
     auto snapshot = Table::snapshot_at(fs_, "/t", at);
     EXPECT_TRUE(snapshot.ok()) << snapshot.error().to_string();
     std::vector<std::string> paths;
-    for (const auto& file : (*snapshot)->files()) paths.push_back(file->path);
+    for (const auto& file : (*snapshot)->files())
+      paths.push_back(file->path);
     return paths;
   }
   using Paths = std::vector<std::string>;
@@ -117,7 +131,8 @@ TEST_F(LogTest, ReplaysCommits) {
 }
 
 TEST_F(LogTest, AFileWithAnotherDeletionVectorIsAnotherFile) {
-  const std::string vector = R"(,"deletionVector":{"storageType":"i","pathOrInlineDv":"x","sizeInBytes":1,"cardinality":1})";
+  const std::string vector =
+      R"(,"deletionVector":{"storageType":"i","pathOrInlineDv":"x","sizeInBytes":1,"cardinality":1})";
   commit(0, {kProtocolLine, kMetadataLine, add("a")});
   commit(1, {remove("a"), add("a", vector)});
   auto snapshot = *Table::snapshot_at(fs_, "/t");
@@ -145,7 +160,9 @@ TEST_F(LogTest, ATableReadsOnlyWhatIsNew) {
 TEST_F(LogTest, AProtocolThatGrowsBeyondUsStopsAnOpenTable) {
   commit(0, {kProtocolLine, kMetadataLine, add("a")});
   auto table = *Table::open(environment(), "/t");
-  commit(1, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],"writerFeatures":["variantType"]}})"});
+  commit(
+      1,
+      {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],"writerFeatures":["variantType"]}})"});
   for (int i = 0; i < 2; ++i) {
     auto refreshed = table->refresh();
     ASSERT_FALSE(refreshed.ok());
@@ -154,8 +171,10 @@ TEST_F(LogTest, AProtocolThatGrowsBeyondUsStopsAnOpenTable) {
 }
 
 TEST_F(LogTest, ACheckpointStandsForItsCommits) {
-  commit(0, {kProtocolLine, kMetadataLine, add("a"), add("b", R"(,"stats":"{\"numRecords\":2}","tags":{"t":"u"})")});
-  commit(1, {remove("a"), R"({"txn":{"appId":"q","version":9}})", R"({"domainMetadata":{"domain":"d","configuration":"c","removed":false}})"});
+  commit(0, {kProtocolLine, kMetadataLine, add("a"),
+             add("b", R"(,"stats":"{\"numRecords\":2}","tags":{"t":"u"})")});
+  commit(1, {remove("a"), R"({"txn":{"appId":"q","version":9}})",
+             R"({"domainMetadata":{"domain":"d","configuration":"c","removed":false}})"});
   auto table = *Table::open(environment(), "/t");
   auto written = write_checkpoint(environment(), "/t", *table->checkpoint_content());
   ASSERT_TRUE(written.ok()) << written.error().to_string();
@@ -170,7 +189,8 @@ TEST_F(LogTest, ACheckpointStandsForItsCommits) {
   EXPECT_EQ(snapshot->metadata().configuration.at("x"), "y");
   auto reopened = *Table::open(environment(), "/t");
   EXPECT_EQ(reopened->checkpoint_content()->domains.size(), 1u);
-  EXPECT_EQ(reopened->checkpoint_content()->tombstones.size(), 1u) << "a tombstone stays until it expires";
+  EXPECT_EQ(reopened->checkpoint_content()->tombstones.size(), 1u)
+      << "a tombstone stays until it expires";
   clock_.advance_us(8LL * 86'400'000'000);
   ASSERT_TRUE(write_checkpoint(environment(), "/t", *reopened->checkpoint_content()).ok());
   EXPECT_EQ((*Table::open(environment(), "/t"))->checkpoint_content()->tombstones.size(), 0u);
@@ -178,13 +198,18 @@ TEST_F(LogTest, ACheckpointStandsForItsCommits) {
 
 TEST_F(LogTest, AnIncompleteCheckpointIsLeftAside) {
   commit(0, {kProtocolLine, kMetadataLine, add("a")});
-  ASSERT_TRUE(fs_.create_if_absent("/t/_delta_log/00000000000000000000.checkpoint.0000000001.0000000002.parquet", "x").ok());
+  ASSERT_TRUE(
+      fs_.create_if_absent(
+             "/t/_delta_log/00000000000000000000.checkpoint.0000000001.0000000002.parquet", "x")
+          .ok());
   EXPECT_EQ(files(), Paths{"a"});
 }
 
 TEST_F(LogTest, ADamagedCheckpointIsAClearError) {
   commit(0, {kProtocolLine, kMetadataLine, add("a")});
-  ASSERT_TRUE(fs_.create_if_absent("/t/_delta_log/00000000000000000000.checkpoint.parquet", "PAR1 this is none PAR1").ok());
+  ASSERT_TRUE(fs_.create_if_absent("/t/_delta_log/00000000000000000000.checkpoint.parquet",
+                                   "PAR1 this is none PAR1")
+                  .ok());
   auto snapshot = Table::snapshot_at(fs_, "/t");
   ASSERT_FALSE(snapshot.ok());
   EXPECT_EQ(snapshot.error().kind(), ErrorKind::kCorruption);
@@ -198,8 +223,11 @@ TEST_F(LogTest, ACheckpointMayFailAtAnyCall) {
     const Environment where{fs, clock_, random_};
     ASSERT_TRUE(fs.make_dirs(log_path("/t")).ok());
     for (int64_t version = 0; version < 3; ++version) {
-      const std::string first = version == 0 ? std::string(kProtocolLine) + "\n" + kMetadataLine + "\n" : "";
-      ASSERT_TRUE(fs.create_if_absent(commit_path("/t", TableVersion(version)), first + add("f" + std::to_string(version)) + "\n").ok());
+      const std::string first =
+          version == 0 ? std::string(kProtocolLine) + "\n" + kMetadataLine + "\n" : "";
+      ASSERT_TRUE(fs.create_if_absent(commit_path("/t", TableVersion(version)),
+                                      first + add("f" + std::to_string(version)) + "\n")
+                      .ok());
     }
     auto table = *Table::open(where, "/t");
     fs.inject(call, io::Fault::kPowerLoss);
@@ -222,7 +250,8 @@ TEST_F(LogTest, CleanUpKeepsWhatYoungVersionsNeed) {
   const Metadata metadata = (*Table::snapshot_at(fs_, "/t"))->metadata();
   EXPECT_EQ(*clean_up_log(environment(), "/t", metadata), 0);
   clock_.advance_us(4000LL * 86'400'000'000);  // past any time that the model may give to files
-  EXPECT_EQ(*clean_up_log(environment(), "/t", metadata), 1) << "commit 0; version 1 stays as the base";
+  EXPECT_EQ(*clean_up_log(environment(), "/t", metadata), 1)
+      << "commit 0; version 1 stays as the base";
   EXPECT_EQ(files(), (Paths{"a", "b", "c"}));
 }
 

@@ -1,12 +1,12 @@
-// Encoding of 23-field events to Parquet data files with statistics, and a batch's commit, on the local disk.
-#include <benchmark/benchmark.h>
-
+// Encoding of 23-field events to Parquet data files with statistics, and a batch's commit, on the
+// local disk.
 #include <algorithm>
 
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <benchmark/benchmark.h>
 
 #include "columnar/arrow_types.h"
 #include "delta/data_file_writer.h"
@@ -16,9 +16,12 @@ namespace weir::delta {
 namespace {
 
 constexpr char kSchema[] =
-    "deviceId STRING, deviceType STRING, location STRING, firmware STRING, eventType STRING, status STRING, correlationId STRING, "
-    "message STRING, ts TIMESTAMP, enqueued TIMESTAMP, sequence LONG, uptime LONG, errorCount INT, rssi INT, battery DOUBLE, "
-    "temperature DOUBLE, humidity DOUBLE, pressure DOUBLE, voltage DOUBLE, latitude DOUBLE, longitude DOUBLE, charging BOOLEAN, "
+    "deviceId STRING, deviceType STRING, location STRING, firmware STRING, eventType STRING, "
+    "status STRING, correlationId STRING, "
+    "message STRING, ts TIMESTAMP, enqueued TIMESTAMP, sequence LONG, uptime LONG, errorCount INT, "
+    "rssi INT, battery DOUBLE, "
+    "temperature DOUBLE, humidity DOUBLE, pressure DOUBLE, voltage DOUBLE, latitude DOUBLE, "
+    "longitude DOUBLE, charging BOOLEAN, "
     "payload STRING";
 
 std::shared_ptr<arrow::RecordBatch> events(int64_t rows, uint64_t seed) {
@@ -31,31 +34,58 @@ std::shared_ptr<arrow::RecordBatch> events(int64_t rows, uint64_t seed) {
     arrow::Int32Builder small;
     arrow::DoubleBuilder real;
     arrow::BooleanBuilder flag;
-    arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
+    arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
+                               arrow::default_memory_pool());
     for (int64_t i = 0; i < rows; ++i) {
       const uint64_t value = random.next();
       switch (field.type().kind()) {
         case columnar::TypeKind::kString:
-          if (field.name == "deviceId") (void)text.Append(fmt::format("device-{:06d}", value % 1000));
-          else if (field.name == "correlationId") (void)text.Append(fmt::format("{:016x}-{:016x}", value, value * 31));
-          else if (field.name == "message") (void)text.Append(fmt::format("reading {} of device {} within limits", value % 100000, value % 1000));
-          else if (field.name == "payload") (void)text.Append(std::string(150, 'p') + std::to_string(value));
-          else (void)text.Append(field.name + std::to_string(value % 8));
+          if (field.name == "deviceId")
+            (void)text.Append(fmt::format("device-{:06d}", value % 1000));
+          else if (field.name == "correlationId")
+            (void)text.Append(fmt::format("{:016x}-{:016x}", value, value * 31));
+          else if (field.name == "message")
+            (void)text.Append(
+                fmt::format("reading {} of device {} within limits", value % 100000, value % 1000));
+          else if (field.name == "payload")
+            (void)text.Append(std::string(150, 'p') + std::to_string(value));
+          else
+            (void)text.Append(field.name + std::to_string(value % 8));
           break;
-        case columnar::TypeKind::kTimestamp: (void)at.Append(1'700'000'000'000'000 + i * 100 + static_cast<int64_t>(value % 50)); break;
-        case columnar::TypeKind::kLong: (void)number.Append(i); break;
-        case columnar::TypeKind::kInteger: (void)small.Append(static_cast<int32_t>(value % 100)); break;
-        case columnar::TypeKind::kDouble: (void)real.Append(static_cast<double>(value % 100000) / 100); break;
-        default: (void)flag.Append(value % 2 == 0);
+        case columnar::TypeKind::kTimestamp:
+          (void)at.Append(1'700'000'000'000'000 + i * 100 + static_cast<int64_t>(value % 50));
+          break;
+        case columnar::TypeKind::kLong:
+          (void)number.Append(i);
+          break;
+        case columnar::TypeKind::kInteger:
+          (void)small.Append(static_cast<int32_t>(value % 100));
+          break;
+        case columnar::TypeKind::kDouble:
+          (void)real.Append(static_cast<double>(value % 100000) / 100);
+          break;
+        default:
+          (void)flag.Append(value % 2 == 0);
       }
     }
     switch (field.type().kind()) {
-      case columnar::TypeKind::kString: columns.push_back(*text.Finish()); break;
-      case columnar::TypeKind::kTimestamp: columns.push_back(*at.Finish()); break;
-      case columnar::TypeKind::kLong: columns.push_back(*number.Finish()); break;
-      case columnar::TypeKind::kInteger: columns.push_back(*small.Finish()); break;
-      case columnar::TypeKind::kDouble: columns.push_back(*real.Finish()); break;
-      default: columns.push_back(*flag.Finish());
+      case columnar::TypeKind::kString:
+        columns.push_back(*text.Finish());
+        break;
+      case columnar::TypeKind::kTimestamp:
+        columns.push_back(*at.Finish());
+        break;
+      case columnar::TypeKind::kLong:
+        columns.push_back(*number.Finish());
+        break;
+      case columnar::TypeKind::kInteger:
+        columns.push_back(*small.Finish());
+        break;
+      case columnar::TypeKind::kDouble:
+        columns.push_back(*real.Finish());
+        break;
+      default:
+        columns.push_back(*flag.Finish());
     }
   }
   return arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), rows, columns);
@@ -105,7 +135,8 @@ class SmallBatches {
       transaction.set_metadata(fresh_.metadata);
     }
     transaction.set_transaction("bench", batch_++);
-    for (auto& file : *files) transaction.add(file);
+    for (auto& file : *files)
+      transaction.add(file);
     auto outcome = transaction.commit({"STREAMING UPDATE", {}, {}});
     return outcome.ok() && std::holds_alternative<Committed>(*outcome);
   }

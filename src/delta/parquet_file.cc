@@ -24,18 +24,23 @@ constexpr int64_t kOutputBufferBytes = 256 * 1024;
 
 arrow::Compression::type arrow_compression(ParquetCompression compression) {
   switch (compression) {
-    case ParquetCompression::kUncompressed: return arrow::Compression::UNCOMPRESSED;
-    case ParquetCompression::kSnappy: return arrow::Compression::SNAPPY;
-    case ParquetCompression::kZstd: return arrow::Compression::ZSTD;
-    case ParquetCompression::kGzip: return arrow::Compression::GZIP;
+    case ParquetCompression::kUncompressed:
+      return arrow::Compression::UNCOMPRESSED;
+    case ParquetCompression::kSnappy:
+      return arrow::Compression::SNAPPY;
+    case ParquetCompression::kZstd:
+      return arrow::Compression::ZSTD;
+    case ParquetCompression::kGzip:
+      return arrow::Compression::GZIP;
   }
   return arrow::Compression::SNAPPY;
 }
 
-// Few values repeat: at most one in eight of the sample's rows brings a new one. Only texts gain: fixed-width values
-// are small as they are, and snappy finds their runs.
+// Few values repeat: at most one in eight of the sample's rows brings a new one. Only texts gain:
+// fixed-width values are small as they are, and snappy finds their runs.
 bool repeats(const arrow::Array& array) {
-  if (array.type_id() != arrow::Type::STRING && array.type_id() != arrow::Type::BINARY) return false;
+  if (array.type_id() != arrow::Type::STRING && array.type_id() != arrow::Type::BINARY)
+    return false;
   const int64_t rows = std::min(array.length(), kSampleRows);
   if (rows < kSampleRowsMin) return false;
   const auto& texts = static_cast<const arrow::BinaryArray&>(array);
@@ -49,8 +54,8 @@ bool repeats(const arrow::Array& array) {
   return true;
 }
 
-void choose_encodings(const arrow::Field& field, const arrow::Array& array, const std::string& parent,
-                         parquet::WriterProperties::Builder& properties) {
+void choose_encodings(const arrow::Field& field, const arrow::Array& array,
+                      const std::string& parent, parquet::WriterProperties::Builder& properties) {
   const std::string path = parent.empty() ? field.name() : parent + "." + field.name();
   if (array.type_id() == arrow::Type::STRUCT) {
     const auto& structure = static_cast<const arrow::StructArray&>(array);
@@ -60,7 +65,8 @@ void choose_encodings(const arrow::Field& field, const arrow::Array& array, cons
     return;
   }
   if (repeats(array)) properties.enable_dictionary(path);
-  // The log has the bounds of texts; a second set in the footer costs 5 % of encoding and helps nobody.
+  // The log has the bounds of texts; a second set in the footer costs 5 % of encoding and helps
+  // nobody.
   if (arrow::is_base_binary_like(array.type_id())) properties.disable_statistics(path);
 }
 
@@ -74,11 +80,14 @@ struct ParquetFile::Encoder {
 };
 
 ParquetFile::ParquetFile(std::string path, StatisticsCollector statistics)
-    : path_(std::move(path)), statistics_(std::move(statistics)), encoder_(std::make_unique<Encoder>()) {}
+    : path_(std::move(path)),
+      statistics_(std::move(statistics)),
+      encoder_(std::make_unique<Encoder>()) {}
 
 ParquetFile::~ParquetFile() {
   if (encoder_->stream == nullptr) return;  // finished
-  // Given up: nobody will name this file. Parquet's destructor writes a footer into the buffer; it goes no further.
+  // Given up: nobody will name this file. Parquet's destructor writes a footer into the buffer; it
+  // goes no further.
   try {
     encoder_->writer.reset();
   } catch (...) {
@@ -86,10 +95,13 @@ ParquetFile::~ParquetFile() {
   (void)encoder_->stream->Abort();
 }
 
-Result<std::unique_ptr<ParquetFile>> ParquetFile::create(io::FileSystem& fs, std::string path, const columnar::Schema& schema,
-                                                         const Metadata& metadata, const DataFileOptions& options,
+Result<std::unique_ptr<ParquetFile>> ParquetFile::create(io::FileSystem& fs, std::string path,
+                                                         const columnar::Schema& schema,
+                                                         const Metadata& metadata,
+                                                         const DataFileOptions& options,
                                                          const std::vector<ArrayPtr>& sample) {
-  std::unique_ptr<ParquetFile> result(new ParquetFile(std::move(path), StatisticsCollector(schema, metadata)));
+  std::unique_ptr<ParquetFile> result(
+      new ParquetFile(std::move(path), StatisticsCollector(schema, metadata)));
   Encoder& encoder = *result->encoder_;
   encoder.schema = columnar::to_arrow_schema(schema);
   WEIR_ASSIGN(encoder.file, fs.create(result->path_));
@@ -108,9 +120,11 @@ Result<std::unique_ptr<ParquetFile>> ParquetFile::create(io::FileSystem& fs, std
   try {
     auto* pool = arrow::default_memory_pool();
     WEIR_ARROW_ASSIGN(encoder.stream,
-                      arrow::io::BufferedOutputStream::Create(kOutputBufferBytes, pool, columnar::arrow_output(*encoder.file)));
-    WEIR_ARROW_ASSIGN(encoder.writer, parquet::arrow::FileWriter::Open(*encoder.schema, pool, encoder.stream, properties.build(),
-                                                                       arrow_properties.build()));
+                      arrow::io::BufferedOutputStream::Create(
+                          kOutputBufferBytes, pool, columnar::arrow_output(*encoder.file)));
+    WEIR_ARROW_ASSIGN(encoder.writer, parquet::arrow::FileWriter::Open(
+                                          *encoder.schema, pool, encoder.stream, properties.build(),
+                                          arrow_properties.build()));
   } catch (const std::exception& exception) {
     return base::error(ErrorKind::kInternal, "data file {}: {}", result->path_, exception.what());
   }

@@ -16,11 +16,13 @@ namespace weir::delta {
 
 class ParquetFile {
  public:
-  // schema: the file's columns (no partition columns, no void). `sample` chooses dictionary encoding column by column:
-  // where few values repeat; encoding a column by a dictionary costs three times the plain form.
-  static Result<std::unique_ptr<ParquetFile>> create(io::FileSystem& fs, std::string path, const columnar::Schema& schema,
-                                                     const Metadata& metadata, const DataFileOptions& options,
-                                                     const std::vector<std::shared_ptr<arrow::Array>>& sample);
+  // schema: the file's columns (no partition columns, no void). `sample` chooses dictionary
+  // encoding column by column: where few values repeat; encoding a column by a dictionary costs
+  // three times the plain form.
+  static Result<std::unique_ptr<ParquetFile>> create(
+      io::FileSystem& fs, std::string path, const columnar::Schema& schema,
+      const Metadata& metadata, const DataFileOptions& options,
+      const std::vector<std::shared_ptr<arrow::Array>>& sample);
   ~ParquetFile();
 
   Result<void> write(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t rows);

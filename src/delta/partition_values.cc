@@ -35,8 +35,10 @@ ScalarPtr parse_integer(std::string_view text) {
 template <typename ScalarType, typename Value>
 ScalarPtr parse_real(std::string_view text) {
   if (text == "NaN") return std::make_shared<ScalarType>(std::numeric_limits<Value>::quiet_NaN());
-  if (text == "Infinity") return std::make_shared<ScalarType>(std::numeric_limits<Value>::infinity());
-  if (text == "-Infinity") return std::make_shared<ScalarType>(-std::numeric_limits<Value>::infinity());
+  if (text == "Infinity")
+    return std::make_shared<ScalarType>(std::numeric_limits<Value>::infinity());
+  if (text == "-Infinity")
+    return std::make_shared<ScalarType>(-std::numeric_limits<Value>::infinity());
   return parse_integer<ScalarType, Value>(text);
 }
 
@@ -55,17 +57,26 @@ ScalarPtr parse_value(const DataType& type, const std::string& text) {
     case TypeKind::kBoolean:
       if (text != "true" && text != "false") return nullptr;
       return std::make_shared<arrow::BooleanScalar>(text == "true");
-    case TypeKind::kByte: return parse_integer<arrow::Int8Scalar, int8_t>(text);
-    case TypeKind::kShort: return parse_integer<arrow::Int16Scalar, int16_t>(text);
-    case TypeKind::kInteger: return parse_integer<arrow::Int32Scalar, int32_t>(text);
-    case TypeKind::kLong: return parse_integer<arrow::Int64Scalar, int64_t>(text);
-    case TypeKind::kFloat: return parse_real<arrow::FloatScalar, float>(text);
-    case TypeKind::kDouble: return parse_real<arrow::DoubleScalar, double>(text);
-    case TypeKind::kDecimal: return parse_decimal(type, text);
+    case TypeKind::kByte:
+      return parse_integer<arrow::Int8Scalar, int8_t>(text);
+    case TypeKind::kShort:
+      return parse_integer<arrow::Int16Scalar, int16_t>(text);
+    case TypeKind::kInteger:
+      return parse_integer<arrow::Int32Scalar, int32_t>(text);
+    case TypeKind::kLong:
+      return parse_integer<arrow::Int64Scalar, int64_t>(text);
+    case TypeKind::kFloat:
+      return parse_real<arrow::FloatScalar, float>(text);
+    case TypeKind::kDouble:
+      return parse_real<arrow::DoubleScalar, double>(text);
+    case TypeKind::kDecimal:
+      return parse_decimal(type, text);
     case TypeKind::kString:
     case TypeKind::kChar:
-    case TypeKind::kVarchar: return std::make_shared<arrow::StringScalar>(text);
-    case TypeKind::kBinary: return std::make_shared<arrow::BinaryScalar>(text);
+    case TypeKind::kVarchar:
+      return std::make_shared<arrow::StringScalar>(text);
+    case TypeKind::kBinary:
+      return std::make_shared<arrow::BinaryScalar>(text);
     case TypeKind::kDate: {
       const auto days = parse_date(text);
       return days ? std::make_shared<arrow::Date32Scalar>(static_cast<int32_t>(*days)) : nullptr;
@@ -75,7 +86,8 @@ ScalarPtr parse_value(const DataType& type, const std::string& text) {
       const auto us = parse_timestamp(text);
       return us ? std::make_shared<arrow::TimestampScalar>(*us, columnar::to_arrow(type)) : nullptr;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -132,26 +144,39 @@ Result<ScalarPtr> partition_scalar(const DataType& type, const std::optional<std
   if (!text || text->empty()) return arrow::MakeNullScalar(columnar::to_arrow(type));
   ScalarPtr value = parse_value(type, *text);
   if (value == nullptr) {
-    return base::error(ErrorKind::kCorruption, "partition value \"{}\" is not a {}", *text, type.simple_string());
+    return base::error(ErrorKind::kCorruption, "partition value \"{}\" is not a {}", *text,
+                       type.simple_string());
   }
   return value;
 }
 
-Result<std::optional<std::string>> partition_text(const DataType& type, const arrow::Array& array, int64_t row) {
+Result<std::optional<std::string>> partition_text(const DataType& type, const arrow::Array& array,
+                                                  int64_t row) {
   using Text = std::optional<std::string>;
   if (array.IsNull(row)) return Text();
   switch (type.kind()) {
-    case TypeKind::kBoolean: return Text(value_at<arrow::BooleanArray>(array, row) ? "true" : "false");
-    case TypeKind::kByte: return Text(std::to_string(value_at<arrow::Int8Array>(array, row)));
-    case TypeKind::kShort: return Text(std::to_string(value_at<arrow::Int16Array>(array, row)));
-    case TypeKind::kInteger: return Text(std::to_string(value_at<arrow::Int32Array>(array, row)));
-    case TypeKind::kLong: return Text(std::to_string(value_at<arrow::Int64Array>(array, row)));
-    case TypeKind::kFloat: return Text(real_text(static_cast<double>(value_at<arrow::FloatArray>(array, row)), true));
-    case TypeKind::kDouble: return Text(real_text(value_at<arrow::DoubleArray>(array, row), false));
-    case TypeKind::kDecimal: return Text(static_cast<const arrow::Decimal128Array&>(array).FormatValue(row));
-    case TypeKind::kDate: return Text(date_text(value_at<arrow::Date32Array>(array, row)));
-    case TypeKind::kTimestamp: return Text(timestamp_text(value_at<arrow::TimestampArray>(array, row), 'T', 6) + "Z");
-    case TypeKind::kTimestampNtz: return Text(timestamp_text(value_at<arrow::TimestampArray>(array, row), ' ', 6));
+    case TypeKind::kBoolean:
+      return Text(value_at<arrow::BooleanArray>(array, row) ? "true" : "false");
+    case TypeKind::kByte:
+      return Text(std::to_string(value_at<arrow::Int8Array>(array, row)));
+    case TypeKind::kShort:
+      return Text(std::to_string(value_at<arrow::Int16Array>(array, row)));
+    case TypeKind::kInteger:
+      return Text(std::to_string(value_at<arrow::Int32Array>(array, row)));
+    case TypeKind::kLong:
+      return Text(std::to_string(value_at<arrow::Int64Array>(array, row)));
+    case TypeKind::kFloat:
+      return Text(real_text(static_cast<double>(value_at<arrow::FloatArray>(array, row)), true));
+    case TypeKind::kDouble:
+      return Text(real_text(value_at<arrow::DoubleArray>(array, row), false));
+    case TypeKind::kDecimal:
+      return Text(static_cast<const arrow::Decimal128Array&>(array).FormatValue(row));
+    case TypeKind::kDate:
+      return Text(date_text(value_at<arrow::Date32Array>(array, row)));
+    case TypeKind::kTimestamp:
+      return Text(timestamp_text(value_at<arrow::TimestampArray>(array, row), 'T', 6) + "Z");
+    case TypeKind::kTimestampNtz:
+      return Text(timestamp_text(value_at<arrow::TimestampArray>(array, row), ' ', 6));
     case TypeKind::kString:
     case TypeKind::kChar:
     case TypeKind::kVarchar:
@@ -160,12 +185,14 @@ Result<std::optional<std::string>> partition_text(const DataType& type, const ar
       return text.empty() ? Text() : Text(std::string(text));
     }
     default:
-      return base::error(ErrorKind::kUnsupported, "a column of type {} cannot be a partition column", type.simple_string());
+      return base::error(ErrorKind::kUnsupported,
+                         "a column of type {} cannot be a partition column", type.simple_string());
   }
 }
 
 std::string partition_folder(std::string_view column, const std::optional<std::string>& value) {
-  return hive_escape(column) + "=" + (value && !value->empty() ? hive_escape(*value) : "__HIVE_DEFAULT_PARTITION__");
+  return hive_escape(column) + "=" +
+         (value && !value->empty() ? hive_escape(*value) : "__HIVE_DEFAULT_PARTITION__");
 }
 
 std::string encode_log_path(std::string_view path) {
@@ -188,14 +215,16 @@ Result<std::string> data_file_path(const std::string& folder, std::string_view p
   for (size_t i = 0; i < path_in_log.size(); ++i) {
     if (path_in_log[i] == '%' && i + 2 < path_in_log.size() && hex_value(path_in_log[i + 1]) >= 0 &&
         hex_value(path_in_log[i + 2]) >= 0) {
-      decoded += static_cast<char>(hex_value(path_in_log[i + 1]) * 16 + hex_value(path_in_log[i + 2]));
+      decoded +=
+          static_cast<char>(hex_value(path_in_log[i + 1]) * 16 + hex_value(path_in_log[i + 2]));
       i += 2;
     } else {
       decoded += path_in_log[i];
     }
   }
   const size_t scheme = decoded.find(':');
-  const bool has_scheme = scheme != std::string::npos && decoded.find('/') > scheme && path_in_log.substr(scheme).starts_with(":/");
+  const bool has_scheme = scheme != std::string::npos && decoded.find('/') > scheme &&
+                          path_in_log.substr(scheme).starts_with(":/");
   if (has_scheme || decoded.starts_with('/')) return table_path(decoded);
   return io::join_path(folder, decoded);
 }

@@ -16,10 +16,14 @@ struct Scalar;
 
 namespace weir::delta {
 
-// PROTOCOL.md, "Partition Value Serialization". nullopt and "" are NULL. kCorruption where the text is not of the type.
-Result<std::shared_ptr<arrow::Scalar>> partition_scalar(const columnar::DataType& type, const std::optional<std::string>& text);
-// The text of one value; nullopt for NULL (an empty string counts as NULL). Timestamps in ISO 8601 UTC with microseconds.
-Result<std::optional<std::string>> partition_text(const columnar::DataType& type, const arrow::Array& array, int64_t row);
+// PROTOCOL.md, "Partition Value Serialization". nullopt and "" are NULL. kCorruption where the text
+// is not of the type.
+Result<std::shared_ptr<arrow::Scalar>> partition_scalar(const columnar::DataType& type,
+                                                        const std::optional<std::string>& text);
+// The text of one value; nullopt for NULL (an empty string counts as NULL). Timestamps in ISO 8601
+// UTC with microseconds.
+Result<std::optional<std::string>> partition_text(const columnar::DataType& type,
+                                                  const arrow::Array& array, int64_t row);
 
 // "date=2024-01-01" with Hive's escapes; NULL is "__HIVE_DEFAULT_PARTITION__".
 std::string partition_folder(std::string_view column, const std::optional<std::string>& value);

@@ -32,9 +32,12 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
 FieldMatch field_match(const TableSnapshot& snapshot) {
   switch (column_mapping_mode(snapshot.protocol(), snapshot.metadata())) {
-    case ColumnMappingMode::kNone: return FieldMatch::kName;
-    case ColumnMappingMode::kName: return FieldMatch::kPhysicalName;
-    case ColumnMappingMode::kId: return FieldMatch::kFieldId;
+    case ColumnMappingMode::kNone:
+      return FieldMatch::kName;
+    case ColumnMappingMode::kName:
+      return FieldMatch::kPhysicalName;
+    case ColumnMappingMode::kId:
+      return FieldMatch::kFieldId;
   }
   return FieldMatch::kName;
 }
@@ -46,8 +49,12 @@ struct OutputColumn {
 
 class ParquetFileReader final : public FileReader {
  public:
-  ParquetFileReader(std::shared_ptr<arrow::Schema> schema, std::vector<OutputColumn> columns, FieldMatch match, int64_t batch_rows)
-      : schema_(std::move(schema)), columns_(std::move(columns)), match_(match), batch_rows_(batch_rows) {}
+  ParquetFileReader(std::shared_ptr<arrow::Schema> schema, std::vector<OutputColumn> columns,
+                    FieldMatch match, int64_t batch_rows)
+      : schema_(std::move(schema)),
+        columns_(std::move(columns)),
+        match_(match),
+        batch_rows_(batch_rows) {}
 
   Result<void> open(io::FileSystem& fs, const std::string& path, std::vector<int64_t> deleted) {
     path_ = path;
@@ -69,7 +76,8 @@ class ParquetFileReader final : public FileReader {
       const std::vector<int> leaves = wanted_leaves(*file_schema);
       if (leaves.empty()) return {};  // only rows are counted
       std::vector<int> groups;
-      for (int i = 0; i < reader_->num_row_groups(); ++i) groups.push_back(i);
+      for (int i = 0; i < reader_->num_row_groups(); ++i)
+        groups.push_back(i);
       WEIR_ARROW_ASSIGN(batches_, reader_->GetRecordBatchReader(groups, leaves));
       return {};
     });
@@ -87,7 +95,8 @@ class ParquetFileReader final : public FileReader {
   Result<void> guarded(Body body) {
     try {
       auto result = body();
-      if (!result.ok()) return std::move(result).error().with_context(fmt::format("data file {}", path_));
+      if (!result.ok())
+        return std::move(result).error().with_context(fmt::format("data file {}", path_));
       return {};
     } catch (const std::exception& exception) {
       return base::error(ErrorKind::kCorruption, "data file {}: {}", path_, exception.what());
@@ -133,14 +142,19 @@ class ParquetFileReader final : public FileReader {
     std::vector<ArrayPtr> arrays;
     for (const OutputColumn& column : columns_) {
       ArrayPtr array;
-      const int index = source == nullptr || column.partition_value ? -1 : find_field(source->schema()->fields(), column.field, match_);
+      const int index = source == nullptr || column.partition_value
+                            ? -1
+                            : find_field(source->schema()->fields(), column.field, match_);
       if (column.partition_value) {
         WEIR_ARROW_ASSIGN(array, arrow::MakeArrayFromScalar(*column.partition_value, rows));
       } else if (index < 0) {
-        WEIR_ARROW_ASSIGN(array, arrow::MakeArrayOfNull(columnar::to_arrow(column.field.type()), rows));
+        WEIR_ARROW_ASSIGN(array,
+                          arrow::MakeArrayOfNull(columnar::to_arrow(column.field.type()), rows));
       } else {
         auto conformed = conform(source->column(index), column.field.type(), match_);
-        if (!conformed.ok()) return std::move(conformed).error().with_context(fmt::format("column {}", column.field.name));
+        if (!conformed.ok())
+          return std::move(conformed).error().with_context(
+              fmt::format("column {}", column.field.name));
         array = std::move(conformed).value();
       }
       arrays.push_back(std::move(array));
@@ -167,7 +181,9 @@ class ParquetFileReader final : public FileReader {
     WEIR_ARROW_ASSIGN(const ArrayPtr indices, kept.Finish());
     std::vector<ArrayPtr> arrays;
     for (const ArrayPtr& column : batch->columns()) {
-      WEIR_ARROW_ASSIGN(auto taken, arrow::compute::Take(*column, *indices, arrow::compute::TakeOptions::NoBoundsCheck()));
+      WEIR_ARROW_ASSIGN(
+          auto taken,
+          arrow::compute::Take(*column, *indices, arrow::compute::TakeOptions::NoBoundsCheck()));
       arrays.push_back(std::move(taken));
     }
     return arrow::RecordBatch::Make(schema_, indices->length(), std::move(arrays));
@@ -187,7 +203,8 @@ class ParquetFileReader final : public FileReader {
 
 }  // namespace
 
-Result<Scan> Scan::plan(io::FileSystem& fs, std::shared_ptr<const TableSnapshot> snapshot, ScanOptions options) {
+Result<Scan> Scan::plan(io::FileSystem& fs, std::shared_ptr<const TableSnapshot> snapshot,
+                        ScanOptions options) {
   Scan scan;
   scan.fs_ = &fs;
   scan.batch_rows_ = std::max<int64_t>(1, options.batch_rows);
@@ -198,16 +215,18 @@ Result<Scan> Scan::plan(io::FileSystem& fs, std::shared_ptr<const TableSnapshot>
       int index = table.field_index(name);
       if (index < 0) index = table.field_index_ignoring_case(name);
       if (index < 0) {
-        return base::error(ErrorKind::kInvalidArgument, "table {} has no column {}; it has {}", snapshot->path(), name,
-                           columnar::schema_to_ddl(table))
+        return base::error(ErrorKind::kInvalidArgument, "table {} has no column {}; it has {}",
+                           snapshot->path(), name, columnar::schema_to_ddl(table))
             .with_class("UNRESOLVED_COLUMN.WITH_SUGGESTION");
       }
       scan.columns_.push_back(index);
     }
   } else {
-    for (size_t i = 0; i < table.fields().size(); ++i) scan.columns_.push_back(static_cast<int>(i));
+    for (size_t i = 0; i < table.fields().size(); ++i)
+      scan.columns_.push_back(static_cast<int>(i));
   }
-  for (const int index : scan.columns_) fields.push_back(table.fields()[static_cast<size_t>(index)]);
+  for (const int index : scan.columns_)
+    fields.push_back(table.fields()[static_cast<size_t>(index)]);
   scan.schema_ = Schema::structure(std::move(fields));
   scan.arrow_schema_ = columnar::to_arrow_schema(scan.schema_);
   for (const auto& file : snapshot->files()) {
@@ -231,8 +250,11 @@ Result<std::unique_ptr<FileReader>> Scan::open(size_t file_index) const {
     const auto& partitions = snapshot_->partition_columns();
     if (std::find(partitions.begin(), partitions.end(), field.name) != partitions.end()) {
       const auto text = file.partition_values.find(physical_name(field, match));
-      auto value = partition_scalar(field.type(), text == file.partition_values.end() ? std::nullopt : text->second);
-      if (!value.ok()) return std::move(value).error().with_context(fmt::format("data file {}: column {}", file.path, field.name));
+      auto value = partition_scalar(
+          field.type(), text == file.partition_values.end() ? std::nullopt : text->second);
+      if (!value.ok())
+        return std::move(value).error().with_context(
+            fmt::format("data file {}: column {}", file.path, field.name));
       column.partition_value = std::move(value).value();
     }
     columns.push_back(std::move(column));
@@ -242,12 +264,15 @@ Result<std::unique_ptr<FileReader>> Scan::open(size_t file_index) const {
     WEIR_ASSIGN(deleted, read_deletion_vector(*fs_, snapshot_->path(), *file.deletion_vector));
   }
   WEIR_ASSIGN(const std::string path, data_file_path(snapshot_->path(), file.path));
-  auto reader = std::make_unique<ParquetFileReader>(arrow_schema_, std::move(columns), match, batch_rows_);
+  auto reader =
+      std::make_unique<ParquetFileReader>(arrow_schema_, std::move(columns), match, batch_rows_);
   auto opened = reader->open(*fs_, path, std::move(deleted));
   if (!opened.ok() && opened.error().kind() == ErrorKind::kNotFound) {
-    return base::error(ErrorKind::kDataLoss, "data file {}, which version {} of table {} names, is not there (removed by VACUUM?)", path,
-                       snapshot_->version().value(), snapshot_->path())
-        .with_class("FAILED_READ_FILE.FILE_NOT_EXIST");
+    return base::
+        error(ErrorKind::kDataLoss,
+              "data file {}, which version {} of table {} names, is not there (removed by VACUUM?)",
+              path, snapshot_->version().value(), snapshot_->path())
+            .with_class("FAILED_READ_FILE.FILE_NOT_EXIST");
   }
   WEIR_TRY(std::move(opened));
   return std::unique_ptr<FileReader>(std::move(reader));

@@ -2,8 +2,10 @@
 
 namespace weir::delta {
 
-TableSnapshot::TableSnapshot(std::string path, TableVersion version, std::shared_ptr<const Protocol> protocol,
-                             std::shared_ptr<const Metadata> metadata, Schema schema, FileList files,
+TableSnapshot::TableSnapshot(std::string path, TableVersion version,
+                             std::shared_ptr<const Protocol> protocol,
+                             std::shared_ptr<const Metadata> metadata, Schema schema,
+                             FileList files,
                              std::unordered_map<std::string, SetTransaction> transactions)
     : path_(std::move(path)),
       version_(version),
@@ -21,7 +23,8 @@ std::optional<int64_t> TableSnapshot::transaction_version(const std::string& app
 
 int64_t TableSnapshot::total_bytes() const {
   int64_t bytes = 0;
-  for (const auto& file : files_) bytes += file->size;
+  for (const auto& file : files_)
+    bytes += file->size;
   return bytes;
 }
 

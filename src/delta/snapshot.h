@@ -1,7 +1,7 @@
 // A Delta table at one version: what a reader sees (PROTOCOL.md, "Action Reconciliation").
 //
-// Immutable; share it between threads. Made by Table (table.h), which checks the reader features first, so
-// that whoever holds a snapshot may read it.
+// Immutable; share it between threads. Made by Table (table.h), which checks the reader features
+// first, so that whoever holds a snapshot may read it.
 #pragma once
 
 #include <memory>

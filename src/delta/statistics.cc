@@ -28,7 +28,8 @@ size_t prefix_bytes(std::string_view text, int characters) {
   size_t position = 0;
   while (position < text.size() && characters > 0) {
     ++position;
-    while (position < text.size() && (static_cast<unsigned char>(text[position]) & 0xC0) == 0x80) ++position;
+    while (position < text.size() && (static_cast<unsigned char>(text[position]) & 0xC0) == 0x80)
+      ++position;
     --characters;
   }
   return position;
@@ -59,7 +60,8 @@ template <typename Visit>
 void for_each_valid(const arrow::Array& array, const uint8_t* parent_valid, Visit visit) {
   const int64_t length = array.length();
   if (array.null_count() == 0 && parent_valid == nullptr) {
-    for (int64_t i = 0; i < length; ++i) visit(i);
+    for (int64_t i = 0; i < length; ++i)
+      visit(i);
     return;
   }
   for (int64_t i = 0; i < length; ++i) {
@@ -71,22 +73,27 @@ int64_t count_nulls(const arrow::Array& array, const uint8_t* parent_valid) {
   if (array.type_id() == arrow::Type::NA) return array.length();
   if (parent_valid == nullptr) return array.null_count();
   int64_t nulls = 0;
-  for (int64_t i = 0; i < array.length(); ++i) nulls += array.IsNull(i) || parent_valid[i] == 0 ? 1 : 0;
+  for (int64_t i = 0; i < array.length(); ++i)
+    nulls += array.IsNull(i) || parent_valid[i] == 0 ? 1 : 0;
   return nulls;
 }
 
 }  // namespace
 
-std::string lower_bound_text(std::string_view text) { return std::string(text.substr(0, prefix_bytes(text, kPrefixCharacters))); }
+std::string lower_bound_text(std::string_view text) {
+  return std::string(text.substr(0, prefix_bytes(text, kPrefixCharacters)));
+}
 
 std::optional<std::string> upper_bound_text(std::string_view text) {
   size_t cut = prefix_bytes(text, kPrefixCharacters);
   static constexpr std::string_view kLastCharacter = "\xF4\x8F\xBF\xBF";  // U+10FFFF
-  while (cut < text.size() && text.substr(cut).starts_with(kLastCharacter)) cut += kLastCharacter.size();
+  while (cut < text.size() && text.substr(cut).starts_with(kLastCharacter))
+    cut += kLastCharacter.size();
   if (cut >= text.size()) return std::string(text);
   if (cut > 4096) return std::nullopt;
   const auto next = static_cast<unsigned char>(text[cut]);
-  return std::string(text.substr(0, cut)) + (next < 0x7F ? std::string("\x7F") : std::string(kLastCharacter));
+  return std::string(text.substr(0, cut)) +
+         (next < 0x7F ? std::string("\x7F") : std::string(kLastCharacter));
 }
 
 // One field of the schema: a leaf's bounds, or a struct's children.
@@ -110,7 +117,9 @@ namespace {
 class LeafStatistics : public ColumnStatistics {
  public:
   using ColumnStatistics::ColumnStatistics;
-  void update(const arrow::Array& array, const uint8_t* parent_valid) override { nulls_ += count_nulls(array, parent_valid); }
+  void update(const arrow::Array& array, const uint8_t* parent_valid) override {
+    nulls_ += count_nulls(array, parent_valid);
+  }
   void append_min(JsonObjectWriter&) const override {}
   void append_max(JsonObjectWriter&) const override {}
   void append_nulls(JsonObjectWriter& object) const override { object.number(name_, nulls_); }
@@ -123,7 +132,8 @@ class LeafStatistics : public ColumnStatistics {
 template <typename ArrayType>
 class IntegerStatistics final : public LeafStatistics {
  public:
-  explicit IntegerStatistics(const Field& field) : LeafStatistics(field), kind_(field.type().kind()) {}
+  explicit IntegerStatistics(const Field& field)
+      : LeafStatistics(field), kind_(field.type().kind()) {}
 
   void update(const arrow::Array& array, const uint8_t* parent_valid) override {
     LeafStatistics::update(array, parent_valid);
@@ -153,9 +163,11 @@ class IntegerStatistics final : public LeafStatistics {
       }
       case TypeKind::kTimestamp:
       case TypeKind::kTimestampNtz:
-        if (auto text = timestamp_bound(value, round_up, kind_ == TypeKind::kTimestamp)) object.text(name_, *text);
+        if (auto text = timestamp_bound(value, round_up, kind_ == TypeKind::kTimestamp))
+          object.text(name_, *text);
         return;
-      default: object.number(name_, value);
+      default:
+        object.number(name_, value);
     }
   }
 
@@ -181,8 +193,12 @@ class RealStatistics final : public LeafStatistics {
       any_ = true;
     });
   }
-  void append_min(JsonObjectWriter& object) const override { append(object, min_ == 0 ? -0.0 : min_); }
-  void append_max(JsonObjectWriter& object) const override { append(object, max_ == 0 ? 0.0 : max_); }
+  void append_min(JsonObjectWriter& object) const override {
+    append(object, min_ == 0 ? -0.0 : min_);
+  }
+  void append_max(JsonObjectWriter& object) const override {
+    append(object, max_ == 0 ? 0.0 : max_);
+  }
 
  private:
   void append(JsonObjectWriter& object, double value) const {
@@ -197,7 +213,8 @@ class RealStatistics final : public LeafStatistics {
 
 class DecimalStatistics final : public LeafStatistics {
  public:
-  explicit DecimalStatistics(const Field& field) : LeafStatistics(field), scale_(field.type().scale()) {}
+  explicit DecimalStatistics(const Field& field)
+      : LeafStatistics(field), scale_(field.type().scale()) {}
 
   void update(const arrow::Array& array, const uint8_t* parent_valid) override {
     LeafStatistics::update(array, parent_valid);
@@ -225,7 +242,8 @@ class DecimalStatistics final : public LeafStatistics {
   arrow::Decimal128 max_;
 };
 
-// The first eight bytes as a number that orders as the text does; equal ones need the whole comparison.
+// The first eight bytes as a number that orders as the text does; equal ones need the whole
+// comparison.
 inline uint64_t order_prefix(std::string_view text) {
   if (text.size() >= 8) {
     uint64_t little_endian = 0;
@@ -233,7 +251,8 @@ inline uint64_t order_prefix(std::string_view text) {
     return __builtin_bswap64(little_endian);
   }
   uint64_t prefix = 0;
-  for (size_t i = 0; i < 8; ++i) prefix = prefix << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
+  for (size_t i = 0; i < 8; ++i)
+    prefix = prefix << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
   return prefix;
 }
 
@@ -252,8 +271,10 @@ class StringStatistics final : public LeafStatistics {
     for_each_valid(array, parent_valid, [&](int64_t i) {
       const std::string_view value = strings.GetView(i);
       const uint64_t prefix = order_prefix(value);
-      if (!any || prefix < low_prefix || (prefix == low_prefix && value < low)) low = value, low_prefix = prefix;
-      if (!any || prefix > high_prefix || (prefix == high_prefix && value > high)) high = value, high_prefix = prefix;
+      if (!any || prefix < low_prefix || (prefix == low_prefix && value < low))
+        low = value, low_prefix = prefix;
+      if (!any || prefix > high_prefix || (prefix == high_prefix && value > high))
+        high = value, high_prefix = prefix;
       any = true;
     });
     if (low.data() != min_.data()) min_ = std::string(low);
@@ -288,20 +309,30 @@ class StructStatistics final : public ColumnStatistics {
     if (array.null_count() > 0 || parent_valid != nullptr) {
       valid.resize(static_cast<size_t>(array.length()));
       for (int64_t i = 0; i < array.length(); ++i) {
-        valid[static_cast<size_t>(i)] = array.IsValid(i) && (parent_valid == nullptr || parent_valid[i] != 0);
+        valid[static_cast<size_t>(i)] =
+            array.IsValid(i) && (parent_valid == nullptr || parent_valid[i] != 0);
       }
     }
     const auto& structure = static_cast<const arrow::StructArray&>(array);
     for (size_t i = 0; i < children_.size(); ++i) {
-      if (children_[i]) children_[i]->update(*structure.field(static_cast<int>(i)), valid.empty() ? nullptr : valid.data());
+      if (children_[i])
+        children_[i]->update(*structure.field(static_cast<int>(i)),
+                             valid.empty() ? nullptr : valid.data());
     }
   }
-  void append_min(JsonObjectWriter& object) const override { append(object, &ColumnStatistics::append_min); }
-  void append_max(JsonObjectWriter& object) const override { append(object, &ColumnStatistics::append_max); }
-  void append_nulls(JsonObjectWriter& object) const override { append(object, &ColumnStatistics::append_nulls); }
+  void append_min(JsonObjectWriter& object) const override {
+    append(object, &ColumnStatistics::append_min);
+  }
+  void append_max(JsonObjectWriter& object) const override {
+    append(object, &ColumnStatistics::append_max);
+  }
+  void append_nulls(JsonObjectWriter& object) const override {
+    append(object, &ColumnStatistics::append_nulls);
+  }
 
  private:
-  void append(JsonObjectWriter& object, void (ColumnStatistics::*part)(JsonObjectWriter&) const) const {
+  void append(JsonObjectWriter& object,
+              void (ColumnStatistics::*part)(JsonObjectWriter&) const) const {
     std::string text;
     JsonObjectWriter members(text);
     for (const auto& child : children_) {
@@ -315,20 +346,31 @@ class StructStatistics final : public ColumnStatistics {
 
 std::unique_ptr<ColumnStatistics> make_leaf(const Field& field) {
   switch (field.type().kind()) {
-    case TypeKind::kByte: return std::make_unique<IntegerStatistics<arrow::Int8Array>>(field);
-    case TypeKind::kShort: return std::make_unique<IntegerStatistics<arrow::Int16Array>>(field);
-    case TypeKind::kInteger: return std::make_unique<IntegerStatistics<arrow::Int32Array>>(field);
-    case TypeKind::kLong: return std::make_unique<IntegerStatistics<arrow::Int64Array>>(field);
-    case TypeKind::kDate: return std::make_unique<IntegerStatistics<arrow::Date32Array>>(field);
+    case TypeKind::kByte:
+      return std::make_unique<IntegerStatistics<arrow::Int8Array>>(field);
+    case TypeKind::kShort:
+      return std::make_unique<IntegerStatistics<arrow::Int16Array>>(field);
+    case TypeKind::kInteger:
+      return std::make_unique<IntegerStatistics<arrow::Int32Array>>(field);
+    case TypeKind::kLong:
+      return std::make_unique<IntegerStatistics<arrow::Int64Array>>(field);
+    case TypeKind::kDate:
+      return std::make_unique<IntegerStatistics<arrow::Date32Array>>(field);
     case TypeKind::kTimestamp:
-    case TypeKind::kTimestampNtz: return std::make_unique<IntegerStatistics<arrow::TimestampArray>>(field);
-    case TypeKind::kFloat: return std::make_unique<RealStatistics<arrow::FloatArray>>(field);
-    case TypeKind::kDouble: return std::make_unique<RealStatistics<arrow::DoubleArray>>(field);
-    case TypeKind::kDecimal: return std::make_unique<DecimalStatistics>(field);
+    case TypeKind::kTimestampNtz:
+      return std::make_unique<IntegerStatistics<arrow::TimestampArray>>(field);
+    case TypeKind::kFloat:
+      return std::make_unique<RealStatistics<arrow::FloatArray>>(field);
+    case TypeKind::kDouble:
+      return std::make_unique<RealStatistics<arrow::DoubleArray>>(field);
+    case TypeKind::kDecimal:
+      return std::make_unique<DecimalStatistics>(field);
     case TypeKind::kString:
     case TypeKind::kChar:
-    case TypeKind::kVarchar: return std::make_unique<StringStatistics>(field);
-    default: return std::make_unique<LeafStatistics>(field);
+    case TypeKind::kVarchar:
+      return std::make_unique<StringStatistics>(field);
+    default:
+      return std::make_unique<LeafStatistics>(field);
   }
 }
 
@@ -337,10 +379,12 @@ class ColumnChooser {
  public:
   explicit ColumnChooser(const Metadata& metadata) {
     const auto& configuration = metadata.configuration;
-    if (const auto names = configuration.find("delta.dataSkippingStatsColumns"); names != configuration.end()) {
+    if (const auto names = configuration.find("delta.dataSkippingStatsColumns");
+        names != configuration.end()) {
       by_name_ = true;
       parse_names(names->second);
-    } else if (const auto count = configuration.find("delta.dataSkippingNumIndexedCols"); count != configuration.end()) {
+    } else if (const auto count = configuration.find("delta.dataSkippingNumIndexedCols");
+               count != configuration.end()) {
       std::from_chars(count->second.data(), count->second.data() + count->second.size(), left_);
       if (left_ < 0) left_ = std::numeric_limits<int64_t>::max();
     }
@@ -396,13 +440,15 @@ class ColumnChooser {
 
 StatisticsCollector::StatisticsCollector(const columnar::Schema& schema, const Metadata& metadata) {
   ColumnChooser chooser(metadata);
-  for (const Field& field : schema.fields()) columns_.push_back(chooser.choose(field, ""));
+  for (const Field& field : schema.fields())
+    columns_.push_back(chooser.choose(field, ""));
 }
 
 StatisticsCollector::~StatisticsCollector() = default;
 StatisticsCollector::StatisticsCollector(StatisticsCollector&&) noexcept = default;
 
-void StatisticsCollector::update(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t rows) {
+void StatisticsCollector::update(const std::vector<std::shared_ptr<arrow::Array>>& columns,
+                                 int64_t rows) {
   for (size_t i = 0; i < columns_.size(); ++i) {
     if (columns_[i]) columns_[i]->update(*columns[i], nullptr);
   }
@@ -413,7 +459,8 @@ std::string StatisticsCollector::json() const {
   std::string out;
   JsonObjectWriter object(out);
   object.number("numRecords", rows_);
-  const auto append = [&](std::string_view key, void (ColumnStatistics::*part)(JsonObjectWriter&) const) {
+  const auto append = [&](std::string_view key,
+                          void (ColumnStatistics::*part)(JsonObjectWriter&) const) {
     object.member(key);
     JsonObjectWriter members(out);
     for (const auto& column : columns_) {

@@ -1,10 +1,14 @@
-// Statistics of one data file: numRecords, minValues, maxValues, nullCount (PROTOCOL.md, "Per-file Statistics").
+// Statistics of one data file: numRecords, minValues, maxValues, nullCount (PROTOCOL.md, "Per-file
+// Statistics").
 //
-// Leaf columns in schema order, partition columns left out; the first delta.dataSkippingNumIndexedCols of them
-// (32 by default, -1: all) or those of delta.dataSkippingStatsColumns. Bounds that other readers may rely on:
-//  * strings are cut to 32 characters; a cut maximum gets a character appended that sorts after what was cut;
+// Leaf columns in schema order, partition columns left out; the first
+// delta.dataSkippingNumIndexedCols of them (32 by default, -1: all) or those of
+// delta.dataSkippingStatsColumns. Bounds that other readers may rely on:
+//  * strings are cut to 32 characters; a cut maximum gets a character appended that sorts after
+//  what was cut;
 //  * timestamps are milliseconds, minima rounded down and maxima up;
-//  * NaN in a column: no bounds (readers differ on its order); zero bounds are -0.0 below and 0.0 above;
+//  * NaN in a column: no bounds (readers differ on its order); zero bounds are -0.0 below and 0.0
+//  above;
 //    an infinite bound is left out (JSON has none);
 //  * boolean, binary, arrays and maps have a nullCount only.
 #pragma once
@@ -43,7 +47,8 @@ class StatisticsCollector {
   int64_t rows_ = 0;
 };
 
-// A string's lower and upper bound of at most 32 characters (plus one). nullopt: there is no upper bound so short.
+// A string's lower and upper bound of at most 32 characters (plus one). nullopt: there is no upper
+// bound so short.
 std::string lower_bound_text(std::string_view text);
 std::optional<std::string> upper_bound_text(std::string_view text);
 

@@ -18,34 +18,42 @@ Result<void> apply_commit_file(io::FileSystem& fs, const std::string& path, Tabl
   return {};
 }
 
-Result<std::unique_ptr<TableState>> load_segment(io::FileSystem& fs, const std::string& path, const LogSegment& segment) {
+Result<std::unique_ptr<TableState>> load_segment(io::FileSystem& fs, const std::string& path,
+                                                 const LogSegment& segment) {
   auto state = std::make_unique<TableState>();
   if (segment.checkpoint) {
-    WEIR_TRY(read_checkpoint(fs, path, *segment.checkpoint, [&](std::vector<Action> actions) { state->apply(std::move(actions)); }));
+    WEIR_TRY(read_checkpoint(fs, path, *segment.checkpoint, [&](std::vector<Action> actions) {
+      state->apply(std::move(actions));
+    }));
     state->checkpoint_version = segment.checkpoint->version;
     state->checkpoint_bytes = segment.checkpoint->bytes();
   }
-  for (const io::FileInfo& commit : segment.commits) WEIR_TRY(apply_commit_file(fs, commit.path, *state));
+  for (const io::FileInfo& commit : segment.commits)
+    WEIR_TRY(apply_commit_file(fs, commit.path, *state));
   state->set_version(segment.version);
   return state;
 }
 
 Result<void> check_state(const TableState& state, const std::string& path) {
-  if (state.protocol() && state.metadata()) {  // before the schema is parsed: it may need a feature that we lack
+  if (state.protocol() &&
+      state.metadata()) {  // before the schema is parsed: it may need a feature that we lack
     WEIR_TRY(check_readable(path, *state.protocol(), *state.metadata()));
   }
   WEIR_TRY(state.header(path));
   return {};
 }
 
-Result<std::shared_ptr<const TableSnapshot>> make_snapshot(const TableState& state, const std::string& path) {
+Result<std::shared_ptr<const TableSnapshot>> make_snapshot(const TableState& state,
+                                                           const std::string& path) {
   WEIR_ASSIGN(TableHeader header, state.header(path));
-  return std::shared_ptr<const TableSnapshot>(std::make_shared<TableSnapshot>(
-      path, header.version, header.protocol, header.metadata, header.schema, state.file_list(), state.transactions()));
+  return std::shared_ptr<const TableSnapshot>(
+      std::make_shared<TableSnapshot>(path, header.version, header.protocol, header.metadata,
+                                      header.schema, state.file_list(), state.transactions()));
 }
 
 base::Error no_table(const std::string& path) {
-  return base::error(ErrorKind::kNotFound, "{} is not a Delta table: it has no _delta_log with commits", path)
+  return base::error(ErrorKind::kNotFound,
+                     "{} is not a Delta table: it has no _delta_log with commits", path)
       .with_class("DELTA_TABLE_NOT_FOUND");
 }
 
@@ -58,17 +66,21 @@ Result<std::string> table_path(const std::string& path_or_uri) {
   } else if (path.starts_with("file:")) {
     path.erase(0, 5);
   } else if (const size_t scheme = path.find("://"); scheme != std::string::npos) {
-    return base::error(ErrorKind::kUnsupported, "table {}: storage {} is not supported; give a path of the local disk", path,
+    return base::error(ErrorKind::kUnsupported,
+                       "table {}: storage {} is not supported; give a path of the local disk", path,
                        path.substr(0, scheme));
   }
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  while (path.size() > 1 && path.back() == '/')
+    path.pop_back();
   if (path.empty()) return base::error(ErrorKind::kInvalidArgument, "the table's path is empty");
   return path;
 }
 
-Table::Table(Environment environment, std::string path) : environment_(environment), path_(std::move(path)) {}
+Table::Table(Environment environment, std::string path)
+    : environment_(environment), path_(std::move(path)) {}
 
-Result<std::unique_ptr<Table>> Table::open_or_new(Environment environment, const std::string& path) {
+Result<std::unique_ptr<Table>> Table::open_or_new(Environment environment,
+                                                  const std::string& path) {
   WEIR_ASSIGN(std::string folder, table_path(path));
   std::unique_ptr<Table> table(new Table(environment, std::move(folder)));
   WEIR_TRY(table->refresh());
@@ -81,8 +93,8 @@ Result<std::unique_ptr<Table>> Table::open(Environment environment, const std::s
   return table;
 }
 
-Result<std::shared_ptr<const TableSnapshot>> Table::snapshot_at(io::FileSystem& fs, const std::string& path,
-                                                                std::optional<TableVersion> version) {
+Result<std::shared_ptr<const TableSnapshot>> Table::snapshot_at(
+    io::FileSystem& fs, const std::string& path, std::optional<TableVersion> version) {
   WEIR_ASSIGN(const std::string folder, table_path(path));
   WEIR_ASSIGN(const auto segment, list_log_segment(fs, folder, version));
   if (!segment) return no_table(folder);
@@ -152,17 +164,22 @@ std::shared_ptr<const CheckpointContent> Table::checkpoint_content() const {
   content->protocol = state_->protocol();
   content->metadata = state_->metadata();
   content->files.reserve(state_->files().size());
-  for (const auto& [key, file] : state_->files()) content->files.push_back(file);
-  for (const auto& [key, tombstone] : state_->tombstones()) content->tombstones.push_back(tombstone);
-  for (const auto& [app_id, transaction] : state_->transactions()) content->transactions.push_back(transaction);
-  for (const auto& [name, domain] : state_->domains()) content->domains.push_back(domain);
+  for (const auto& [key, file] : state_->files())
+    content->files.push_back(file);
+  for (const auto& [key, tombstone] : state_->tombstones())
+    content->tombstones.push_back(tombstone);
+  for (const auto& [app_id, transaction] : state_->transactions())
+    content->transactions.push_back(transaction);
+  for (const auto& [name, domain] : state_->domains())
+    content->domains.push_back(domain);
   return content;
 }
 
 std::optional<LogTail> Table::log_tail() const {
   const std::lock_guard lock(mutex_);
   if (state_ == nullptr) return std::nullopt;
-  return LogTail{state_->version(), state_->checkpoint_bytes, state_->commits_since_checkpoint, state_->log_bytes_since_checkpoint};
+  return LogTail{state_->version(), state_->checkpoint_bytes, state_->commits_since_checkpoint,
+                 state_->log_bytes_since_checkpoint};
 }
 
 void Table::checkpoint_written(TableVersion version, int64_t bytes) {
@@ -171,14 +188,16 @@ void Table::checkpoint_written(TableVersion version, int64_t bytes) {
   const int64_t newer = state_->version().value() - version.value();
   // The tail that is left is estimated by its share; exact bytes would need a figure a commit.
   if (state_->commits_since_checkpoint > 0) {
-    state_->log_bytes_since_checkpoint = state_->log_bytes_since_checkpoint * newer / std::max<int64_t>(1, state_->commits_since_checkpoint);
+    state_->log_bytes_since_checkpoint = state_->log_bytes_since_checkpoint * newer /
+                                         std::max<int64_t>(1, state_->commits_since_checkpoint);
   }
   state_->checkpoint_version = version;
   state_->checkpoint_bytes = bytes;
   state_->commits_since_checkpoint = newer;
 }
 
-Result<void> Table::apply_own_commit(TableVersion version, const std::vector<Action>& actions, int64_t bytes) {
+Result<void> Table::apply_own_commit(TableVersion version, const std::vector<Action>& actions,
+                                     int64_t bytes) {
   const std::lock_guard lock(mutex_);
   const TableVersion have = state_ == nullptr ? TableVersion(-1) : state_->version();
   if (version <= have) return {};

@@ -1,8 +1,8 @@
 // A handle on a Delta table's log: finds it, keeps its state in memory, reads only what is new.
 //
-// refresh() reads the commits that came since the last look, so that a stream that commits every second
-// pays for one new file a second, not for the table. All calls may be made from any thread (one mutex).
-// Environment's members outlive the table.
+// refresh() reads the commits that came since the last look, so that a stream that commits every
+// second pays for one new file a second, not for the table. All calls may be made from any thread
+// (one mutex). Environment's members outlive the table.
 #pragma once
 
 #include <memory>
@@ -38,11 +38,15 @@ class Table {
  public:
   // kNotFound where the folder has no Delta log. Checks that we can read it (table_features.h).
   static Result<std::unique_ptr<Table>> open(Environment environment, const std::string& path);
-  // As open, but a folder without a log is an empty handle with version() == nullopt, to be created by a transaction.
-  static Result<std::unique_ptr<Table>> open_or_new(Environment environment, const std::string& path);
-  // One snapshot without a handle: the newest, or as of a version (kNotFound where the log doesn't reach there).
-  static Result<std::shared_ptr<const TableSnapshot>> snapshot_at(io::FileSystem& fs, const std::string& path,
-                                                                  std::optional<TableVersion> version = std::nullopt);
+  // As open, but a folder without a log is an empty handle with version() == nullopt, to be created
+  // by a transaction.
+  static Result<std::unique_ptr<Table>> open_or_new(Environment environment,
+                                                    const std::string& path);
+  // One snapshot without a handle: the newest, or as of a version (kNotFound where the log doesn't
+  // reach there).
+  static Result<std::shared_ptr<const TableSnapshot>> snapshot_at(
+      io::FileSystem& fs, const std::string& path,
+      std::optional<TableVersion> version = std::nullopt);
 
   const std::string& path() const { return path_; }
   const Environment& environment() const { return environment_; }
@@ -56,15 +60,17 @@ class Table {
   Result<TableHeader> header() const;
   // The version that an application recorded last (txn), nullopt where it never did.
   std::optional<int64_t> transaction_version(const std::string& app_id) const;
-  // What a checkpoint of the current version holds (pointers are copied, no actions); null where there is no table.
+  // What a checkpoint of the current version holds (pointers are copied, no actions); null where
+  // there is no table.
   std::shared_ptr<const CheckpointContent> checkpoint_content() const;
   // What has come since the newest checkpoint that we know.
   std::optional<LogTail> log_tail() const;
   void checkpoint_written(TableVersion version, int64_t bytes);
 
-  // The actions of `version` as just written by this process: applied without reading them back where
-  // `version` is the next one.
-  Result<void> apply_own_commit(TableVersion version, const std::vector<Action>& actions, int64_t bytes);
+  // The actions of `version` as just written by this process: applied without reading them back
+  // where `version` is the next one.
+  Result<void> apply_own_commit(TableVersion version, const std::vector<Action>& actions,
+                                int64_t bytes);
 
  private:
   Table(Environment environment, std::string path);

@@ -4,15 +4,17 @@
 
 namespace weir::delta {
 
-// Actions of one commit have no order, and one commit may remove a file with one deletion vector and add it with
-// another; keys differ then. Removes first, so that the same key in both stays in the table.
+// Actions of one commit have no order, and one commit may remove a file with one deletion vector
+// and add it with another; keys differ then. Removes first, so that the same key in both stays in
+// the table.
 void TableState::apply_file_actions(std::vector<Action>& actions) {
   for (Action& action : actions) {
     auto* remove = std::get_if<RemoveFile>(&action);
     if (remove == nullptr) continue;
     FileKey key = file_key(*remove);
     files_.erase(key);
-    tombstones_.insert_or_assign(std::move(key), std::make_shared<const RemoveFile>(std::move(*remove)));
+    tombstones_.insert_or_assign(std::move(key),
+                                 std::make_shared<const RemoveFile>(std::move(*remove)));
   }
   for (Action& action : actions) {
     auto* add = std::get_if<AddFile>(&action);
@@ -44,11 +46,14 @@ void TableState::apply(std::vector<Action> actions) {
 
 Result<TableHeader> TableState::header(const std::string& path) const {
   using base::ErrorKind;
-  if (!protocol_) return base::error(ErrorKind::kCorruption, "table {}: the log has no protocol action", path);
-  if (!metadata_) return base::error(ErrorKind::kCorruption, "table {}: the log has no metaData action", path);
+  if (!protocol_)
+    return base::error(ErrorKind::kCorruption, "table {}: the log has no protocol action", path);
+  if (!metadata_)
+    return base::error(ErrorKind::kCorruption, "table {}: the log has no metaData action", path);
   if (!schema_ || schema_of_ != metadata_) {
     auto schema = columnar::parse_type_json_text(metadata_->schema_string);
-    if (!schema.ok()) return std::move(schema).error().with_context(fmt::format("schema of table {}", path));
+    if (!schema.ok())
+      return std::move(schema).error().with_context(fmt::format("schema of table {}", path));
     if (!schema->is(columnar::TypeKind::kStruct)) {
       return base::error(ErrorKind::kCorruption, "table {}: its schema is not a struct", path);
     }
@@ -61,8 +66,10 @@ Result<TableHeader> TableState::header(const std::string& path) const {
 FileList TableState::file_list() const {
   FileList list;
   list.reserve(files_.size());
-  for (const auto& [key, file] : files_) list.push_back(file);
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a->path < b->path; });
+  for (const auto& [key, file] : files_)
+    list.push_back(file);
+  std::sort(list.begin(), list.end(),
+            [](const auto& a, const auto& b) { return a->path < b->path; });
   return list;
 }
 

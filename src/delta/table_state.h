@@ -1,5 +1,5 @@
-// The reconciled actions of a log up to one version: kept in memory by Table and moved on commit by commit.
-// Not thread-safe; Table guards it.
+// The reconciled actions of a log up to one version: kept in memory by Table and moved on commit by
+// commit. Not thread-safe; Table guards it.
 #pragma once
 
 #include <memory>
@@ -41,9 +41,15 @@ class TableState {
   TableVersion version() const { return version_; }
   const std::shared_ptr<const Protocol>& protocol() const { return protocol_; }  // may be null
   const std::shared_ptr<const Metadata>& metadata() const { return metadata_; }  // may be null
-  const std::unordered_map<FileKey, std::shared_ptr<const AddFile>>& files() const { return files_; }
-  const std::unordered_map<FileKey, std::shared_ptr<const RemoveFile>>& tombstones() const { return tombstones_; }
-  const std::unordered_map<std::string, SetTransaction>& transactions() const { return transactions_; }
+  const std::unordered_map<FileKey, std::shared_ptr<const AddFile>>& files() const {
+    return files_;
+  }
+  const std::unordered_map<FileKey, std::shared_ptr<const RemoveFile>>& tombstones() const {
+    return tombstones_;
+  }
+  const std::unordered_map<std::string, SetTransaction>& transactions() const {
+    return transactions_;
+  }
   const std::unordered_map<std::string, DomainMetadata>& domains() const { return domains_; }
 
   // kCorruption where the log has no protocol or no metadata. Parses the schema once a metadata.

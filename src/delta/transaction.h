@@ -1,8 +1,10 @@
-// One commit to a Delta table: collects actions, checks what won in between, writes `_delta_log/%020d.json`.
+// One commit to a Delta table: collects actions, checks what won in between, writes
+// `_delta_log/%020d.json`.
 //
-// The entry is created if absent and durable on return. Where another writer took the version, the commits in
-// between are read and judged: blind appends go on with the next version; what changes the ground under a
-// writer (protocol, metadata, same application, overwritten files) is a typed outcome. Used by one thread.
+// The entry is created if absent and durable on return. Where another writer took the version, the
+// commits in between are read and judged: blind appends go on with the next version; what changes
+// the ground under a writer (protocol, metadata, same application, overwritten files) is a typed
+// outcome. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +53,8 @@ struct Operation {
 
 class Transaction {
  public:
-  // On the state that `table` has now (call refresh() first to see the newest). A table that does not exist
-  // yet is created by this commit: give it protocol and metadata then.
+  // On the state that `table` has now (call refresh() first to see the newest). A table that does
+  // not exist yet is created by this commit: give it protocol and metadata then.
   static Result<Transaction> begin(Table& table);
 
   // The table's head that this transaction stands on; nullopt where it creates the table.
@@ -86,12 +88,14 @@ class Transaction {
   bool overwrite_ = false;
 };
 
-// Protocol and metadata of a new table with this schema: reader 1, writer 2, unless a type needs a feature.
+// Protocol and metadata of a new table with this schema: reader 1, writer 2, unless a type needs a
+// feature.
 struct NewTable {
   Protocol protocol;
   Metadata metadata;
 };
 Result<NewTable> new_table(const Environment& environment, const columnar::Schema& schema,
-                           std::vector<std::string> partition_columns, StringMap configuration = {});
+                           std::vector<std::string> partition_columns,
+                           StringMap configuration = {});
 
 }  // namespace weir::delta

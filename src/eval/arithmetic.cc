@@ -18,13 +18,15 @@ bool is_try(const KernelCall& call) { return call.call.function->name.starts_wit
 
 base::Error divide_by_zero(const KernelCall& call) {
   return call.fail("DIVIDE_BY_ZERO", "22012",
-                   "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead. If necessary set "
+                   "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL "
+                   "instead. If necessary set "
                    "\"spark.sql.ansi.enabled\" to \"false\" to bypass this error.");
 }
 
 base::Error remainder_by_zero(const KernelCall& call) {
   return call.fail("REMAINDER_BY_ZERO", "22012",
-                   "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If necessary set "
+                   "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL "
+                   "instead. If necessary set "
                    "\"spark.sql.ansi.enabled\" to \"false\" to bypass this error.");
 }
 
@@ -32,18 +34,21 @@ template <typename T>
 base::Error overflow(const KernelCall& call) {
   if constexpr (sizeof(T) < 4) {
     return call.fail("BINARY_ARITHMETIC_OVERFLOW", "22003",
-                     fmt::format("A value of \"{}\" caused overflow. Use a wider type, or a try_ function to return NULL instead.",
+                     fmt::format("A value of \"{}\" caused overflow. Use a wider type, or a try_ "
+                                 "function to return NULL instead.",
                                  call.type().sql()));
   }
   return call.fail("ARITHMETIC_OVERFLOW", "22003",
-                   fmt::format("{} overflow. Use a 'try_' function to tolerate overflow and return NULL instead. If necessary set "
+                   fmt::format("{} overflow. Use a 'try_' function to tolerate overflow and return "
+                               "NULL instead. If necessary set "
                                "\"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
                                sizeof(T) == 8 ? "long" : "integer"));
 }
 
 base::Error decimal_overflow(const KernelCall& call, const std::string& shown) {
   return call.fail("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003",
-                   fmt::format("{} cannot be represented as Decimal({}, {}). If necessary set \"spark.sql.ansi.enabled\" to "
+                   fmt::format("{} cannot be represented as Decimal({}, {}). If necessary set "
+                               "\"spark.sql.ansi.enabled\" to "
                                "\"false\" to bypass this error, and return NULL instead.",
                                shown, call.type().precision(), call.type().scale()));
 }
@@ -61,25 +66,32 @@ template <Op op, typename T>
 Result<ArrayPtr> integral(const KernelCall& call, std::span<const Vector> arguments) {
   const FixedReader<T> a(arguments[0]), b(arguments[1]);
   if (is_try(call)) {
-    return map_nullable<T>(call, [](T x, T y, T& out) { return checked<op>(x, y, out); }, a, b);
+    return map_nullable<T>(
+        call, [](T x, T y, T& out) { return checked<op>(x, y, out); }, a, b);
   }
   bool overflowed = false;
-  auto array = map_fixed<T>(call, [&overflowed](T x, T y) {
-    T out;
-    overflowed |= !checked<op>(x, y, out);  // the builtins wrap around
-    return out;
-  }, a, b);
+  auto array = map_fixed<T>(
+      call,
+      [&overflowed](T x, T y) {
+        T out;
+        overflowed |= !checked<op>(x, y, out);  // the builtins wrap around
+        return out;
+      },
+      a, b);
   if (overflowed && call.ansi()) return overflow<T>(call);
   return array;
 }
 
 template <Op op, typename T>
 Result<ArrayPtr> floating(const KernelCall& call, std::span<const Vector> arguments) {
-  return map_fixed<T>(call, [](T x, T y) {
-    if constexpr (op == Op::kAdd) return x + y;
-    if constexpr (op == Op::kSubtract) return x - y;
-    return x * y;
-  }, FixedReader<T>(arguments[0]), FixedReader<T>(arguments[1]));
+  return map_fixed<T>(
+      call,
+      [](T x, T y) {
+        if constexpr (op == Op::kAdd) return x + y;
+        if constexpr (op == Op::kSubtract) return x - y;
+        return x * y;
+      },
+      FixedReader<T>(arguments[0]), FixedReader<T>(arguments[1]));
 }
 
 // A decimal result, in place: NULL or the error where it does not fit.
@@ -96,16 +108,19 @@ template <Op op>
 Result<ArrayPtr> decimal(const KernelCall& call, std::span<const Vector> arguments) {
   const int s1 = call.type_of(0).scale(), s2 = call.type_of(1).scale();
   const int precision = call.type().precision(), scale = call.type().scale();
-  return map_failing<Int128>(call, [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
-    Int128 value = 0;
-    bool fits = false;
-    if constexpr (op == Op::kMultiply) {
-      fits = multiply_decimals(a, b, s1 + s2, precision, scale, value);
-    } else {
-      fits = add_decimals(a, s1, op == Op::kSubtract ? -b : b, s2, precision, scale, value);
-    }
-    return settle(call, fits, value, out);
-  }, FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
+  return map_failing<Int128>(
+      call,
+      [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
+        Int128 value = 0;
+        bool fits = false;
+        if constexpr (op == Op::kMultiply) {
+          fits = multiply_decimals(a, b, s1 + s2, precision, scale, value);
+        } else {
+          fits = add_decimals(a, s1, op == Op::kSubtract ? -b : b, s2, precision, scale, value);
+        }
+        return settle(call, fits, value, out);
+      },
+      FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
 }
 
 // Months added to a local date: the day is at most the month's last.
@@ -118,44 +133,60 @@ int64_t add_months_to_days(int64_t days, int64_t months) {
 }
 
 // One operand is a date or timestamp, the other an interval or days.
-Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType& time_type, const Vector& delta,
-                            const DataType& delta_type, int sign) {
+Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType& time_type,
+                            const Vector& delta, const DataType& delta_type, int sign) {
   if (time_type.is(TypeKind::kDate) && delta_type.is(TypeKind::kDayTimeInterval)) {
-    return map_fixed<int32_t>(call, [&](int32_t d, int64_t us) {
-      return static_cast<int32_t>(d + sign * (us / plan::kMicrosPerDay));
-    }, FixedReader<int32_t>(time), FixedReader<int64_t>(delta));
+    return map_fixed<int32_t>(
+        call,
+        [&](int32_t d, int64_t us) {
+          return static_cast<int32_t>(d + sign * (us / plan::kMicrosPerDay));
+        },
+        FixedReader<int32_t>(time), FixedReader<int64_t>(delta));
   }
   if (time_type.is(TypeKind::kDate)) {
     const FixedReader<int32_t> days(time), by(delta);
     const bool months = delta_type.is(TypeKind::kYearMonthInterval);
-    return map_fixed<int32_t>(call, [&](int32_t d, int32_t n) {
-      return static_cast<int32_t>(months ? add_months_to_days(d, int64_t{sign} * n) : d + int64_t{sign} * n);
-    }, days, by);
+    return map_fixed<int32_t>(
+        call,
+        [&](int32_t d, int32_t n) {
+          return static_cast<int32_t>(months ? add_months_to_days(d, int64_t{sign} * n)
+                                             : d + int64_t{sign} * n);
+        },
+        days, by);
   }
   const bool instant = time_type.is(TypeKind::kTimestamp);
   const FixedReader<int64_t> us(time);
   if (delta_type.is(TypeKind::kDayTimeInterval)) {
     // Days of the interval are days of the zone, the rest is elapsed time.
-    return map_fixed<int64_t>(call, [&](int64_t t, int64_t interval) {
-      const int64_t total = sign * interval;
-      const int64_t whole = total / plan::kMicrosPerDay * plan::kMicrosPerDay;
-      if (!instant || whole == 0) return t + total;
-      return call.zone.to_utc(call.zone.to_local(t) + whole) + (total - whole);
-    }, us, FixedReader<int64_t>(delta));
+    return map_fixed<int64_t>(
+        call,
+        [&](int64_t t, int64_t interval) {
+          const int64_t total = sign * interval;
+          const int64_t whole = total / plan::kMicrosPerDay * plan::kMicrosPerDay;
+          if (!instant || whole == 0) return t + total;
+          return call.zone.to_utc(call.zone.to_local(t) + whole) + (total - whole);
+        },
+        us, FixedReader<int64_t>(delta));
   }
-  return map_fixed<int64_t>(call, [&](int64_t t, int32_t months) {
-    const int64_t local = instant ? call.zone.to_local(t) : t;
-    const int64_t days = plan::floor_div(local, plan::kMicrosPerDay);
-    const int64_t moved = add_months_to_days(days, int64_t{sign} * months) * plan::kMicrosPerDay + plan::floor_mod(local, plan::kMicrosPerDay);
-    return instant ? call.zone.to_utc(moved) : moved;
-  }, us, FixedReader<int32_t>(delta));
+  return map_fixed<int64_t>(
+      call,
+      [&](int64_t t, int32_t months) {
+        const int64_t local = instant ? call.zone.to_local(t) : t;
+        const int64_t days = plan::floor_div(local, plan::kMicrosPerDay);
+        const int64_t moved =
+            add_months_to_days(days, int64_t{sign} * months) * plan::kMicrosPerDay +
+            plan::floor_mod(local, plan::kMicrosPerDay);
+        return instant ? call.zone.to_utc(moved) : moved;
+      },
+      us, FixedReader<int32_t>(delta));
 }
 
 bool is_interval(const DataType& type) {
   return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
 }
 bool is_datetime(const DataType& type) {
-  return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+  return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
+         type.is(TypeKind::kTimestampNtz);
 }
 
 template <Op op>
@@ -163,19 +194,25 @@ Result<ArrayPtr> temporal(KernelCall& call, std::span<const Vector> arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
   if (is_interval(a) && is_interval(b)) {
-    return a.is(TypeKind::kDayTimeInterval) ? integral<op, int64_t>(call, arguments) : integral<op, int32_t>(call, arguments);
+    return a.is(TypeKind::kDayTimeInterval) ? integral<op, int64_t>(call, arguments)
+                                            : integral<op, int32_t>(call, arguments);
   }
   if (is_datetime(a) && is_datetime(b)) {  // the difference, as an interval
     if (a.is(TypeKind::kDate)) {
-      return map_fixed<int64_t>(call, [](int32_t x, int32_t y) { return (int64_t{x} - y) * plan::kMicrosPerDay; },
-                                FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
+      return map_fixed<int64_t>(
+          call, [](int32_t x, int32_t y) { return (int64_t{x} - y) * plan::kMicrosPerDay; },
+          FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
     }
     const bool instants = a.is(TypeKind::kTimestamp);
-    return map_fixed<int64_t>(call, [&](int64_t x, int64_t y) {
-      return instants ? call.zone.to_local(x) - call.zone.to_local(y) : x - y;
-    }, FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
+    return map_fixed<int64_t>(
+        call,
+        [&](int64_t x, int64_t y) {
+          return instants ? call.zone.to_local(x) - call.zone.to_local(y) : x - y;
+        },
+        FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
   }
-  if (is_datetime(a)) return shift_time(call, arguments[0], a, arguments[1], b, op == Op::kSubtract ? -1 : 1);
+  if (is_datetime(a))
+    return shift_time(call, arguments[0], a, arguments[1], b, op == Op::kSubtract ? -1 : 1);
   return shift_time(call, arguments[1], b, arguments[0], a, 1);
 }
 
@@ -183,7 +220,8 @@ template <Op op>
 Result<ArrayPtr> arithmetic(KernelCall& call, std::span<const Vector> arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
-  if (is_datetime(a) || is_interval(a) || is_datetime(b) || is_interval(b)) return temporal<op>(call, arguments);
+  if (is_datetime(a) || is_interval(a) || is_datetime(b) || is_interval(b))
+    return temporal<op>(call, arguments);
   switch (call.type().kind()) {
     case TypeKind::kByte:
       return integral<op, int8_t>(call, arguments);
@@ -205,38 +243,48 @@ Result<ArrayPtr> arithmetic(KernelCall& call, std::span<const Vector> arguments)
 Result<ArrayPtr> divide(KernelCall& call, std::span<const Vector> arguments) {
   const bool strict = call.ansi() && !is_try(call);
   if (call.type().is(TypeKind::kDouble)) {
-    return map_failing<double>(call, [&](double a, double b, std::optional<double>& out) -> Result<void> {
-      if (b != 0) {
-        out = a / b;
-      } else if (strict) {
-        return divide_by_zero(call);
-      }
-      return {};
-    }, FixedReader<double>(arguments[0]), FixedReader<double>(arguments[1]));
+    return map_failing<double>(
+        call,
+        [&](double a, double b, std::optional<double>& out) -> Result<void> {
+          if (b != 0) {
+            out = a / b;
+          } else if (strict) {
+            return divide_by_zero(call);
+          }
+          return {};
+        },
+        FixedReader<double>(arguments[0]), FixedReader<double>(arguments[1]));
   }
   const int s1 = call.type_of(0).scale(), s2 = call.type_of(1).scale();
-  return map_failing<Int128>(call, [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
-    if (b == 0) {
-      if (strict) return divide_by_zero(call);
-      return {};
-    }
-    Int128 value = 0;
-    const bool fits = divide_decimals(a, s1, b, s2, call.type().precision(), call.type().scale(), value);
-    return settle(call, fits, value, out);
-  }, FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
+  return map_failing<Int128>(
+      call,
+      [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
+        if (b == 0) {
+          if (strict) return divide_by_zero(call);
+          return {};
+        }
+        Int128 value = 0;
+        const bool fits =
+            divide_decimals(a, s1, b, s2, call.type().precision(), call.type().scale(), value);
+        return settle(call, fits, value, out);
+      },
+      FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
 }
 
 // f(a, b) for b other than zero.
 template <typename T, typename F>
 Result<ArrayPtr> remainder_of(const KernelCall& call, std::span<const Vector> arguments, F&& f) {
-  return map_failing<T>(call, [&](T a, T b, std::optional<T>& out) -> Result<void> {
-    if (b != 0) {
-      out = f(a, b);
-    } else if (call.ansi()) {
-      return remainder_by_zero(call);
-    }
-    return {};
-  }, FixedReader<T>(arguments[0]), FixedReader<T>(arguments[1]));
+  return map_failing<T>(
+      call,
+      [&](T a, T b, std::optional<T>& out) -> Result<void> {
+        if (b != 0) {
+          out = f(a, b);
+        } else if (call.ansi()) {
+          return remainder_by_zero(call);
+        }
+        return {};
+      },
+      FixedReader<T>(arguments[0]), FixedReader<T>(arguments[1]));
 }
 
 template <bool positive>
@@ -270,15 +318,19 @@ Result<ArrayPtr> remainder(KernelCall& call, std::span<const Vector> arguments) 
       break;
   }
   const int s1 = call.type_of(0).scale(), s2 = call.type_of(1).scale();
-  return map_failing<Int128>(call, [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
-    if (b == 0) {
-      if (call.ansi()) return remainder_by_zero(call);
-      return {};
-    }
-    Int128 value = 0;
-    const bool fits = remainder_decimals(a, s1, b, s2, positive, call.type().precision(), call.type().scale(), value);
-    return settle(call, fits, value, out);
-  }, FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
+  return map_failing<Int128>(
+      call,
+      [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
+        if (b == 0) {
+          if (call.ansi()) return remainder_by_zero(call);
+          return {};
+        }
+        Int128 value = 0;
+        const bool fits = remainder_decimals(a, s1, b, s2, positive, call.type().precision(),
+                                             call.type().scale(), value);
+        return settle(call, fits, value, out);
+      },
+      FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
 }
 
 Result<ArrayPtr> integral_divide(KernelCall& call, std::span<const Vector> arguments) {
@@ -287,34 +339,44 @@ Result<ArrayPtr> integral_divide(KernelCall& call, std::span<const Vector> argum
     return {};
   };
   if (call.type_of(0).is(TypeKind::kDecimal)) {
-    return map_failing<int64_t>(call, [&](Int128 a, Int128 b, std::optional<int64_t>& out) -> Result<void> {
-      if (b == 0) return fail_or_null(out);
-      out = static_cast<int64_t>(a / b);
-      return {};
-    }, FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
+    return map_failing<int64_t>(
+        call,
+        [&](Int128 a, Int128 b, std::optional<int64_t>& out) -> Result<void> {
+          if (b == 0) return fail_or_null(out);
+          out = static_cast<int64_t>(a / b);
+          return {};
+        },
+        FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
   }
-  return map_failing<int64_t>(call, [&](int64_t a, int64_t b, std::optional<int64_t>& out) -> Result<void> {
-    if (b == 0) return fail_or_null(out);
-    if (b == -1) {
-      int64_t negated = 0;
-      if (__builtin_sub_overflow(int64_t{0}, a, &negated) && call.ansi()) return overflow<int64_t>(call);
-      out = negated;
-    } else {
-      out = a / b;
-    }
-    return {};
-  }, FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
+  return map_failing<int64_t>(
+      call,
+      [&](int64_t a, int64_t b, std::optional<int64_t>& out) -> Result<void> {
+        if (b == 0) return fail_or_null(out);
+        if (b == -1) {
+          int64_t negated = 0;
+          if (__builtin_sub_overflow(int64_t{0}, a, &negated) && call.ansi())
+            return overflow<int64_t>(call);
+          out = negated;
+        } else {
+          out = a / b;
+        }
+        return {};
+      },
+      FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
 }
 
 template <typename T, bool absolute>
 Result<ArrayPtr> turn_integral(const KernelCall& call, std::span<const Vector> arguments) {
   bool overflowed = false;
-  auto array = map_fixed<T>(call, [&](T a) -> T {
-    if (absolute && a >= 0) return a;
-    T out;
-    overflowed |= __builtin_sub_overflow(T{0}, a, &out);
-    return out;
-  }, FixedReader<T>(arguments[0]));
+  auto array = map_fixed<T>(
+      call,
+      [&](T a) -> T {
+        if (absolute && a >= 0) return a;
+        T out;
+        overflowed |= __builtin_sub_overflow(T{0}, a, &out);
+        return out;
+      },
+      FixedReader<T>(arguments[0]));
   if (overflowed && call.ansi()) {
     // Negation of a byte or short is a plain overflow in Spark.
     return overflow<std::conditional_t<sizeof(T) < 4, int32_t, T>>(call);
@@ -333,11 +395,17 @@ Result<ArrayPtr> turn(KernelCall& call, std::span<const Vector> arguments) {
     case TypeKind::kYearMonthInterval:
       return turn_integral<int32_t, absolute>(call, arguments);
     case TypeKind::kFloat:
-      return map_fixed<float>(call, [](float a) { return absolute ? std::fabs(a) : -a; }, FixedReader<float>(arguments[0]));
+      return map_fixed<float>(
+          call, [](float a) { return absolute ? std::fabs(a) : -a; },
+          FixedReader<float>(arguments[0]));
     case TypeKind::kDouble:
-      return map_fixed<double>(call, [](double a) { return absolute ? std::fabs(a) : -a; }, FixedReader<double>(arguments[0]));
+      return map_fixed<double>(
+          call, [](double a) { return absolute ? std::fabs(a) : -a; },
+          FixedReader<double>(arguments[0]));
     case TypeKind::kDecimal:
-      return map_fixed<Int128>(call, [](Int128 a) { return absolute && a >= 0 ? a : -a; }, FixedReader<Int128>(arguments[0]));
+      return map_fixed<Int128>(
+          call, [](Int128 a) { return absolute && a >= 0 ? a : -a; },
+          FixedReader<Int128>(arguments[0]));
     default:
       return turn_integral<int64_t, absolute>(call, arguments);
   }
@@ -366,13 +434,17 @@ Result<ArrayPtr> bitwise(KernelCall& call, std::span<const Vector> arguments) {
   return bits(call, [&]<typename T>(T) -> Result<ArrayPtr> {
     const FixedReader<T> a(arguments[0]);
     if constexpr (op == '~') {
-      return map_fixed<T>(call, [](T x) { return static_cast<T>(~x); }, a);
+      return map_fixed<T>(
+          call, [](T x) { return static_cast<T>(~x); }, a);
     } else {
-      return map_fixed<T>(call, [](T x, T y) {
-        if constexpr (op == '&') return static_cast<T>(x & y);
-        if constexpr (op == '|') return static_cast<T>(x | y);
-        return static_cast<T>(x ^ y);
-      }, a, FixedReader<T>(arguments[1]));
+      return map_fixed<T>(
+          call,
+          [](T x, T y) {
+            if constexpr (op == '&') return static_cast<T>(x & y);
+            if constexpr (op == '|') return static_cast<T>(x | y);
+            return static_cast<T>(x ^ y);
+          },
+          a, FixedReader<T>(arguments[1]));
     }
   });
 }
@@ -380,24 +452,38 @@ Result<ArrayPtr> bitwise(KernelCall& call, std::span<const Vector> arguments) {
 template <bool left>
 Result<ArrayPtr> shift_bits(KernelCall& call, std::span<const Vector> arguments) {
   return bits(call, [&]<typename T>(T) -> Result<ArrayPtr> {
-    return map_fixed<T>(call, [](T x, int32_t by) {
-      const int distance = by & (sizeof(T) == 8 ? 63 : 31);  // as the JVM does
-      return left ? static_cast<T>(static_cast<std::make_unsigned_t<T>>(x) << distance) : static_cast<T>(x >> distance);
-    }, FixedReader<T>(arguments[0]), FixedReader<int32_t>(arguments[1]));
+    return map_fixed<T>(
+        call,
+        [](T x, int32_t by) {
+          const int distance = by & (sizeof(T) == 8 ? 63 : 31);  // as the JVM does
+          return left ? static_cast<T>(static_cast<std::make_unsigned_t<T>>(x) << distance)
+                      : static_cast<T>(x >> distance);
+        },
+        FixedReader<T>(arguments[0]), FixedReader<int32_t>(arguments[1]));
   });
 }
 
 constexpr KernelEntry kKernels[] = {
-    {"+", arithmetic<Op::kAdd>},           {"-", arithmetic<Op::kSubtract>},
-    {"*", arithmetic<Op::kMultiply>},      {"try_add", arithmetic<Op::kAdd>},
-    {"try_subtract", arithmetic<Op::kSubtract>}, {"try_multiply", arithmetic<Op::kMultiply>},
-    {"/", divide},                         {"try_divide", divide},
-    {"%", remainder<false>},               {"pmod", remainder<true>},
-    {"div", integral_divide},              {"negative", turn<false>},
-    {"abs", turn<true>},                   {"positive", positive},
-    {"&", bitwise<'&'>},                   {"|", bitwise<'|'>},
-    {"^", bitwise<'^'>},                   {"~", bitwise<'~'>},
-    {"shiftleft", shift_bits<true>},       {"shiftright", shift_bits<false>},
+    {"+", arithmetic<Op::kAdd>},
+    {"-", arithmetic<Op::kSubtract>},
+    {"*", arithmetic<Op::kMultiply>},
+    {"try_add", arithmetic<Op::kAdd>},
+    {"try_subtract", arithmetic<Op::kSubtract>},
+    {"try_multiply", arithmetic<Op::kMultiply>},
+    {"/", divide},
+    {"try_divide", divide},
+    {"%", remainder<false>},
+    {"pmod", remainder<true>},
+    {"div", integral_divide},
+    {"negative", turn<false>},
+    {"abs", turn<true>},
+    {"positive", positive},
+    {"&", bitwise<'&'>},
+    {"|", bitwise<'|'>},
+    {"^", bitwise<'^'>},
+    {"~", bitwise<'~'>},
+    {"shiftleft", shift_bits<true>},
+    {"shiftright", shift_bits<false>},
 };
 
 }  // namespace

@@ -24,24 +24,27 @@ enum class Outcome { kValue, kNull, kMalformed, kOverflow };
 bool is_decimal(const DataType& type) { return type.is(TypeKind::kDecimal); }
 
 base::Error malformed(const CastCall& call, std::string_view shown) {
-  return kernel_error(
-      "CAST_INVALID_INPUT", "22018",
-      fmt::format("The value {} of the type \"{}\" cannot be cast to \"{}\" because it is malformed. Correct the value as per "
-                  "the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead.",
-                  shown, call.from.sql(), call.to.sql()),
-      call.origin);
+  return kernel_error("CAST_INVALID_INPUT", "22018",
+                      fmt::format("The value {} of the type \"{}\" cannot be cast to \"{}\" "
+                                  "because it is malformed. Correct the value as per "
+                                  "the syntax, or change its target type. Use `try_cast` to "
+                                  "tolerate malformed input and return NULL instead.",
+                                  shown, call.from.sql(), call.to.sql()),
+                      call.origin);
 }
 
 base::Error overflow(const CastCall& call, std::string_view shown) {
   if (is_decimal(call.to)) {
     return kernel_error("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003",
-                        fmt::format("{} cannot be represented as Decimal({}, {}). If necessary set \"spark.sql.ansi.enabled\" to "
+                        fmt::format("{} cannot be represented as Decimal({}, {}). If necessary set "
+                                    "\"spark.sql.ansi.enabled\" to "
                                     "\"false\" to bypass this error, and return NULL instead.",
                                     shown, call.to.precision(), call.to.scale()),
                         call.origin);
   }
   return kernel_error("CAST_OVERFLOW", "22003",
-                      fmt::format("The value {} of the type \"{}\" cannot be cast to \"{}\" due to an overflow. Use `try_cast` to "
+                      fmt::format("The value {} of the type \"{}\" cannot be cast to \"{}\" due to "
+                                  "an overflow. Use `try_cast` to "
                                   "tolerate overflow and return NULL instead.",
                                   shown, call.from.sql(), call.to.sql()),
                       call.origin);
@@ -80,13 +83,15 @@ Result<Writer> convert_rows(CastCall& call, const Vector& input, int64_t rows, C
 }
 
 template <typename T, typename Convert>
-Result<ArrayPtr> convert_fixed(CastCall& call, const Vector& input, int64_t rows, Convert&& convert) {
+Result<ArrayPtr> convert_fixed(CastCall& call, const Vector& input, int64_t rows,
+                               Convert&& convert) {
   WEIR_ASSIGN(auto writer, (convert_rows<FixedWriter<T>, T>(call, input, rows, convert)));
   return writer.finish(columnar::to_arrow(call.to));
 }
 
 template <typename Convert>
-Result<ArrayPtr> convert_bool(CastCall& call, const Vector& input, int64_t rows, Convert&& convert) {
+Result<ArrayPtr> convert_bool(CastCall& call, const Vector& input, int64_t rows,
+                              Convert&& convert) {
   WEIR_ASSIGN(auto writer, (convert_rows<BoolWriter, bool>(call, input, rows, convert)));
   return writer.finish();
 }
@@ -135,8 +140,10 @@ Result<ArrayPtr> with_number(const DataType& type, const Vector& input, Visit&& 
 template <typename Int, typename Float>
 Int java_narrow(Float value) {
   if (std::isnan(value)) return 0;
-  if (value <= static_cast<Float>(std::numeric_limits<Int>::min())) return std::numeric_limits<Int>::min();
-  if (value >= static_cast<Float>(std::numeric_limits<Int>::max())) return std::numeric_limits<Int>::max();
+  if (value <= static_cast<Float>(std::numeric_limits<Int>::min()))
+    return std::numeric_limits<Int>::min();
+  if (value >= static_cast<Float>(std::numeric_limits<Int>::max()))
+    return std::numeric_limits<Int>::max();
   return static_cast<Int>(value);
 }
 
@@ -154,7 +161,8 @@ Outcome to_integral(Value value, int from_scale, bool strict, bool saturate_int3
   } else {
     Int128 whole = value;
     if (from_scale > 0) whole /= power_of_ten(from_scale);
-    const bool fits = whole >= std::numeric_limits<Int>::min() && whole <= std::numeric_limits<Int>::max();
+    const bool fits =
+        whole >= std::numeric_limits<Int>::min() && whole <= std::numeric_limits<Int>::max();
     if (strict && !fits) return Outcome::kOverflow;
     (void)saturate_int32;
     out = static_cast<Int>(whole);
@@ -212,7 +220,8 @@ Result<ArrayPtr> number_to_decimal(CastCall& call, const Vector& input, int64_t 
         parse_decimal(plan::format_double(static_cast<double>(value)), precision, scale, out, fits);
         return fits ? Outcome::kValue : Outcome::kOverflow;
       } else {
-        return rescale_decimal(value, from_scale, precision, scale, out) ? Outcome::kValue : Outcome::kOverflow;
+        return rescale_decimal(value, from_scale, precision, scale, out) ? Outcome::kValue
+                                                                         : Outcome::kOverflow;
       }
     });
   });
@@ -235,12 +244,16 @@ Result<ArrayPtr> number_to_timestamp(CastCall& call, const Vector& input, int64_
       const auto value = get(row);
       using Value = std::decay_t<decltype(value)>;
       if constexpr (std::is_floating_point_v<Value>) {
-        if (std::isnan(value) || std::isinf(value)) return strict ? Outcome::kMalformed : Outcome::kNull;
+        if (std::isnan(value) || std::isinf(value))
+          return strict ? Outcome::kMalformed : Outcome::kNull;
         const double us = static_cast<double>(value) * 1e6;
-        if (strict && (std::floor(us) > 9.2233720368547758e18 || std::ceil(us) < -9.2233720368547758e18)) return Outcome::kOverflow;
+        if (strict &&
+            (std::floor(us) > 9.2233720368547758e18 || std::ceil(us) < -9.2233720368547758e18))
+          return Outcome::kOverflow;
         out = java_narrow<int64_t>(us);
       } else if constexpr (std::is_same_v<Value, Int128>) {
-        const Int128 us = scale <= 6 ? value * power_of_ten(6 - scale) : value / power_of_ten(scale - 6);
+        const Int128 us =
+            scale <= 6 ? value * power_of_ten(6 - scale) : value / power_of_ten(scale - 6);
         out = static_cast<int64_t>(us);
       } else if (call.from.is(TypeKind::kBoolean)) {
         out = value;
@@ -293,7 +306,8 @@ Result<ArrayPtr> timestamp_to_number(CastCall& call, const Vector& input, int64_
       return convert_fixed<Int128>(call, input, rows, [&](int64_t row, Int128& out) {
         // Spark goes through a double of seconds.
         bool fits = false;
-        parse_decimal(plan::format_decimal(us[row], 6), call.to.precision(), call.to.scale(), out, fits);
+        parse_decimal(plan::format_decimal(us[row], 6), call.to.precision(), call.to.scale(), out,
+                      fits);
         return fits ? Outcome::kValue : Outcome::kOverflow;
       });
   }
@@ -301,7 +315,9 @@ Result<ArrayPtr> timestamp_to_number(CastCall& call, const Vector& input, int64_
 
 Result<ArrayPtr> temporal_to_temporal(CastCall& call, const Vector& input, int64_t rows) {
   Zone zone = call.zone;
-  const auto to_days = [](int64_t local_us) { return static_cast<int32_t>(floor_div(local_us, kMicrosPerDay)); };
+  const auto to_days = [](int64_t local_us) {
+    return static_cast<int32_t>(floor_div(local_us, kMicrosPerDay));
+  };
   if (call.from.is(TypeKind::kDate)) {
     const FixedReader<int32_t> days(input);
     const bool instant = call.to.is(TypeKind::kTimestamp);
@@ -371,7 +387,8 @@ Result<ArrayPtr> from_text(CastCall& call, const Vector& input, int64_t rows) {
     case TypeKind::kDecimal:
       return convert_fixed<Int128>(call, input, rows, [&](int64_t row, Int128& out) {
         bool fits = false;
-        if (!parse_decimal(text[row], call.to.precision(), call.to.scale(), out, fits)) return Outcome::kMalformed;
+        if (!parse_decimal(text[row], call.to.precision(), call.to.scale(), out, fits))
+          return Outcome::kMalformed;
         return fits ? Outcome::kValue : Outcome::kOverflow;
       });
     case TypeKind::kDate:
@@ -382,7 +399,9 @@ Result<ArrayPtr> from_text(CastCall& call, const Vector& input, int64_t rows) {
       });
     case TypeKind::kTimestamp:
       return convert_fixed<int64_t>(call, input, rows, [&](int64_t row, int64_t& out) {
-        return parse_timestamp_text(text[row], zone, call.batch_timestamp_us, out) ? Outcome::kValue : Outcome::kMalformed;
+        return parse_timestamp_text(text[row], zone, call.batch_timestamp_us, out)
+                   ? Outcome::kValue
+                   : Outcome::kMalformed;
       });
     case TypeKind::kTimestampNtz:
       return convert_fixed<int64_t>(call, input, rows, [&](int64_t row, int64_t& out) {
@@ -392,7 +411,8 @@ Result<ArrayPtr> from_text(CastCall& call, const Vector& input, int64_t rows) {
       });
     default:
       return kernel_error("UNSUPPORTED_FEATURE", "0A000",
-                          fmt::format("A cast of text to \"{}\" is not built.", call.to.sql()), call.origin);
+                          fmt::format("A cast of text to \"{}\" is not built.", call.to.sql()),
+                          call.origin);
   }
 }
 
@@ -451,8 +471,10 @@ Result<ArrayPtr> cast_number(CastCall& call, const Vector& input, int64_t rows) 
     case TypeKind::kTimestamp:
       return number_to_timestamp(call, input, rows);
     default:
-      return kernel_error("UNSUPPORTED_FEATURE", "0A000",
-                          fmt::format("A cast of \"{}\" to \"{}\" is not built.", call.from.sql(), call.to.sql()), call.origin);
+      return kernel_error(
+          "UNSUPPORTED_FEATURE", "0A000",
+          fmt::format("A cast of \"{}\" to \"{}\" is not built.", call.from.sql(), call.to.sql()),
+          call.origin);
   }
 }
 
@@ -467,10 +489,13 @@ Result<ArrayPtr> cast_nested(CastCall& call, const Vector& input) {
       children.emplace_back(&call.from.fields()[i].type(), &call.to.fields()[i].type());
     }
   } else {
-    return kernel_error("UNSUPPORTED_FEATURE", "0A000", "A cast between map types is not built.", call.origin);
+    return kernel_error("UNSUPPORTED_FEATURE", "0A000", "A cast between map types is not built.",
+                        call.origin);
   }
   for (size_t i = 0; i < children.size(); ++i) {
-    CastCall inner{*children[i].first, *children[i].second, call.ansi, call.try_cast, call.origin, call.zone, call.batch_timestamp_us};
+    CastCall inner{*children[i].first,     *children[i].second, call.ansi,
+                   call.try_cast,          call.origin,         call.zone,
+                   call.batch_timestamp_us};
     const Vector child{arrow::MakeArray(data->child_data[i]), false};
     WEIR_ASSIGN(auto cast, cast_vector(inner, child, child.array->length()));
     data->child_data[i] = cast->data();
@@ -489,14 +514,18 @@ Result<ArrayPtr> cast_vector(CastCall& call, const Vector& input, int64_t rows) 
     return nulls;
   }
   if (plan::is_text(from) && plan::is_text(to)) return input.array;
-  if (from.same_type(to)) return from.is_nested() ? canonical(input.array, columnar::to_arrow(to)) : Result<ArrayPtr>(input.array);
+  if (from.same_type(to))
+    return from.is_nested() ? canonical(input.array, columnar::to_arrow(to))
+                            : Result<ArrayPtr>(input.array);
   const bool from_bytes = plan::is_text(from) || from.is(TypeKind::kBinary);
-  if (from_bytes && (plan::is_text(to) || to.is(TypeKind::kBinary))) return relabel_text(call, input);
+  if (from_bytes && (plan::is_text(to) || to.is(TypeKind::kBinary)))
+    return relabel_text(call, input);
   if (plan::is_text(to)) return to_text(call, input, rows);
   if (plan::is_text(from)) return from_text(call, input, rows);
   if (from.is_nested()) return cast_nested(call, input);
   const auto temporal = [](const DataType& type) {
-    return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+    return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
+           type.is(TypeKind::kTimestampNtz);
   };
   if (temporal(from) && temporal(to)) return temporal_to_temporal(call, input, rows);
   if (from.is(TypeKind::kTimestamp)) return timestamp_to_number(call, input, rows);
@@ -506,7 +535,8 @@ Result<ArrayPtr> cast_vector(CastCall& call, const Vector& input, int64_t rows) 
   }
   if (from.is_numeric() || from.is(TypeKind::kBoolean)) return cast_number(call, input, rows);
   return kernel_error("UNSUPPORTED_FEATURE", "0A000",
-                      fmt::format("A cast of \"{}\" to \"{}\" is not built.", from.sql(), to.sql()), call.origin);
+                      fmt::format("A cast of \"{}\" to \"{}\" is not built.", from.sql(), to.sql()),
+                      call.origin);
 }
 
 }  // namespace weir::eval

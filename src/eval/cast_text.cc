@@ -23,11 +23,15 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 template <typename T>
 T value_at(const arrow::Array& array, int64_t row) {
   T value;
-  std::memcpy(&value, array.data()->GetValues<uint8_t>(1, 0) + (array.offset() + row) * static_cast<int64_t>(sizeof(T)), sizeof(T));
+  std::memcpy(&value,
+              array.data()->GetValues<uint8_t>(1, 0) +
+                  (array.offset() + row) * static_cast<int64_t>(sizeof(T)),
+              sizeof(T));
   return value;
 }
 
-void append_element(const DataType& type, const arrow::Array& array, int64_t row, Zone& zone, bool ansi, std::string& out) {
+void append_element(const DataType& type, const arrow::Array& array, int64_t row, Zone& zone,
+                    bool ansi, std::string& out) {
   if (array.IsNull(row)) {
     out += "null";
   } else {
@@ -35,7 +39,8 @@ void append_element(const DataType& type, const arrow::Array& array, int64_t row
   }
 }
 
-void append_list(const DataType& type, const arrow::ListArray& list, int64_t row, Zone& zone, bool ansi, std::string& out) {
+void append_list(const DataType& type, const arrow::ListArray& list, int64_t row, Zone& zone,
+                 bool ansi, std::string& out) {
   out += '[';
   for (int64_t i = list.value_offset(row); i < list.value_offset(row + 1); ++i) {
     if (i > list.value_offset(row)) out += ", ";
@@ -44,7 +49,8 @@ void append_list(const DataType& type, const arrow::ListArray& list, int64_t row
   out += ']';
 }
 
-void append_map(const DataType& type, const arrow::MapArray& map, int64_t row, Zone& zone, bool ansi, std::string& out) {
+void append_map(const DataType& type, const arrow::MapArray& map, int64_t row, Zone& zone,
+                bool ansi, std::string& out) {
   out += '{';
   for (int64_t i = map.value_offset(row); i < map.value_offset(row + 1); ++i) {
     if (i > map.value_offset(row)) out += ", ";
@@ -55,11 +61,13 @@ void append_map(const DataType& type, const arrow::MapArray& map, int64_t row, Z
   out += '}';
 }
 
-void append_struct(const DataType& type, const arrow::StructArray& structure, int64_t row, Zone& zone, bool ansi, std::string& out) {
+void append_struct(const DataType& type, const arrow::StructArray& structure, int64_t row,
+                   Zone& zone, bool ansi, std::string& out) {
   out += '{';
   for (int i = 0; i < structure.num_fields(); ++i) {
     if (i > 0) out += ", ";
-    append_element(type.fields()[static_cast<size_t>(i)].type(), *structure.field(i), row, zone, ansi, out);
+    append_element(type.fields()[static_cast<size_t>(i)].type(), *structure.field(i), row, zone,
+                   ansi, out);
   }
   out += '}';
 }
@@ -83,7 +91,8 @@ bool parse_real(std::string_view text, Float& value) {
     return true;
   }
   const char last = text.back();
-  if ((last == 'd' || last == 'D' || last == 'f' || last == 'F') && text.size() > 1) text.remove_suffix(1);
+  if ((last == 'd' || last == 'D' || last == 'f' || last == 'F') && text.size() > 1)
+    text.remove_suffix(1);
   if (text.front() == '+') {
     text.remove_prefix(1);
     if (!text.empty() && text.front() == '-') return false;
@@ -106,7 +115,8 @@ bool parse_real(std::string_view text, Float& value) {
 Int128 power_of_ten(int exponent) {
   static const auto powers = [] {
     std::vector<Int128> list{1};
-    for (int i = 1; i <= 38; ++i) list.push_back(list.back() * 10);
+    for (int i = 1; i <= 38; ++i)
+      list.push_back(list.back() * 10);
     return list;
   }();
   return powers[static_cast<size_t>(exponent)];
@@ -134,7 +144,9 @@ bool parse_integral(std::string_view text, bool allow_fraction, int64_t& value) 
   size_t at = 0;
   int64_t result = 0;  // kept negative: the range below zero is larger
   while (at < text.size() && is_digit(text[at])) {
-    if (__builtin_mul_overflow(result, 10, &result) || __builtin_sub_overflow(result, text[at] - '0', &result)) return false;
+    if (__builtin_mul_overflow(result, 10, &result) ||
+        __builtin_sub_overflow(result, text[at] - '0', &result))
+      return false;
     ++at;
   }
   const bool digits = at > 0;
@@ -169,7 +181,8 @@ bool parse_decimal(std::string_view text, int precision, int scale, Int128& valu
     auto digits = text.substr(e + 1);
     if (digits.starts_with('+')) digits.remove_prefix(1);
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
-    if (digits.empty() || parsed.ptr != digits.data() + digits.size() || parsed.ec != std::errc()) return false;
+    if (digits.empty() || parsed.ptr != digits.data() + digits.size() || parsed.ec != std::errc())
+      return false;
     text = text.substr(0, e);
   }
   std::string digits;
@@ -208,7 +221,8 @@ bool parse_decimal(std::string_view text, int precision, int scale, Int128& valu
     fits = false;
     return true;
   }
-  for (const char c : digits) value = value * 10 + (c - '0');
+  for (const char c : digits)
+    value = value * 10 + (c - '0');
   if (round_up) ++value;
   fits = value < power_of_ten(precision);
   if (negative) value = -value;
@@ -244,7 +258,8 @@ bool parse_timestamp_text(std::string_view text, Zone& zone, int64_t now_us, int
   return true;
 }
 
-void append_text(const DataType& type, const arrow::Array& array, int64_t row, Zone& zone, bool ansi, std::string& out) {
+void append_text(const DataType& type, const arrow::Array& array, int64_t row, Zone& zone,
+                 bool ansi, std::string& out) {
   switch (type.kind()) {
     case TypeKind::kNull:
       out += "null";
@@ -293,7 +308,8 @@ void append_text(const DataType& type, const arrow::Array& array, int64_t row, Z
     case TypeKind::kMap:
       return append_map(type, static_cast<const arrow::MapArray&>(array), row, zone, ansi, out);
     case TypeKind::kStruct:
-      return append_struct(type, static_cast<const arrow::StructArray&>(array), row, zone, ansi, out);
+      return append_struct(type, static_cast<const arrow::StructArray&>(array), row, zone, ansi,
+                           out);
     default: {
       // A view of one row: the reader knows every layout of text.
       const Vector one{array.Slice(row, 1), true};

@@ -5,7 +5,9 @@
 
 namespace weir::eval {
 
-// < 0, 0, > 0. Slow (it makes views of single rows); kernels over plain columns have loops of their own.
-int compare_values(const DataType& type, const arrow::Array& a, int64_t a_row, const arrow::Array& b, int64_t b_row);
+// < 0, 0, > 0. Slow (it makes views of single rows); kernels over plain columns have loops of their
+// own.
+int compare_values(const DataType& type, const arrow::Array& a, int64_t a_row,
+                   const arrow::Array& b, int64_t b_row);
 
 }  // namespace weir::eval

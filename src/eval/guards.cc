@@ -1,7 +1,7 @@
 // Forms that do not evaluate all operands for all rows: AND, OR, CASE, IF, COALESCE, NVL2.
 //
-// An operand that cannot fail is evaluated for every row (cheap, vectorised). One that may fail is evaluated over the
-// selection of rows that reach it.
+// An operand that cannot fail is evaluated for every row (cheap, vectorised). One that may fail is
+// evaluated over the selection of rows that reach it.
 #include <optional>
 
 #include <arrow/array/concatenate.h>
@@ -18,14 +18,17 @@ using Rows = std::vector<int32_t>;
 
 ArrayPtr index_array(const Rows& rows) {
   FixedWriter<int32_t> writer(static_cast<int64_t>(rows.size()));
-  for (size_t i = 0; i < rows.size(); ++i) writer.set(static_cast<int64_t>(i), rows[i]);
+  for (size_t i = 0; i < rows.size(); ++i)
+    writer.set(static_cast<int64_t>(i), rows[i]);
   return writer.finish(arrow::int32());
 }
 
 class AndOrNode final : public Node {
  public:
   AndOrNode(const plan::TypedPtr& expression, std::vector<NodePtr> arguments, bool is_and)
-      : Node(expression, arguments[0]->can_fail() || arguments[1]->can_fail()), left_(arguments[0]), right_(arguments[1]),
+      : Node(expression, arguments[0]->can_fail() || arguments[1]->can_fail()),
+        left_(arguments[0]),
+        right_(arguments[1]),
         is_and_(is_and) {}
 
   Result<Vector> evaluate(Frame& frame) const override {
@@ -52,7 +55,8 @@ class AndOrNode final : public Node {
 
  private:
   // selected: the rows for which `right` has values, in order; null: all.
-  Result<Vector> combine(const Vector& left, const Vector& right, const Rows* selected, int64_t rows) const {
+  Result<Vector> combine(const Vector& left, const Vector& right, const Rows* selected,
+                         int64_t rows) const {
     const bool constant = left.constant && right.constant && !selected;
     if (constant) rows = 1;
     const BoolReader l(left), r(right);
@@ -69,7 +73,8 @@ class AndOrNode final : public Node {
       }
     };
     if (!selected) {
-      for (int64_t row = 0; row < rows; ++row) one(row, row);
+      for (int64_t row = 0; row < rows; ++row)
+        one(row, row);
       return Vector{writer.finish(), constant};
     }
     BoolWriter merged(rows);
@@ -102,7 +107,8 @@ class Assembler {
  public:
   explicit Assembler(int64_t rows) : source_(static_cast<size_t>(rows), -1) {}
 
-  // Rows of this frame that the branch decides; `values` has one value a row of `rows` (packed) or of the frame.
+  // Rows of this frame that the branch decides; `values` has one value a row of `rows` (packed) or
+  // of the frame.
   void add(const Rows& rows, const Vector& values, bool packed) {
     for (size_t i = 0; i < rows.size(); ++i) {
       const int64_t within = values.constant ? 0 : packed ? static_cast<int64_t>(i) : rows[i];
@@ -143,11 +149,13 @@ class Assembler {
 
 Rows all_rows(int64_t count) {
   Rows rows(static_cast<size_t>(count));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i] = static_cast<int32_t>(i);
   return rows;
 }
 
-// Evaluates `node` for some rows of the frame: over all rows where that is safe (packed = false), else over a selection.
+// Evaluates `node` for some rows of the frame: over all rows where that is safe (packed = false),
+// else over a selection.
 Result<std::pair<Vector, bool>> evaluate_for(const Node& node, Frame& frame, const Rows& rows) {
   if (!node.can_fail() || static_cast<int64_t>(rows.size()) == frame.rows()) {
     WEIR_ASSIGN(auto values, node.evaluate(frame));
@@ -186,7 +194,8 @@ class CaseNode final : public Node {
       if (!taken.empty()) WEIR_TRY(add(assembler, *arguments_[2 * i + 1], frame, taken));
       open = std::move(left);
     }
-    if (arguments_.size() % 2 == 1 && !open.empty()) WEIR_TRY(add(assembler, *arguments_.back(), frame, open));
+    if (arguments_.size() % 2 == 1 && !open.empty())
+      WEIR_TRY(add(assembler, *arguments_.back(), frame, open));
     WEIR_ASSIGN(auto array, assembler.finish(arrow_type()));
     return Vector{std::move(array), false};
   }
@@ -211,7 +220,8 @@ class CoalesceNode final : public Node {
     for (const auto& argument : arguments_) {
       if (open.empty()) break;
       WEIR_ASSIGN(auto values, evaluate_for(*argument, frame, open));
-      if (open.size() == static_cast<size_t>(frame.rows()) && !values.first.constant && values.first.array->null_count() == 0) {
+      if (open.size() == static_cast<size_t>(frame.rows()) && !values.first.constant &&
+          values.first.array->null_count() == 0) {
         return std::move(values.first);
       }
       const Validity valid(values.first);
@@ -225,8 +235,10 @@ class CoalesceNode final : public Node {
       if (!taken.empty()) {
         if (values.second && !values.first.constant) {
           FixedWriter<int64_t> indices(static_cast<int64_t>(within.size()));
-          for (size_t i = 0; i < within.size(); ++i) indices.set(static_cast<int64_t>(i), within[i]);
-          WEIR_ASSIGN(values.first.array, take_rows(values.first.array, *indices.finish(arrow::int64())));
+          for (size_t i = 0; i < within.size(); ++i)
+            indices.set(static_cast<int64_t>(i), within[i]);
+          WEIR_ASSIGN(values.first.array,
+                      take_rows(values.first.array, *indices.finish(arrow::int64())));
         }
         assembler.add(taken, values.first, values.second);
       }
@@ -249,9 +261,11 @@ class Nvl2Node final : public Node {
     WEIR_ASSIGN(auto subject, arguments_[0]->evaluate(frame));
     const Validity valid(subject);
     Rows present, absent;
-    for (int64_t row = 0; row < frame.rows(); ++row) (valid[row] ? present : absent).push_back(static_cast<int32_t>(row));
+    for (int64_t row = 0; row < frame.rows(); ++row)
+      (valid[row] ? present : absent).push_back(static_cast<int32_t>(row));
     Assembler assembler(frame.rows());
-    for (const auto& [rows, node] : {std::pair{&present, arguments_[1]}, std::pair{&absent, arguments_[2]}}) {
+    for (const auto& [rows, node] :
+         {std::pair{&present, arguments_[1]}, std::pair{&absent, arguments_[2]}}) {
       if (rows->empty()) continue;
       WEIR_ASSIGN(auto values, evaluate_for(*node, frame, *rows));
       assembler.add(*rows, values.first, values.second);

@@ -9,7 +9,8 @@ base::Error kernel_error(std::string error_class, std::string_view sql_state, st
   return plan::analysis_error(std::move(error_class), sql_state, std::move(message), origin);
 }
 
-base::Error KernelCall::fail(std::string error_class, std::string_view sql_state, std::string message) const {
+base::Error KernelCall::fail(std::string error_class, std::string_view sql_state,
+                             std::string message) const {
   return kernel_error(std::move(error_class), sql_state, std::move(message), expression.origin);
 }
 
@@ -18,9 +19,11 @@ namespace {
 const std::unordered_map<std::string_view, Kernel>& registry() {
   static const auto kernels = [] {
     std::unordered_map<std::string_view, Kernel> map;
-    for (const auto list : {arithmetic_kernels(), comparison_kernels(), string_kernels(), pattern_kernels(), math_kernels(),
-                            time_kernels(), hash_kernels(), nested_kernels()}) {
-      for (const auto& entry : list) WEIR_CHECK(map.emplace(entry.name, entry.kernel).second, entry.name);
+    for (const auto list :
+         {arithmetic_kernels(), comparison_kernels(), string_kernels(), pattern_kernels(),
+          math_kernels(), time_kernels(), hash_kernels(), nested_kernels()}) {
+      for (const auto& entry : list)
+        WEIR_CHECK(map.emplace(entry.name, entry.kernel).second, entry.name);
     }
     return map;
   }();
@@ -36,7 +39,8 @@ Kernel find_kernel(std::string_view function) {
 
 std::vector<std::string_view> kernel_names() {
   std::vector<std::string_view> names;
-  for (const auto& [name, kernel] : registry()) names.push_back(name);
+  for (const auto& [name, kernel] : registry())
+    names.push_back(name);
   return names;
 }
 

@@ -1,7 +1,8 @@
 // What a kernel is: a function from operands to an array, by catalog name.
 //
-// A kernel sees operands already cast to the signature's types, `rows` rows at a time (1 where all operands are
-// constant), and gives `rows` values of call.arrow_type. It is called for rows only that Spark would evaluate.
+// A kernel sees operands already cast to the signature's types, `rows` rows at a time (1 where all
+// operands are constant), and gives `rows` values of call.arrow_type. It is called for rows only
+// that Spark would evaluate.
 #pragma once
 
 #include <span>

@@ -12,7 +12,8 @@ template <typename T, typename F, typename... Readers>
 ArrayPtr map_fixed(const KernelCall& call, F&& f, const Readers&... readers) {
   FixedWriter<T> writer(call.rows);
   if ((readers.valid.no_nulls() && ...)) {
-    for (int64_t row = 0; row < call.rows; ++row) writer.set(row, f(readers[row]...));
+    for (int64_t row = 0; row < call.rows; ++row)
+      writer.set(row, f(readers[row]...));
   } else {
     for (int64_t row = 0; row < call.rows; ++row) {
       if ((readers.valid[row] && ...)) {

@@ -10,7 +10,8 @@ namespace weir::eval {
 
 namespace {
 
-Result<ArrayPtr> spread(const KernelCall& call, const Vector& vector, const std::shared_ptr<arrow::DataType>& type) {
+Result<ArrayPtr> spread(const KernelCall& call, const Vector& vector,
+                        const std::shared_ptr<arrow::DataType>& type) {
   WEIR_ASSIGN(auto array, materialize(vector, call.rows));
   return canonical(array, type);
 }
@@ -18,26 +19,31 @@ Result<ArrayPtr> spread(const KernelCall& call, const Vector& vector, const std:
 Result<ArrayPtr> named_struct(KernelCall& call, std::span<const Vector> arguments) {
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (size_t i = 1; i < arguments.size(); i += 2) {
-    WEIR_ASSIGN(auto child, spread(call, arguments[i], call.arrow_type->field(static_cast<int>(i / 2))->type()));
+    WEIR_ASSIGN(auto child, spread(call, arguments[i],
+                                   call.arrow_type->field(static_cast<int>(i / 2))->type()));
     children.push_back(child->data());
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
+  return arrow::MakeArray(
+      arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
 }
 
 Result<ArrayPtr> plain_struct(KernelCall& call, std::span<const Vector> arguments) {
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    WEIR_ASSIGN(auto child, spread(call, arguments[i], call.arrow_type->field(static_cast<int>(i))->type()));
+    WEIR_ASSIGN(auto child,
+                spread(call, arguments[i], call.arrow_type->field(static_cast<int>(i))->type()));
     children.push_back(child->data());
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
+  return arrow::MakeArray(
+      arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
 }
 
 Result<ArrayPtr> make_array(KernelCall& call, std::span<const Vector> arguments) {
   const auto& element_type = call.arrow_type->field(0)->type();
   const auto width = static_cast<int64_t>(arguments.size());
   FixedWriter<int32_t> offsets(call.rows + 1);
-  for (int64_t row = 0; row <= call.rows; ++row) offsets.set(row, static_cast<int32_t>(row * width));
+  for (int64_t row = 0; row <= call.rows; ++row)
+    offsets.set(row, static_cast<int32_t>(row * width));
   ArrayPtr values;
   if (arguments.empty()) {
     WEIR_ARROW_ASSIGN(values, arrow::MakeEmptyArray(element_type));
@@ -50,12 +56,14 @@ Result<ArrayPtr> make_array(KernelCall& call, std::span<const Vector> arguments)
     WEIR_ARROW_ASSIGN(auto all, arrow::Concatenate(columns));
     FixedWriter<int64_t> order(call.rows * width);
     for (int64_t row = 0; row < call.rows; ++row) {
-      for (int64_t i = 0; i < width; ++i) order.set(row * width + i, i * call.rows + row);
+      for (int64_t i = 0; i < width; ++i)
+        order.set(row * width + i, i * call.rows + row);
     }
     WEIR_ARROW_ASSIGN(values, arrow::compute::Take(*all, *order.finish(arrow::int64())));
   }
   const auto offset_buffer = offsets.finish(arrow::int32())->data()->buffers[1];
-  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr, offset_buffer}, {values->data()}, 0));
+  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows,
+                                                 {nullptr, offset_buffer}, {values->data()}, 0));
 }
 
 Result<ArrayPtr> size(KernelCall& call, std::span<const Vector> arguments) {
@@ -79,12 +87,16 @@ enum class Access { kFromOne, kFromZero, kFromZeroOrNull };
 base::Error out_of_bounds(const KernelCall& call, Access access, int64_t index, int64_t count) {
   if (access == Access::kFromOne) {
     return call.fail("INVALID_ARRAY_INDEX_IN_ELEMENT_AT", "22003",
-                     fmt::format("The index {} is out of bounds. The array has {} elements. Use `try_element_at` to tolerate "
-                                 "accessing element at invalid index and return NULL instead.", index, count));
+                     fmt::format("The index {} is out of bounds. The array has {} elements. Use "
+                                 "`try_element_at` to tolerate "
+                                 "accessing element at invalid index and return NULL instead.",
+                                 index, count));
   }
   return call.fail("INVALID_ARRAY_INDEX", "22003",
-                   fmt::format("The index {} is out of bounds. The array has {} elements. Use the SQL function `get()` to tolerate "
-                               "accessing element at invalid index and return NULL instead.", index, count));
+                   fmt::format("The index {} is out of bounds. The array has {} elements. Use the "
+                               "SQL function `get()` to tolerate "
+                               "accessing element at invalid index and return NULL instead.",
+                               index, count));
 }
 
 Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> arguments, Access access) {
@@ -103,7 +115,8 @@ Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> argumen
     if (access == Access::kFromOne) {
       if (wanted == 0) {
         return call.fail("INVALID_INDEX_OF_ZERO", "22003",
-                         "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).");
+                         "The index 0 is invalid. An index shall be either < 0 or > 0 (the first "
+                         "element has index 1).");
       }
       wanted = wanted > 0 ? wanted - 1 : count + wanted;
     }
@@ -129,7 +142,9 @@ Result<ArrayPtr> map_value(KernelCall& call, std::span<const Vector> arguments) 
     if (valid[row] && key_valid[row]) {
       const int64_t at = arguments[0].constant ? 0 : row;
       for (int64_t i = map.value_offset(at); i < map.value_offset(at + 1) && found < 0; ++i) {
-        if (compare_values(key_type, *map.keys(), i, *arguments[1].array, arguments[1].constant ? 0 : row) == 0) found = i;
+        if (compare_values(key_type, *map.keys(), i, *arguments[1].array,
+                           arguments[1].constant ? 0 : row) == 0)
+          found = i;
       }
     }
     if (found < 0) {
@@ -163,7 +178,8 @@ Result<ArrayPtr> array_contains(KernelCall& call, std::span<const Vector> argume
       if (list.values()->IsNull(i)) {
         unknown = true;
       } else {
-        found = compare_values(call.type_of(1), *list.values(), i, *arguments[1].array, arguments[1].constant ? 0 : row) == 0;
+        found = compare_values(call.type_of(1), *list.values(), i, *arguments[1].array,
+                               arguments[1].constant ? 0 : row) == 0;
       }
     }
     if (found || !unknown) {
@@ -178,14 +194,21 @@ Result<ArrayPtr> array_contains(KernelCall& call, std::span<const Vector> argume
 // Analysis answers typeof() with a literal; this is for a call that it leaves.
 Result<ArrayPtr> type_of(KernelCall& call, std::span<const Vector>) {
   TextWriter writer(call.rows);
-  for (int64_t row = 0; row < call.rows; ++row) writer.add(call.type_of(0).simple_string());
+  for (int64_t row = 0; row < call.rows; ++row)
+    writer.add(call.type_of(0).simple_string());
   return writer.finish(call.arrow_type);
 }
 
 constexpr KernelEntry kKernels[] = {
-    {"named_struct", named_struct}, {"struct", plain_struct}, {"array", make_array}, {"size", size},
-    {"element_at", element<Access::kFromOne>}, {"getitem", element<Access::kFromZero>}, {"get", element<Access::kFromZeroOrNull>},
-    {"array_contains", array_contains}, {"typeof", type_of},
+    {"named_struct", named_struct},
+    {"struct", plain_struct},
+    {"array", make_array},
+    {"size", size},
+    {"element_at", element<Access::kFromOne>},
+    {"getitem", element<Access::kFromZero>},
+    {"get", element<Access::kFromZeroOrNull>},
+    {"array_contains", array_contains},
+    {"typeof", type_of},
 };
 
 }  // namespace

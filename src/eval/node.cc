@@ -42,7 +42,10 @@ Frame::Frame(const arrow::RecordBatch& batch, const EvalContext& context, Zone z
     : batch_(&batch), context_(context), zone_(zone), rows_(batch.num_rows()) {}
 
 Frame::Frame(Frame& parent, std::shared_ptr<arrow::Array> rows_of_parent)
-    : parent_(&parent), selection_(std::move(rows_of_parent)), context_(parent.context_), zone_(parent.zone_),
+    : parent_(&parent),
+      selection_(std::move(rows_of_parent)),
+      context_(parent.context_),
+      zone_(parent.zone_),
       rows_(selection_->length()) {}
 
 Result<ArrayPtr> Frame::column(int index, const DataType& type) {
@@ -52,7 +55,9 @@ Result<ArrayPtr> Frame::column(int index, const DataType& type) {
   ArrayPtr array;
   if (batch_) {
     if (index >= batch_->num_columns()) {
-      return base::error(base::ErrorKind::kInternal, "an expression reads column {} of a batch of {}", index, batch_->num_columns());
+      return base::error(base::ErrorKind::kInternal,
+                         "an expression reads column {} of a batch of {}", index,
+                         batch_->num_columns());
     }
     WEIR_ASSIGN(array, readable(batch_->column(index), type));
   } else {
@@ -64,7 +69,9 @@ Result<ArrayPtr> Frame::column(int index, const DataType& type) {
 }
 
 Node::Node(plan::TypedPtr expression, bool can_fail)
-    : expression_(std::move(expression)), arrow_type_(columnar::to_arrow(expression_->type)), can_fail_(can_fail) {}
+    : expression_(std::move(expression)),
+      arrow_type_(columnar::to_arrow(expression_->type)),
+      can_fail_(can_fail) {}
 
 namespace {
 
@@ -112,7 +119,8 @@ std::shared_ptr<arrow::DataType> without_views(const std::shared_ptr<arrow::Data
       return arrow::list(type->field(0)->WithType(without_views(type->field(0)->type())));
     case arrow::Type::STRUCT: {
       arrow::FieldVector fields;
-      for (const auto& field : type->fields()) fields.push_back(field->WithType(without_views(field->type())));
+      for (const auto& field : type->fields())
+        fields.push_back(field->WithType(without_views(field->type())));
       return arrow::struct_(fields);
     }
     default:
@@ -123,8 +131,10 @@ std::shared_ptr<arrow::DataType> without_views(const std::shared_ptr<arrow::Data
 }  // namespace
 
 Result<ArrayPtr> take_rows(const ArrayPtr& array, const arrow::Array& indices) {
-  if (array->type_id() == arrow::Type::STRING_VIEW || array->type_id() == arrow::Type::BINARY_VIEW) {
-    return indices.type_id() == arrow::Type::INT32 ? gather_views<int32_t>(array, indices) : gather_views<int64_t>(array, indices);
+  if (array->type_id() == arrow::Type::STRING_VIEW ||
+      array->type_id() == arrow::Type::BINARY_VIEW) {
+    return indices.type_id() == arrow::Type::INT32 ? gather_views<int32_t>(array, indices)
+                                                   : gather_views<int64_t>(array, indices);
   }
   if (holds_views(*array->type())) {
     WEIR_ASSIGN(auto plain, canonical(array, without_views(array->type())));
@@ -153,13 +163,16 @@ Result<ArrayPtr> canonical(const ArrayPtr& array, const std::shared_ptr<arrow::D
     }
     return writer.finish(type);
   }
-  if (array->type()->id() == type->id() && (type->id() == arrow::Type::STRUCT || type->id() == arrow::Type::LIST ||
-                                            type->id() == arrow::Type::MAP)) {
-    // Field names and nullability do not matter to the values: take the layout over where the leaves agree.
+  if (array->type()->id() == type->id() &&
+      (type->id() == arrow::Type::STRUCT || type->id() == arrow::Type::LIST ||
+       type->id() == arrow::Type::MAP)) {
+    // Field names and nullability do not matter to the values: take the layout over where the
+    // leaves agree.
     auto data = array->data()->Copy();
     bool same = data->child_data.size() == static_cast<size_t>(type->num_fields());
     for (int i = 0; same && i < type->num_fields(); ++i) {
-      auto child = canonical(arrow::MakeArray(data->child_data[static_cast<size_t>(i)]), type->field(i)->type());
+      auto child = canonical(arrow::MakeArray(data->child_data[static_cast<size_t>(i)]),
+                             type->field(i)->type());
       if (!child.ok()) return std::move(child).error();
       data->child_data[static_cast<size_t>(i)] = (*child)->data();
     }
@@ -229,7 +242,8 @@ namespace {
 
 class LiteralNode final : public Node {
  public:
-  LiteralNode(plan::TypedPtr expression, ArrayPtr array) : Node(std::move(expression), false), array_(std::move(array)) {}
+  LiteralNode(plan::TypedPtr expression, ArrayPtr array)
+      : Node(std::move(expression), false), array_(std::move(array)) {}
   Result<Vector> evaluate(Frame&) const override { return Vector{array_, true}; }
 
  private:
@@ -252,11 +266,14 @@ class ColumnNode final : public Node {
 class FieldNode final : public Node {
  public:
   FieldNode(const plan::TypedPtr& expression, NodePtr child)
-      : Node(expression, child->can_fail()), child_(std::move(child)), index_(std::get<plan::TypedField>(expression->node).index) {}
+      : Node(expression, child->can_fail()),
+        child_(std::move(child)),
+        index_(std::get<plan::TypedField>(expression->node).index) {}
   Result<Vector> evaluate(Frame& frame) const override {
     WEIR_ASSIGN(auto parent, child_->evaluate(frame));
     const auto* structure = dynamic_cast<const arrow::StructArray*>(parent.array.get());
-    if (!structure) return base::error(base::ErrorKind::kInternal, "a struct's column is no struct in the batch");
+    if (!structure)
+      return base::error(base::ErrorKind::kInternal, "a struct's column is no struct in the batch");
     WEIR_ARROW_ASSIGN(auto field, structure->GetFlattenedField(index_));
     WEIR_ASSIGN(auto array, readable(std::move(field), type()));
     return Vector{std::move(array), parent.constant};
@@ -270,11 +287,17 @@ class FieldNode final : public Node {
 class CastNode final : public Node {
  public:
   CastNode(const plan::TypedPtr& expression, NodePtr child)
-      : Node(expression, child->can_fail() || may_fail(expression)), child_(std::move(child)),
+      : Node(expression, child->can_fail() || may_fail(expression)),
+        child_(std::move(child)),
         try_cast_(std::get<plan::TypedCast>(expression->node).try_cast) {}
   Result<Vector> evaluate(Frame& frame) const override {
     WEIR_ASSIGN(auto input, child_->evaluate(frame));
-    CastCall call{child_->type(), type(), frame.context().ansi, try_cast_, expression().origin, frame.zone(),
+    CastCall call{child_->type(),
+                  type(),
+                  frame.context().ansi,
+                  try_cast_,
+                  expression().origin,
+                  frame.zone(),
                   frame.context().batch_timestamp_us};
     WEIR_ASSIGN(auto array, cast_vector(call, input, input.constant ? 1 : frame.rows()));
     return Vector{std::move(array), input.constant};
@@ -294,11 +317,14 @@ bool kernel_can_fail(const plan::Typed& expression) {
   if (!call.function->can_fail) return false;
   const auto name = call.function->name;
   // Floating point arithmetic overflows to infinity.
-  if (plan::is_fractional(expression.type) && (name == "+" || name == "-" || name == "*" || name == "negative" || name == "abs")) {
+  if (plan::is_fractional(expression.type) &&
+      (name == "+" || name == "-" || name == "*" || name == "negative" || name == "abs")) {
     return false;
   }
-  if (name == "like" || name == "rlike" || name == "ilike" || name == "date_format" || name == "from_unixtime") {
-    // With a constant pattern they fail for every row or none; guards make no difference worth a selection.
+  if (name == "like" || name == "rlike" || name == "ilike" || name == "date_format" ||
+      name == "from_unixtime") {
+    // With a constant pattern they fail for every row or none; guards make no difference worth a
+    // selection.
     return !std::holds_alternative<plan::TypedLiteral>(call.arguments.back()->node);
   }
   return true;
@@ -306,7 +332,8 @@ bool kernel_can_fail(const plan::Typed& expression) {
 
 class CallNode final : public Node {
  public:
-  CallNode(const plan::TypedPtr& expression, Kernel kernel, std::vector<NodePtr> arguments, bool can_fail)
+  CallNode(const plan::TypedPtr& expression, Kernel kernel, std::vector<NodePtr> arguments,
+           bool can_fail)
       : Node(expression, can_fail), kernel_(kernel), arguments_(std::move(arguments)) {}
   Result<Vector> evaluate(Frame& frame) const override {
     std::vector<Vector> inputs;
@@ -316,8 +343,9 @@ class CallNode final : public Node {
       constant &= input.constant;
       inputs.push_back(std::move(input));
     }
-    KernelCall call{expression(), std::get<plan::TypedCall>(expression().node), arrow_type(), frame.context(), frame.zone(),
-                    constant ? 1 : frame.rows()};
+    KernelCall call{expression(), std::get<plan::TypedCall>(expression().node),
+                    arrow_type(), frame.context(),
+                    frame.zone(), constant ? 1 : frame.rows()};
     WEIR_ASSIGN(auto array, kernel_(call, inputs));
     WEIR_CHECK(array->length() == call.rows, "a kernel gave another number of rows");
     return Vector{std::move(array), constant};
@@ -332,10 +360,12 @@ class CallNode final : public Node {
 
 Result<NodePtr> compile_node(const plan::TypedPtr& expression) {
   if (const auto* literal = std::get_if<plan::TypedLiteral>(&expression->node)) {
-    WEIR_ASSIGN(auto array, literal_array(literal->value, expression->type, columnar::to_arrow(expression->type)));
+    WEIR_ASSIGN(auto array, literal_array(literal->value, expression->type,
+                                          columnar::to_arrow(expression->type)));
     return std::make_shared<const LiteralNode>(expression, std::move(array));
   }
-  if (std::holds_alternative<plan::TypedColumn>(expression->node)) return std::make_shared<const ColumnNode>(expression);
+  if (std::holds_alternative<plan::TypedColumn>(expression->node))
+    return std::make_shared<const ColumnNode>(expression);
   if (const auto* field = std::get_if<plan::TypedField>(&expression->node)) {
     WEIR_ASSIGN(auto child, compile_node(field->child));
     return std::make_shared<const FieldNode>(expression, std::move(child));
@@ -355,10 +385,12 @@ Result<NodePtr> compile_node(const plan::TypedPtr& expression) {
   if (is_special_form(*call.function)) return make_guard_node(expression, std::move(arguments));
   const auto kernel = find_kernel(call.function->name);
   if (!kernel) {
-    return kernel_error("UNSUPPORTED_FEATURE", "0A000",
-                        fmt::format("The function `{}` cannot be evaluated row by row{}.", call.function->name,
-                                    call.function->kind == plan::FunctionKind::kAggregate ? " (it is an aggregate)" : ""),
-                        expression->origin);
+    return kernel_error(
+        "UNSUPPORTED_FEATURE", "0A000",
+        fmt::format(
+            "The function `{}` cannot be evaluated row by row{}.", call.function->name,
+            call.function->kind == plan::FunctionKind::kAggregate ? " (it is an aggregate)" : ""),
+        expression->origin);
   }
   return std::make_shared<const CallNode>(expression, kernel, std::move(arguments), can_fail);
 }

@@ -8,8 +8,8 @@
 
 namespace weir::eval {
 
-// The rows under evaluation: a batch, or those of a parent frame's rows that a guard let through. Columns are
-// taken from the parent when first read.
+// The rows under evaluation: a batch, or those of a parent frame's rows that a guard let through.
+// Columns are taken from the parent when first read.
 class Frame {
  public:
   Frame(const arrow::RecordBatch& batch, const EvalContext& context, Zone zone);
@@ -55,12 +55,15 @@ Result<NodePtr> compile_node(const plan::TypedPtr& expression);
 NodePtr make_guard_node(const plan::TypedPtr& expression, std::vector<NodePtr> arguments);
 
 // The value as an array of one row.
-Result<ArrayPtr> literal_array(const plan::Value& value, const DataType& type, const std::shared_ptr<arrow::DataType>& arrow_type);
-// The array's values at the indices (int32 or int64, NULL for NULL). Views of text are gathered, their bytes shared.
+Result<ArrayPtr> literal_array(const plan::Value& value, const DataType& type,
+                               const std::shared_ptr<arrow::DataType>& arrow_type);
+// The array's values at the indices (int32 or int64, NULL for NULL). Views of text are gathered,
+// their bytes shared.
 Result<ArrayPtr> take_rows(const ArrayPtr& array, const arrow::Array& indices);
 // A constant spread over the rows; other vectors as they are.
 Result<ArrayPtr> materialize(const Vector& vector, int64_t rows);
-// The array in the layout that to_arrow() names: dictionaries decoded, views and large offsets turned to plain ones.
+// The array in the layout that to_arrow() names: dictionaries decoded, views and large offsets
+// turned to plain ones.
 Result<ArrayPtr> canonical(const ArrayPtr& array, const std::shared_ptr<arrow::DataType>& type);
 
 }  // namespace weir::eval

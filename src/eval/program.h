@@ -1,10 +1,11 @@
 // A typed expression made ready to run over Arrow batches, with Spark's semantics.
 //
-// A Program is immutable and may be evaluated by several threads at once. Guards are kept: AND, OR, CASE, IF,
-// COALESCE evaluate an operand that may fail only on the rows for which Spark would. A failing value gives Spark's
-// error class with the position in the text (ANSI) or NULL / wrap-around (not ANSI).
-// String and binary inputs may come as utf8, large_utf8, utf8_view, binary, large_binary, binary_view or as
-// dictionaries of them; a bare column reference hands its array through without a copy.
+// A Program is immutable and may be evaluated by several threads at once. Guards are kept: AND, OR,
+// CASE, IF, COALESCE evaluate an operand that may fail only on the rows for which Spark would. A
+// failing value gives Spark's error class with the position in the text (ANSI) or NULL /
+// wrap-around (not ANSI). String and binary inputs may come as utf8, large_utf8, utf8_view, binary,
+// large_binary, binary_view or as dictionaries of them; a bare column reference hands its array
+// through without a copy.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,11 @@ class Program {
   // kUnsupported by name for a function without kernel (aggregates included).
   static Result<Program> compile(const plan::TypedPtr& expression);
 
-  // One value a row, of columnar::to_arrow(type()). The batch has the columns of the schema that analysis was given,
-  // in that order; only those in columns() are looked at (the others may be null pointers' stand-ins).
-  Result<std::shared_ptr<arrow::Array>> evaluate(const arrow::RecordBatch& batch, const EvalContext& context) const;
+  // One value a row, of columnar::to_arrow(type()). The batch has the columns of the schema that
+  // analysis was given, in that order; only those in columns() are looked at (the others may be
+  // null pointers' stand-ins).
+  Result<std::shared_ptr<arrow::Array>> evaluate(const arrow::RecordBatch& batch,
+                                                 const EvalContext& context) const;
 
   const columnar::DataType& type() const { return expression_->type; }
   const std::vector<int>& columns() const { return columns_; }
@@ -53,20 +56,25 @@ class Program {
   std::vector<int> columns_;
 };
 
-inline Result<Program> compile(const plan::TypedPtr& expression) { return Program::compile(expression); }
+inline Result<Program> compile(const plan::TypedPtr& expression) {
+  return Program::compile(expression);
+}
 
-// The rows where the condition (boolean, one a row) is true; NULL counts as false. All rows: the batch itself.
-Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<arrow::RecordBatch>& batch,
-                                                        const arrow::Array& condition);
+// The rows where the condition (boolean, one a row) is true; NULL counts as false. All rows: the
+// batch itself.
+Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(
+    const std::shared_ptr<arrow::RecordBatch>& batch, const arrow::Array& condition);
 // Evaluates `condition` and keeps the rows where it is true.
-Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(const std::shared_ptr<arrow::RecordBatch>& batch,
-                                                        const Program& condition, const EvalContext& context);
+Result<std::shared_ptr<arrow::RecordBatch>> filter_rows(
+    const std::shared_ptr<arrow::RecordBatch>& batch, const Program& condition,
+    const EvalContext& context);
 
 // Several expressions to one batch: a select list.
 class Projection {
  public:
   static Result<Projection> compile(const std::vector<plan::NamedTyped>& list);
-  Result<std::shared_ptr<arrow::RecordBatch>> evaluate(const arrow::RecordBatch& batch, const EvalContext& context) const;
+  Result<std::shared_ptr<arrow::RecordBatch>> evaluate(const arrow::RecordBatch& batch,
+                                                       const EvalContext& context) const;
   const columnar::Schema& schema() const { return schema_; }
   const std::vector<int>& columns() const { return columns_; }
 

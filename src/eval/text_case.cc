@@ -14,7 +14,8 @@ namespace {
 
 using CaseTable = std::unordered_map<uint32_t, uint32_t>;
 
-// Arrow's kernels know Unicode's tables: ask them once for every character of the planes that have case.
+// Arrow's kernels know Unicode's tables: ask them once for every character of the planes that have
+// case.
 CaseTable make_table(const char* function) {
   CaseTable table;
   TextWriter writer(0x1E944 - 0x80);

@@ -1,5 +1,5 @@
-// Upper and lower case of UTF-8 text, over all of Unicode (as java.lang.String does for the root locale, but for
-// context-dependent mappings such as a final sigma).
+// Upper and lower case of UTF-8 text, over all of Unicode (as java.lang.String does for the root
+// locale, but for context-dependent mappings such as a final sigma).
 #pragma once
 
 #include <string>

@@ -17,12 +17,13 @@ void NullWriter::make() {
 
 Result<ArrayPtr> TextWriter::finish(std::shared_ptr<arrow::DataType> type) {
   if (overflow_) {
-    return base::error(base::ErrorKind::kResourceExhausted, "one batch of text results is larger than 2 GiB");
+    return base::error(base::ErrorKind::kResourceExhausted,
+                       "one batch of text results is larger than 2 GiB");
   }
   WEIR_CHECK(row_ == rows_, "a text kernel left rows out");
   auto bytes = arrow::Buffer::FromString(std::move(bytes_));
-  return arrow::MakeArray(
-      arrow::ArrayData::Make(std::move(type), rows_, {nulls_.buffer(), offsets_, std::move(bytes)}, nulls_.count()));
+  return arrow::MakeArray(arrow::ArrayData::Make(
+      std::move(type), rows_, {nulls_.buffer(), offsets_, std::move(bytes)}, nulls_.count()));
 }
 
 }  // namespace weir::eval

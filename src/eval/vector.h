@@ -1,7 +1,7 @@
 // What kernels read and write: a column of values, or one value that stands for every row.
 //
-// Readers index by row whatever the operand is (a constant's index is masked to 0); writers make one Arrow array.
-// Not thread safe; they live inside one kernel call.
+// Readers index by row whatever the operand is (a constant's index is masked to 0); writers make
+// one Arrow array. Not thread safe; they live inside one kernel call.
 #pragma once
 
 #include <cstring>
@@ -21,7 +21,7 @@ using base::Result;
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 
 struct Vector {
-  ArrayPtr array;         // one value a row, or one value where constant
+  ArrayPtr array;  // one value a row, or one value where constant
   bool constant = false;
 };
 
@@ -53,7 +53,8 @@ class FixedReader {
  public:
   explicit FixedReader(const Vector& vector)
       : valid(vector),
-        values_(reinterpret_cast<const T*>(vector.array->data()->buffers.size() > 1 && vector.array->data()->buffers[1]
+        values_(reinterpret_cast<const T*>(vector.array->data()->buffers.size() > 1 &&
+                                                   vector.array->data()->buffers[1]
                                                ? vector.array->data()->buffers[1]->data()
                                                : nullptr) +
                 vector.array->offset()),
@@ -79,7 +80,9 @@ class BoolReader {
                   : nullptr),
         offset_(vector.array->offset()),
         mask_(vector.constant ? 0 : -1) {}
-  bool operator[](int64_t row) const { return arrow::bit_util::GetBit(bits_, offset_ + (row & mask_)); }
+  bool operator[](int64_t row) const {
+    return arrow::bit_util::GetBit(bits_, offset_ + (row & mask_));
+  }
   Validity valid;
 
  private:
@@ -155,14 +158,17 @@ class NullWriter {
   std::shared_ptr<arrow::Buffer> bits_;
 };
 
-std::shared_ptr<arrow::Buffer> allocate(int64_t bytes);  // aborts where memory is out, as operator new does
+std::shared_ptr<arrow::Buffer> allocate(
+    int64_t bytes);  // aborts where memory is out, as operator new does
 
 // Every row has to be given a value or NULL, in any order. A NULL row's bytes are zero.
 template <typename T>
 class FixedWriter {
  public:
   explicit FixedWriter(int64_t rows)
-      : rows_(rows), nulls_(rows), buffer_(allocate(rows * static_cast<int64_t>(sizeof(T)))),
+      : rows_(rows),
+        nulls_(rows),
+        buffer_(allocate(rows * static_cast<int64_t>(sizeof(T)))),
         values_(reinterpret_cast<T*>(buffer_->mutable_data())) {}
   void set(int64_t row, T value) { std::memcpy(values_ + row, &value, sizeof(T)); }
   void set_null(int64_t row) {
@@ -170,7 +176,8 @@ class FixedWriter {
     nulls_.set_null(row);
   }
   ArrayPtr finish(std::shared_ptr<arrow::DataType> type) {
-    return arrow::MakeArray(arrow::ArrayData::Make(std::move(type), rows_, {nulls_.buffer(), buffer_}, nulls_.count()));
+    return arrow::MakeArray(
+        arrow::ArrayData::Make(std::move(type), rows_, {nulls_.buffer(), buffer_}, nulls_.count()));
   }
 
  private:
@@ -182,7 +189,8 @@ class FixedWriter {
 
 class BoolWriter {
  public:
-  explicit BoolWriter(int64_t rows) : rows_(rows), nulls_(rows), buffer_(allocate(arrow::bit_util::BytesForBits(rows))) {
+  explicit BoolWriter(int64_t rows)
+      : rows_(rows), nulls_(rows), buffer_(allocate(arrow::bit_util::BytesForBits(rows))) {
     std::memset(buffer_->mutable_data(), 0, static_cast<size_t>(buffer_->size()));
   }
   void set(int64_t row, bool value) {
@@ -190,7 +198,8 @@ class BoolWriter {
   }
   void set_null(int64_t row) { nulls_.set_null(row); }
   ArrayPtr finish() {
-    return arrow::MakeArray(arrow::ArrayData::Make(arrow::boolean(), rows_, {nulls_.buffer(), buffer_}, nulls_.count()));
+    return arrow::MakeArray(arrow::ArrayData::Make(arrow::boolean(), rows_,
+                                                   {nulls_.buffer(), buffer_}, nulls_.count()));
   }
 
  private:
@@ -202,7 +211,8 @@ class BoolWriter {
 // Text in row order. finish() fails where more than 2 GiB have been written.
 class TextWriter {
  public:
-  explicit TextWriter(int64_t rows) : nulls_(rows), offsets_(allocate((rows + 1) * 4)), rows_(rows) {
+  explicit TextWriter(int64_t rows)
+      : nulls_(rows), offsets_(allocate((rows + 1) * 4)), rows_(rows) {
     reinterpret_cast<int32_t*>(offsets_->mutable_data())[0] = 0;
   }
   void add(std::string_view text) {
@@ -213,7 +223,8 @@ class TextWriter {
   std::string& bytes() { return bytes_; }
   void end_row() {
     overflow_ |= bytes_.size() > INT32_MAX;
-    reinterpret_cast<int32_t*>(offsets_->mutable_data())[++row_] = static_cast<int32_t>(bytes_.size());
+    reinterpret_cast<int32_t*>(offsets_->mutable_data())[++row_] =
+        static_cast<int32_t>(bytes_.size());
   }
   void add_null() {
     nulls_.set_null(row_);

@@ -24,7 +24,8 @@ base::Result<Zone> Zone::find(std::string_view name) {
     return zone;
   } catch (const std::exception&) {
     return base::error(base::ErrorKind::kInvalidArgument,
-                       "The timezone: {} is invalid. The timezone must be either a region-based zone ID or a zone offset. "
+                       "The timezone: {} is invalid. The timezone must be either a region-based "
+                       "zone ID or a zone offset. "
                        "SQLSTATE: 22009",
                        name)
         .with_class("INVALID_TIMEZONE");
@@ -43,7 +44,8 @@ int64_t Zone::offset_at(int64_t utc_seconds) {
 
 namespace {
 
-// Times at the ends of the range wrap around, as the JVM's arithmetic does, instead of being undefined.
+// Times at the ends of the range wrap around, as the JVM's arithmetic does, instead of being
+// undefined.
 int64_t shifted(int64_t us, int64_t seconds) {
   int64_t moved = 0;
   (void)__builtin_add_overflow(us, seconds * kMicrosPerSecond, &moved);
@@ -52,7 +54,9 @@ int64_t shifted(int64_t us, int64_t seconds) {
 
 }  // namespace
 
-int64_t Zone::to_local(int64_t utc_us) { return shifted(utc_us, offset_at(floor_div(utc_us, kMicrosPerSecond))); }
+int64_t Zone::to_local(int64_t utc_us) {
+  return shifted(utc_us, offset_at(floor_div(utc_us, kMicrosPerSecond)));
+}
 
 int64_t Zone::to_utc(int64_t local_us) {
   if (!rules_) return shifted(local_us, -offset_);
@@ -66,7 +70,8 @@ int64_t Zone::to_utc(int64_t local_us) {
   begin_ = info.first.begin.time_since_epoch().count();
   end_ = info.first.end.time_since_epoch().count();
   offset_ = info.first.offset.count();
-  // Unique, gap (offset before the transition moves the time forward) or overlap (the first is the earlier instant).
+  // Unique, gap (offset before the transition moves the time forward) or overlap (the first is the
+  // earlier instant).
   return shifted(local_us, -info.first.offset.count());
 }
 

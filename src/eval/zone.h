@@ -1,5 +1,5 @@
-// A time zone: an IANA name or a fixed offset. A value; cheap to copy, one a thread (it remembers the last
-// stretch between two transitions, so that neighbouring rows cost nothing).
+// A time zone: an IANA name or a fixed offset. A value; cheap to copy, one a thread (it remembers
+// the last stretch between two transitions, so that neighbouring rows cost nothing).
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class Zone {
 
   // Local microseconds of an instant.
   int64_t to_local(int64_t utc_us);
-  // The instant of local microseconds. In a gap the time moves forward by the gap; in an overlap the earlier
-  // instant is taken (java.time.ZonedDateTime.ofLocal).
+  // The instant of local microseconds. In a gap the time moves forward by the gap; in an overlap
+  // the earlier instant is taken (java.time.ZonedDateTime.ofLocal).
   int64_t to_utc(int64_t local_us);
 
  private:

@@ -41,7 +41,8 @@ void Broker::handle(const Request& request) {
   const Handler handler = find_handler(request.header.api_key);
   if (!handler) return request.reply.drop("UNKNOWN_API");
   // ApiVersions answers for itself in any version; for the others there is no layout to answer in.
-  if (request.header.api_key != ApiKey::kApiVersions && !kafka::supports(request.header.api_key, request.header.api_version))
+  if (request.header.api_key != ApiKey::kApiVersions &&
+      !kafka::supports(request.header.api_key, request.header.api_version))
     return request.reply.drop("UNSUPPORTED_VERSION");
   handler(*this, request);
 }
@@ -52,7 +53,8 @@ void handle_api_versions(Broker& broker, const Request& request) {
     if (find_handler(range.key)) response.api_keys.push_back(range);
   if (!kafka::supports(ApiKey::kApiVersions, request.header.api_version)) {
     response.error = kafka::ErrorCode::kUnsupportedVersion;
-    return request.reply.send(Frame::of(kafka::encode_response_frame(0, request.header.correlation_id, response)));
+    return request.reply.send(
+        Frame::of(kafka::encode_response_frame(0, request.header.correlation_id, response)));
   }
   const auto message = request.decode<kafka::ApiVersionsRequest>();
   if (!message) return;

@@ -30,7 +30,8 @@ struct Broker {
   MemoryBudget& response_memory;
   std::string cluster_id;
 
-  // Looks at the header and hands the request to its handler; drops the connection where there is none.
+  // Looks at the header and hands the request to its handler; drops the connection where there is
+  // none.
   void handle(const Request& request);
 
   // Counts an answer with an error that the client caused.

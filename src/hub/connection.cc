@@ -21,7 +21,8 @@ constexpr int64_t kMemoryRetryMs = 20;
 constexpr size_t kLargeFrame = Connection::kBaseBufferBytes;
 
 std::string client_address(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
   return address.to_string();
 }
 
@@ -51,7 +52,8 @@ class Connection::AsioTimer final : public Timer {
   std::function<void()> task_;
 };
 
-Connection::Connection(asio::ip::tcp::socket socket, asio::io_context& context, Broker& broker, MemoryBudget& request_memory)
+Connection::Connection(asio::ip::tcp::socket socket, asio::io_context& context, Broker& broker,
+                       MemoryBudget& request_memory)
     : context_(context),
       socket_(std::move(socket)),
       broker_(broker),
@@ -73,7 +75,8 @@ void Connection::start() {
   if (const std::string& advertise = broker_.options.advertise; !advertise.empty()) {
     const size_t colon = advertise.rfind(':');
     advertised_host_ = advertise.substr(0, colon);
-    if (const int port = std::atoi(advertise.c_str() + colon + 1); port > 0) advertised_port_ = static_cast<uint16_t>(port);
+    if (const int port = std::atoi(advertise.c_str() + colon + 1); port > 0)
+      advertised_port_ = static_cast<uint16_t>(port);
   }
   read();
 }
@@ -92,23 +95,28 @@ void Connection::close(std::string_view why) {
   socket_.close(ignored);
   memory_timer_.cancel();
   slots_.clear();
-  for (AsioTimer* timer : std::exchange(timers_, {})) timer->fire_now(context_);
+  for (AsioTimer* timer : std::exchange(timers_, {}))
+    timer->fire_now(context_);
 }
 
 bool Connection::may_read() const {
-  return open_ && !stopped_ && slots_.size() < static_cast<size_t>(broker_.options.in_flight_max) && unsent_bytes_ < kUnsentBytesMax;
+  return open_ && !stopped_ && slots_.size() < static_cast<size_t>(broker_.options.in_flight_max) &&
+         unsent_bytes_ < kUnsentBytesMax;
 }
 
 void Connection::read() {
   if (reading_ || !may_read()) return;
   reading_ = true;
-  // A large frame is read up to its end only, so that the next one starts at the front of the buffer.
-  const size_t limit = frame_end_ > 0 ? std::min(frame_end_, buffer_.capacity()) : buffer_.capacity();
-  socket_.async_read_some(asio::buffer(buffer_.data() + end_, limit - end_), [self = shared_from_this()](error_code error, size_t bytes) {
-    self->reading_ = false;
-    if (error) return self->close();
-    self->on_read(bytes);
-  });
+  // A large frame is read up to its end only, so that the next one starts at the front of the
+  // buffer.
+  const size_t limit =
+      frame_end_ > 0 ? std::min(frame_end_, buffer_.capacity()) : buffer_.capacity();
+  socket_.async_read_some(asio::buffer(buffer_.data() + end_, limit - end_),
+                          [self = shared_from_this()](error_code error, size_t bytes) {
+                            self->reading_ = false;
+                            if (error) return self->close();
+                            self->on_read(bytes);
+                          });
 }
 
 void Connection::on_read(size_t bytes) {
@@ -153,10 +161,11 @@ bool Connection::handle_frames() {
   return may_read();
 }
 
-// Sees to it that the frame at begin_ can be read further: at the front where it would not fit, in a buffer
-// that grows with what really arrives, its whole size taken from the budget before.
+// Sees to it that the frame at begin_ can be read further: at the front where it would not fit, in
+// a buffer that grows with what really arrives, its whole size taken from the budget before.
 bool Connection::make_room(size_t frame_bytes) {
-  const auto beyond = static_cast<int64_t>(frame_bytes > kBaseBufferBytes ? frame_bytes - kBaseBufferBytes : 0);
+  const auto beyond =
+      static_cast<int64_t>(frame_bytes > kBaseBufferBytes ? frame_bytes - kBaseBufferBytes : 0);
   if (beyond > buffer_taken_) {
     if (!request_memory_.try_take(beyond - buffer_taken_)) {
       memory_timer_.expires_after(std::chrono::milliseconds(kMemoryRetryMs));
@@ -186,15 +195,17 @@ void Connection::handle_frame(std::string_view frame) {
   if (!header.ok()) return close("MALFORMED_REQUEST");
   const uint64_t slot = first_slot_ + slots_.size();
   slots_.emplace_back();
-  broker_.handle({std::move(*header), reader.rest(), Reply(weak_from_this(), slot), advertised_host_, advertised_port_});
+  broker_.handle({std::move(*header), reader.rest(), Reply(weak_from_this(), slot),
+                  advertised_host_, advertised_port_});
 }
 
 void Connection::reply(uint64_t slot, Frame frame) {
   if (context_.get_executor().running_in_this_thread()) return finish(slot, std::move(frame));
   // Frames are moved only; a shared one lets the task be copied, as std::function wants.
-  asio::post(context_, [self = shared_from_this(), slot, shared = std::make_shared<Frame>(std::move(frame))] {
-    self->finish(slot, std::move(*shared));
-  });
+  asio::post(context_,
+             [self = shared_from_this(), slot, shared = std::make_shared<Frame>(std::move(frame))] {
+               self->finish(slot, std::move(*shared));
+             });
 }
 
 void Connection::drop(std::string_view why) {
@@ -234,7 +245,8 @@ void Connection::write() {
   }
   std::vector<asio::const_buffer> buffers;
   for (const Frame& frame : sending_)
-    for (const Frame::Piece& piece : frame.pieces) buffers.emplace_back(piece.view().data(), piece.view().size());
+    for (const Frame::Piece& piece : frame.pieces)
+      buffers.emplace_back(piece.view().data(), piece.view().size());
   writing_ = true;
   asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, size_t bytes) {
     self->writing_ = false;

@@ -1,8 +1,9 @@
 // One client's connection: reads frames, hands them to the broker, sends the answers in order.
 //
-// Lives on one network thread (its io_context runs on exactly one); reply, drop and run may be called from
-// any thread. Owned by the server until it is closed. Bounded: a frame by frame_bytes_max, unanswered requests by in_flight_max, unsent answers by
-// kUnsentBytesMax (reading pauses while either is reached), the memory for frames by the shared budget.
+// Lives on one network thread (its io_context runs on exactly one); reply, drop and run may be
+// called from any thread. Owned by the server until it is closed. Bounded: a frame by
+// frame_bytes_max, unanswered requests by in_flight_max, unsent answers by kUnsentBytesMax (reading
+// pauses while either is reached), the memory for frames by the shared budget.
 #pragma once
 
 #include <deque>
@@ -25,7 +26,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   static constexpr size_t kBaseBufferBytes = 64 * 1024;
   static constexpr int64_t kUnsentBytesMax = 32 << 20;
 
-  Connection(boost::asio::ip::tcp::socket socket, boost::asio::io_context& context, Broker& broker, MemoryBudget& request_memory);
+  Connection(boost::asio::ip::tcp::socket socket, boost::asio::io_context& context, Broker& broker,
+             MemoryBudget& request_memory);
   ~Connection() override;
 
   // The rest on the connection's thread.
@@ -68,9 +70,9 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   std::unordered_set<AsioTimer*> timers_;
 
   kafka::PaddedBuffer buffer_;
-  size_t begin_ = 0;  // of what is not handled yet
-  size_t end_ = 0;    // of what has been read
-  size_t frame_end_ = 0;     // where the large frame that is being read ends; 0: none
+  size_t begin_ = 0;          // of what is not handled yet
+  size_t end_ = 0;            // of what has been read
+  size_t frame_end_ = 0;      // where the large frame that is being read ends; 0: none
   int64_t buffer_taken_ = 0;  // of request_memory_
 
   std::deque<Slot> slots_;

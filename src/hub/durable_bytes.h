@@ -1,5 +1,5 @@
-// Little-endian fields of the hub's own files, and their closing CRC-32C. (Record batches are Kafka's:
-// big-endian, see kafka/record_batch.h.)
+// Little-endian fields of the hub's own files, and their closing CRC-32C. (Record batches are
+// Kafka's: big-endian, see kafka/record_batch.h.)
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// What the hub reads from its own files may be anything after a power loss: no bytes may make it crash.
+// What the hub reads from its own files may be anything after a power loss: no bytes may make it
+// crash.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

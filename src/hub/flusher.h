@@ -1,8 +1,10 @@
-// The one thread that syncs: it takes whatever has asked to be flushed and flushes each once, so that all
-// that was appended meanwhile, by however many clients, shares one sync a file (group commit).
+// The one thread that syncs: it takes whatever has asked to be flushed and flushes each once, so
+// that all that was appended meanwhile, by however many clients, shares one sync a file (group
+// commit).
 //
-// kAlways: as soon as something asks. kInterval: at most once in flush_interval_ms. kNever: only flush_all().
-// want() may be called from any thread; a Flushable lives longer than the flusher's thread.
+// kAlways: as soon as something asks. kInterval: at most once in flush_interval_ms. kNever: only
+// flush_all(). want() may be called from any thread; a Flushable lives longer than the flusher's
+// thread.
 #pragma once
 
 #include <condition_variable>

@@ -1,13 +1,13 @@
-// Consumer groups, the classic protocol: members join, one of them (the leader) assigns, all sync, and
-// heartbeats keep them in (Kafka's GroupCoordinator; KIP-394 for member ids, KIP-345 in part: a static
-// member that comes back takes its old place, with a rebalance).
+// Consumer groups, the classic protocol: members join, one of them (the leader) assigns, all sync,
+// and heartbeats keep them in (Kafka's GroupCoordinator; KIP-394 for member ids, KIP-345 in part: a
+// static member that comes back takes its old place, with a rebalance).
 //
 //   Empty ──join──▶ Preparing ──all joined or time up──▶ Completing ──leader synced──▶ Stable
 //                      ▲───────── join, leave, session over, new subscription ──────────┘
 //
-// Membership lives in memory only: after a restart clients are told UNKNOWN_MEMBER_ID and join anew.
-// Time comes from the clock; tick() does what time brings about. Answers go to callbacks, which are called
-// without the lock, perhaps before the call that caused them returns. Any thread.
+// Membership lives in memory only: after a restart clients are told UNKNOWN_MEMBER_ID and join
+// anew. Time comes from the clock; tick() does what time brings about. Answers go to callbacks,
+// which are called without the lock, perhaps before the call that caused them returns. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class GroupCoordinator {
 
   GroupCoordinator(const base::Clock& clock, base::Random& random, const HubOptions& options);
 
-  void join(const kafka::JoinGroupRequest& request, const std::string& client_id, bool member_id_required, JoinCallback callback);
+  void join(const kafka::JoinGroupRequest& request, const std::string& client_id,
+            bool member_id_required, JoinCallback callback);
   void sync(const kafka::SyncGroupRequest& request, SyncCallback callback);
   kafka::ErrorCode heartbeat(const kafka::HeartbeatRequest& request);
   kafka::ErrorCode leave(const kafka::LeaveGroupRequest& request);
@@ -66,26 +67,31 @@ class GroupCoordinator {
     std::string protocol;
     std::string leader;
     std::map<std::string, Member> members;
-    std::map<std::string, std::string> static_members;      // instance id -> member id
-    std::map<std::string, int64_t> promised_ids;            // member ids given out by KIP-394 -> until when
-    int64_t rebalance_deadline_us = 0;                      // kPreparing: at the latest
-    int64_t rebalance_earliest_us = 0;                      // kPreparing: not before (the first one of a group)
+    std::map<std::string, std::string> static_members;  // instance id -> member id
+    std::map<std::string, int64_t> promised_ids;  // member ids given out by KIP-394 -> until when
+    int64_t rebalance_deadline_us = 0;            // kPreparing: at the latest
+    int64_t rebalance_earliest_us = 0;  // kPreparing: not before (the first one of a group)
   };
   using Deferred = std::deque<std::function<void()>>;  // answers to give once the lock is released
 
   static kafka::JoinGroupResponse join_error(kafka::ErrorCode error, const std::string& member_id);
-  kafka::ErrorCode check_member(Group& group, const std::string& member_id, const std::optional<std::string>& instance_id) const;
+  kafka::ErrorCode check_member(Group& group, const std::string& member_id,
+                                const std::optional<std::string>& instance_id) const;
   kafka::ErrorCode check_join(const kafka::JoinGroupRequest& request) const;
   bool protocols_fit(const Group& group, const kafka::JoinGroupRequest& request) const;
-  void add_member(Group& group, const kafka::JoinGroupRequest& request, std::string member_id, JoinCallback callback, Deferred& deferred);
-  void rejoin(Group& group, Member& member, const kafka::JoinGroupRequest& request, JoinCallback callback, Deferred& deferred);
+  void add_member(Group& group, const kafka::JoinGroupRequest& request, std::string member_id,
+                  JoinCallback callback, Deferred& deferred);
+  void rejoin(Group& group, Member& member, const kafka::JoinGroupRequest& request,
+              JoinCallback callback, Deferred& deferred);
   void remove_member(Group& group, const std::string& member_id, Deferred& deferred);
   void prepare(Group& group, Deferred& deferred);
   void complete_join_if_ready(Group& group, Deferred& deferred);
   void complete_join(Group& group, Deferred& deferred);
   void answer_join(Group& group, Member& member, Deferred& deferred);
   void answer_sync(Member& member, kafka::ErrorCode error, Deferred& deferred);
-  void touch(Member& member) const { member.deadline_us = clock_.monotonic_us() + member.session_timeout_us; }
+  void touch(Member& member) const {
+    member.deadline_us = clock_.monotonic_us() + member.session_timeout_us;
+  }
   static void deliver(Deferred& deferred);
 
   const base::Clock& clock_;

@@ -13,8 +13,11 @@ using testing::SizeIs;
 
 class GroupCoordinatorTest : public testing::Test {
  protected:
-  std::shared_ptr<std::optional<JoinGroupResponse>> join(const std::string& member, int32_t session_ms = 10'000, const std::string& protocol = "range",
-                                                         std::optional<std::string> instance = {}, bool id_required = false) {
+  std::shared_ptr<std::optional<JoinGroupResponse>> join(const std::string& member,
+                                                         int32_t session_ms = 10'000,
+                                                         const std::string& protocol = "range",
+                                                         std::optional<std::string> instance = {},
+                                                         bool id_required = false) {
     kafka::JoinGroupRequest request;
     request.group_id = "g";
     request.member_id = member;
@@ -24,11 +27,13 @@ class GroupCoordinatorTest : public testing::Test {
     request.protocols = {{protocol, "subscription"}};
     request.group_instance_id = std::move(instance);
     auto answer = std::make_shared<std::optional<JoinGroupResponse>>();
-    groups_.join(request, "client", id_required, [answer](JoinGroupResponse response) { *answer = std::move(response); });
+    groups_.join(request, "client", id_required,
+                 [answer](JoinGroupResponse response) { *answer = std::move(response); });
     return answer;
   }
-  std::shared_ptr<std::optional<SyncGroupResponse>> sync(const std::string& member, int32_t generation,
-                                                         std::vector<kafka::SyncGroupRequest::Assignment> assignments = {}) {
+  std::shared_ptr<std::optional<SyncGroupResponse>> sync(
+      const std::string& member, int32_t generation,
+      std::vector<kafka::SyncGroupRequest::Assignment> assignments = {}) {
     kafka::SyncGroupRequest request;
     request.group_id = "g";
     request.member_id = member;

@@ -1,4 +1,5 @@
-// Fetch: whole batches from the log into the answer, after waiting for min_bytes at most max_wait_ms.
+// Fetch: whole batches from the log into the answer, after waiting for min_bytes at most
+// max_wait_ms.
 #include <algorithm>
 #include <atomic>
 
@@ -24,7 +25,10 @@ struct Part {
 class FetchJob final : public VisibleListener, public std::enable_shared_from_this<FetchJob> {
  public:
   FetchJob(Broker& broker, const Request& request, FetchRequest message)
-      : broker_(broker), header_(request.header), reply_(request.reply), message_(std::move(message)) {}
+      : broker_(broker),
+        header_(request.header),
+        reply_(request.reply),
+        message_(std::move(message)) {}
 
   void start() {
     if (message_.session_id != 0) return refuse_session();
@@ -44,23 +48,27 @@ class FetchJob final : public VisibleListener, public std::enable_shared_from_th
     kafka::FetchResponse response;
     response.error = ErrorCode::kFetchSessionIdNotFound;
     broker_.refused(response.error);
-    reply_.send(Frame::of(kafka::encode_response_frame(header_.api_version, header_.correlation_id, response)));
+    reply_.send(Frame::of(
+        kafka::encode_response_frame(header_.api_version, header_.correlation_id, response)));
   }
 
   void read() {
     parts_.clear();
     bytes_ = 0;
     failed_ = false;
-    const int64_t limit = std::min<int64_t>(std::max(message_.max_bytes, 0), broker_.options.fetch_bytes_max);
+    const int64_t limit =
+        std::min<int64_t>(std::max(message_.max_bytes, 0), broker_.options.fetch_bytes_max);
     have_memory_ = lease_.try_lease(broker_.response_memory, limit) ||
                    lease_.try_lease(broker_.response_memory, std::min(limit, kLeaseBytesMin));
     const int64_t budget = lease_.bytes();
     for (const FetchRequest::Topic& topic : message_.topics)
-      for (const FetchRequest::Partition& partition : topic.partitions) read_partition(topic.name, partition, budget);
+      for (const FetchRequest::Partition& partition : topic.partitions)
+        read_partition(topic.name, partition, budget);
     lease_.resize(bytes_);
   }
 
-  void read_partition(const std::string& topic, const FetchRequest::Partition& partition, int64_t budget) {
+  void read_partition(const std::string& topic, const FetchRequest::Partition& partition,
+                      int64_t budget) {
     Part& part = parts_.emplace_back();
     PartitionLog* const log = broker_.topics.partition(topic, partition.index);
     if (!log) {
@@ -70,7 +78,9 @@ class FetchJob final : public VisibleListener, public std::enable_shared_from_th
     } else {
       const bool first = bytes_ == 0;
       const int64_t allowed = std::min<int64_t>(partition.max_bytes, budget - bytes_);
-      part.outcome = log->read(partition.fetch_offset, have_memory_ ? std::max<int64_t>(allowed, first ? 1 : 0) : 0, first, part.records);
+      part.outcome = log->read(partition.fetch_offset,
+                               have_memory_ ? std::max<int64_t>(allowed, first ? 1 : 0) : 0, first,
+                               part.records);
       part.error = part.outcome.error;
       bytes_ += static_cast<int64_t>(part.records.size());
     }
@@ -81,12 +91,14 @@ class FetchJob final : public VisibleListener, public std::enable_shared_from_th
   void each_log(Visit visit) {
     for (const FetchRequest::Topic& topic : message_.topics)
       for (const FetchRequest::Partition& partition : topic.partitions)
-        if (PartitionLog* const log = broker_.topics.partition(topic.name, partition.index)) visit(*log);
+        if (PartitionLog* const log = broker_.topics.partition(topic.name, partition.index))
+          visit(*log);
   }
 
   void wait(int64_t ms) {
     int64_t seen = 0;
-    for (const Part& part : parts_) seen += std::max<int64_t>(part.outcome.high_watermark, 0);
+    for (const Part& part : parts_)
+      seen += std::max<int64_t>(part.outcome.high_watermark, 0);
     missing_ = message_.min_bytes - bytes_;
     waiting_ = true;
     timer_ = reply_.after(ms, [self = shared_from_this()] { self->finish(); });

@@ -7,12 +7,16 @@ namespace {
 using kafka::ErrorCode;
 
 // Not inline: g++ 12 takes the optional's storage for uninitialised otherwise.
-[[gnu::noinline]] void set_text(std::optional<std::string>& target, std::string_view text) { target.emplace(text); }
+[[gnu::noinline]] void set_text(std::optional<std::string>& target, std::string_view text) {
+  target.emplace(text);
+}
 
 // Why this entry may not be committed, or kNone.
-ErrorCode check_entry(Broker& broker, const std::string& topic, const kafka::OffsetCommitRequest::Partition& partition) {
+ErrorCode check_entry(Broker& broker, const std::string& topic,
+                      const kafka::OffsetCommitRequest::Partition& partition) {
   if (!broker.topics.partition(topic, partition.index)) return ErrorCode::kUnknownTopicOrPartition;
-  if (partition.metadata && partition.metadata->size() > static_cast<size_t>(broker.options.offset_metadata_bytes_max))
+  if (partition.metadata &&
+      partition.metadata->size() > static_cast<size_t>(broker.options.offset_metadata_bytes_max))
     return ErrorCode::kOffsetMetadataTooLarge;
   return ErrorCode::kNone;
 }
@@ -29,7 +33,8 @@ void handle_find_coordinator(Broker& broker, const Request& request) {
   } else if (broker.offsets.offline()) {
     response.error = ErrorCode::kCoordinatorNotAvailable;
     set_text(response.error_message, "the store of group offsets is offline");
-  } else if (response.error = broker.groups.check_group_id(message->key); response.error == ErrorCode::kNone) {
+  } else if (response.error = broker.groups.check_group_id(message->key);
+             response.error == ErrorCode::kNone) {
     response.node_id = kBrokerId;
     response.host = request.advertised_host;
     response.port = request.advertised_port;
@@ -41,19 +46,24 @@ void handle_find_coordinator(Broker& broker, const Request& request) {
 void handle_join_group(Broker& broker, const Request& request) {
   const auto message = request.decode<kafka::JoinGroupRequest>();
   if (!message) return;
-  auto answer = [&broker, header = request.header, reply = request.reply](const kafka::JoinGroupResponse& response) {
+  auto answer = [&broker, header = request.header,
+                 reply = request.reply](const kafka::JoinGroupResponse& response) {
     if (response.error != ErrorCode::kMemberIdRequired) broker.refused(response.error);
-    reply.send(Frame::of(kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
+    reply.send(Frame::of(
+        kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
   };
-  broker.groups.join(*message, request.header.client_id.value_or("client"), request.header.api_version >= 4, answer);
+  broker.groups.join(*message, request.header.client_id.value_or("client"),
+                     request.header.api_version >= 4, answer);
 }
 
 void handle_sync_group(Broker& broker, const Request& request) {
   const auto message = request.decode<kafka::SyncGroupRequest>();
   if (!message) return;
-  broker.groups.sync(*message, [&broker, header = request.header, reply = request.reply](const kafka::SyncGroupResponse& response) {
+  broker.groups.sync(*message, [&broker, header = request.header,
+                                reply = request.reply](const kafka::SyncGroupResponse& response) {
     broker.refused(response.error);
-    reply.send(Frame::of(kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
+    reply.send(Frame::of(
+        kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
   });
 }
 
@@ -80,28 +90,36 @@ void handle_offset_commit(Broker& broker, const Request& request) {
   if (!message) return;
   ErrorCode refused = broker.groups.check_group_id(message->group_id);
   if (refused == ErrorCode::kNone) refused = broker.groups.check_commit(*message);
-  if (refused == ErrorCode::kNone && !broker.offsets.has_room_for(message->group_id, broker.options.groups_max)) refused = ErrorCode::kGroupMaxSizeReached;
+  if (refused == ErrorCode::kNone &&
+      !broker.offsets.has_room_for(message->group_id, broker.options.groups_max))
+    refused = ErrorCode::kGroupMaxSizeReached;
   kafka::OffsetCommitResponse response;
   OffsetStore::Offsets offsets;
   for (const auto& topic : message->topics) {
     auto& answered = response.topics.emplace_back();
     answered.name = topic.name;
     for (const auto& partition : topic.partitions) {
-      const ErrorCode error = refused != ErrorCode::kNone ? refused : check_entry(broker, topic.name, partition);
+      const ErrorCode error =
+          refused != ErrorCode::kNone ? refused : check_entry(broker, topic.name, partition);
       answered.partitions.push_back({partition.index, error});
       broker.refused(error);
       if (error != ErrorCode::kNone) continue;
-      offsets[{topic.name, partition.index}] = {partition.offset, partition.leader_epoch, partition.metadata.value_or(""), broker.clock.now_ms()};
+      offsets[{topic.name, partition.index}] = {partition.offset, partition.leader_epoch,
+                                                partition.metadata.value_or(""),
+                                                broker.clock.now_ms()};
     }
   }
   if (offsets.empty()) return request.answer(response);
-  auto answer = [header = request.header, reply = request.reply, response = std::move(response)](bool durable) mutable {
+  auto answer = [header = request.header, reply = request.reply,
+                 response = std::move(response)](bool durable) mutable {
     if (!durable) {
       for (auto& topic : response.topics)
         for (auto& partition : topic.partitions)
-          if (partition.error == ErrorCode::kNone) partition.error = ErrorCode::kCoordinatorNotAvailable;
+          if (partition.error == ErrorCode::kNone)
+            partition.error = ErrorCode::kCoordinatorNotAvailable;
     }
-    reply.send(Frame::of(kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
+    reply.send(Frame::of(
+        kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
   };
   broker.offsets.commit(message->group_id, offsets, std::move(answer));
 }
@@ -130,11 +148,13 @@ void handle_offset_fetch(Broker& broker, const Request& request) {
       auto& answered = response.topics.emplace_back();
       answered.name = topic.name;
       for (const int32_t index : topic.partitions)
-        answered.partitions.push_back(entry(index, broker.offsets.fetch(message->group_id, {topic.name, index})));
+        answered.partitions.push_back(
+            entry(index, broker.offsets.fetch(message->group_id, {topic.name, index})));
     }
   } else if (response.error == ErrorCode::kNone) {
     for (const auto& [partition, committed] : broker.offsets.fetch_all(message->group_id)) {
-      if (response.topics.empty() || response.topics.back().name != partition.topic) response.topics.emplace_back().name = partition.topic;
+      if (response.topics.empty() || response.topics.back().name != partition.topic)
+        response.topics.emplace_back().name = partition.topic;
       response.topics.back().partitions.push_back(entry(partition.partition, committed));
     }
   }

@@ -39,27 +39,36 @@ Checked refuse(ErrorCode error, std::string message) { return {error, std::move(
 Checked check_batch(std::string_view records, const TopicConfig& config, int16_t version) {
   const auto size = kafka::record_batch_size(records);
   if (size && static_cast<int64_t>(*size) > config.message_bytes_max)
-    return refuse(ErrorCode::kMessageTooLarge, fmt::format("a batch of {} bytes is over the topic's max.message.bytes of {}", *size, config.message_bytes_max));
+    return refuse(ErrorCode::kMessageTooLarge,
+                  fmt::format("a batch of {} bytes is over the topic's max.message.bytes of {}",
+                              *size, config.message_bytes_max));
   auto header = kafka::validate_record_batch(records);
   if (!header.ok())
-    return refuse(header.error().kind() == base::ErrorKind::kUnsupported ? ErrorCode::kUnsupportedForMessageFormat : ErrorCode::kCorruptMessage,
+    return refuse(header.error().kind() == base::ErrorKind::kUnsupported
+                      ? ErrorCode::kUnsupportedForMessageFormat
+                      : ErrorCode::kCorruptMessage,
                   header.error().message());
-  if (header->size() != records.size()) return refuse(ErrorCode::kInvalidRecord, "more than one record batch for a partition");
+  if (header->size() != records.size())
+    return refuse(ErrorCode::kInvalidRecord, "more than one record batch for a partition");
   if (header->is_transactional() || header->is_control())
     return refuse(ErrorCode::kInvalidRecord, "transactional and control batches are not supported");
   if (header->record_count < 1) return refuse(ErrorCode::kInvalidRecord, "a batch without records");
   if (header->has_producer_id() && (header->producer_epoch < 0 || header->base_sequence < 0))
     return refuse(ErrorCode::kInvalidRecord, "a producer id without epoch and sequence");
-  if (header->compression_bits() > static_cast<int8_t>(Compression::kZstd) || (header->compression() == Compression::kZstd && version < 7))
-    return refuse(ErrorCode::kUnsupportedCompressionType, "a compression that this version of Produce does not have");
+  if (header->compression_bits() > static_cast<int8_t>(Compression::kZstd) ||
+      (header->compression() == Compression::kZstd && version < 7))
+    return refuse(ErrorCode::kUnsupportedCompressionType,
+                  "a compression that this version of Produce does not have");
   if (header->compression() == Compression::kNone) {
     // Compressed records are kept unread; a count that lies would only hurt their readers.
-    if (const auto walked = kafka::check_records(records, *header); !walked.ok()) return refuse(ErrorCode::kInvalidRecord, walked.error().message());
+    if (const auto walked = kafka::check_records(records, *header); !walked.ok())
+      return refuse(ErrorCode::kInvalidRecord, walked.error().message());
   }
   return {ErrorCode::kNone, {}, *header};
 }
 
-void append(Broker& broker, const ProduceRequest& request, int16_t version, const std::string& topic, const ProduceRequest::Partition& sent,
+void append(Broker& broker, const ProduceRequest& request, int16_t version,
+            const std::string& topic, const ProduceRequest::Partition& sent,
             const std::shared_ptr<Pending>& pending, ProduceResponse::Partition& entry) {
   PartitionLog* const log = broker.topics.partition(topic, sent.index);
   auto fail = [&](ErrorCode error, std::string message) {
@@ -76,7 +85,9 @@ void append(Broker& broker, const ProduceRequest& request, int16_t version, cons
   entry.base_offset = outcome.base_offset;
   entry.log_append_time_ms = outcome.log_append_time_ms;
   entry.log_start_offset = outcome.log_start_offset;
-  if (!outcome.duplicate) broker.metrics.count_incoming(checked.header.record_count, static_cast<int64_t>(records.size()));
+  if (!outcome.duplicate)
+    broker.metrics.count_incoming(checked.header.record_count,
+                                  static_cast<int64_t>(records.size()));
   if (request.acks != -1) return;
   pending->waiting.fetch_add(1, std::memory_order_relaxed);
   log->when_durable(outcome.end_offset, [pending, &entry](bool durable) {
@@ -101,7 +112,8 @@ void handle_produce(Broker& broker, const Request& request) {
   for (const ProduceRequest::Topic& topic : message->topics) {
     ProduceResponse::Topic& answered = pending->response.topics.emplace_back();
     answered.name = topic.name;
-    for (const ProduceRequest::Partition& partition : topic.partitions) answered.partitions.emplace_back().index = partition.index;
+    for (const ProduceRequest::Partition& partition : topic.partitions)
+      answered.partitions.emplace_back().index = partition.index;
   }
   const bool acks_known = message->acks >= -1 && message->acks <= 1;
   bool failed = false;
@@ -113,7 +125,8 @@ void handle_produce(Broker& broker, const Request& request) {
         entry.error = acks_known ? ErrorCode::kInvalidRequest : ErrorCode::kInvalidRequiredAcks;
         broker.refused(entry.error);
       } else {
-        append(broker, *message, request.header.api_version, topic.name, topic.partitions[p], pending, entry);
+        append(broker, *message, request.header.api_version, topic.name, topic.partitions[p],
+               pending, entry);
       }
       // The entry belongs to the log's callback once that waits; only then may it be none.
       if (message->acks == 0) failed |= entry.error != ErrorCode::kNone;

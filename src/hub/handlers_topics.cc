@@ -7,7 +7,8 @@ namespace {
 
 using kafka::ErrorCode;
 
-kafka::ListOffsetsResponse::Partition list_offset(Broker& broker, const std::string& topic, const kafka::ListOffsetsRequest::Partition& asked) {
+kafka::ListOffsetsResponse::Partition list_offset(
+    Broker& broker, const std::string& topic, const kafka::ListOffsetsRequest::Partition& asked) {
   kafka::ListOffsetsResponse::Partition answer;
   answer.index = asked.index;
   PartitionLog* const log = broker.topics.partition(topic, asked.index);
@@ -26,7 +27,8 @@ kafka::ListOffsetsResponse::Partition list_offset(Broker& broker, const std::str
   } else if (asked.timestamp < 0) {
     answer.error = ErrorCode::kUnsupportedVersion;  // kinds of later versions
   } else if (const auto found = log->offset_for_time(asked.timestamp); !found.ok()) {
-    base::log_error("partition={} list_offsets=failed reason=\"{}\"", log->name(), found.error().message());
+    base::log_error("partition={} list_offsets=failed reason=\"{}\"", log->name(),
+                    found.error().message());
     answer.error = ErrorCode::kKafkaStorageError;
   } else {
     answer.offset = found->offset;
@@ -52,13 +54,16 @@ kafka::MetadataResponse::Topic describe(const Topic& topic) {
   return described;
 }
 
-kafka::MetadataResponse::Topic describe_or_make(Broker& broker, const std::string& name, bool may_create) {
+kafka::MetadataResponse::Topic describe_or_make(Broker& broker, const std::string& name,
+                                                bool may_create) {
   std::shared_ptr<Topic> topic = broker.topics.find(name);
   ErrorCode error = ErrorCode::kUnknownTopicOrPartition;
   if (!valid_topic_name(name)) error = ErrorCode::kInvalidTopicException;
   if (!topic && may_create && broker.options.auto_create_topics) {
-    const TopicStore::Outcome made = broker.topics.create({name, broker.options.auto_create_partitions, broker.options.topic_defaults});
-    if (made.error != ErrorCode::kNone && made.error != ErrorCode::kTopicAlreadyExists) error = made.error;
+    const TopicStore::Outcome made = broker.topics.create(
+        {name, broker.options.auto_create_partitions, broker.options.topic_defaults});
+    if (made.error != ErrorCode::kNone && made.error != ErrorCode::kTopicAlreadyExists)
+      error = made.error;
     topic = broker.topics.find(name);
   }
   if (topic) return describe(*topic);
@@ -69,27 +74,35 @@ kafka::MetadataResponse::Topic describe_or_make(Broker& broker, const std::strin
   return missing;
 }
 
-TopicStore::Outcome create_topic(Broker& broker, const kafka::CreateTopicsRequest::Topic& asked, bool validate_only) {
+TopicStore::Outcome create_topic(Broker& broker, const kafka::CreateTopicsRequest::Topic& asked,
+                                 bool validate_only) {
   TopicSpec spec{asked.name, asked.num_partitions, broker.options.topic_defaults};
   if (!asked.assignments.empty()) {
     if (asked.num_partitions != -1 || asked.replication_factor != -1)
-      return {ErrorCode::kInvalidRequest, "partition and replica counts may not be given beside assignments"};
+      return {ErrorCode::kInvalidRequest,
+              "partition and replica counts may not be given beside assignments"};
     spec.partitions = static_cast<int32_t>(asked.assignments.size());
     std::vector<bool> seen(asked.assignments.size());
     for (const auto& assignment : asked.assignments) {
-      const bool known = assignment.partition >= 0 && assignment.partition < spec.partitions && !seen[static_cast<size_t>(assignment.partition)];
+      const bool known = assignment.partition >= 0 && assignment.partition < spec.partitions &&
+                         !seen[static_cast<size_t>(assignment.partition)];
       if (!known || assignment.broker_ids != std::vector<int32_t>{kBrokerId})
-        return {ErrorCode::kInvalidReplicaAssignment, fmt::format("partitions are numbered from 0 and live on broker {} only", kBrokerId)};
+        return {
+            ErrorCode::kInvalidReplicaAssignment,
+            fmt::format("partitions are numbered from 0 and live on broker {} only", kBrokerId)};
       seen[static_cast<size_t>(assignment.partition)] = true;
     }
   } else {
     if (asked.num_partitions == -1) spec.partitions = broker.options.auto_create_partitions;
     if (asked.replication_factor != -1 && asked.replication_factor != 1)
-      return {ErrorCode::kInvalidReplicationFactor, fmt::format("replication factor {}: the hub is one broker", asked.replication_factor)};
+      return {
+          ErrorCode::kInvalidReplicationFactor,
+          fmt::format("replication factor {}: the hub is one broker", asked.replication_factor)};
   }
   for (const auto& config : asked.configs) {
     if (!config.value) continue;  // the default
-    if (const auto set = set_topic_config(spec.config, config.name, *config.value); !set.ok()) return {ErrorCode::kInvalidConfig, set.error().message()};
+    if (const auto set = set_topic_config(spec.config, config.name, *config.value); !set.ok())
+      return {ErrorCode::kInvalidConfig, set.error().message()};
   }
   return validate_only ? broker.topics.check(spec) : broker.topics.create(spec);
 }
@@ -103,7 +116,8 @@ void handle_list_offsets(Broker& broker, const Request& request) {
   for (const auto& topic : message->topics) {
     auto& answered = response.topics.emplace_back();
     answered.name = topic.name;
-    for (const auto& partition : topic.partitions) answered.partitions.push_back(list_offset(broker, topic.name, partition));
+    for (const auto& partition : topic.partitions)
+      answered.partitions.push_back(list_offset(broker, topic.name, partition));
   }
   request.answer(response);
 }
@@ -112,14 +126,17 @@ void handle_metadata(Broker& broker, const Request& request) {
   const auto message = request.decode<kafka::MetadataRequest>();
   if (!message) return;
   kafka::MetadataResponse response;
-  response.brokers.push_back({kBrokerId, request.advertised_host, request.advertised_port, std::nullopt});
+  response.brokers.push_back(
+      {kBrokerId, request.advertised_host, request.advertised_port, std::nullopt});
   response.cluster_id = broker.cluster_id;
   response.controller_id = kBrokerId;
   if (message->topics) {
     for (const std::string& name : *message->topics)
-      response.topics.push_back(describe_or_make(broker, name, request.header.api_version < 4 || message->allow_auto_topic_creation));
+      response.topics.push_back(describe_or_make(
+          broker, name, request.header.api_version < 4 || message->allow_auto_topic_creation));
   } else {
-    for (const auto& topic : broker.topics.list()) response.topics.push_back(describe(*topic));
+    for (const auto& topic : broker.topics.list())
+      response.topics.push_back(describe(*topic));
   }
   request.answer(response);
 }
@@ -144,7 +161,8 @@ void handle_init_producer_id(Broker& broker, const Request& request) {
   if (!message) return;
   kafka::InitProducerIdResponse response;
   if (message->transactional_id) {
-    response.error = ErrorCode::kInvalidRequest;  // transactions are not among the calls of this broker
+    response.error =
+        ErrorCode::kInvalidRequest;  // transactions are not among the calls of this broker
   } else if (const auto id = broker.producer_ids.next(); id.ok()) {
     response.producer_id = *id;
     response.producer_epoch = 0;

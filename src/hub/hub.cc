@@ -10,9 +10,9 @@
 
 namespace weir::hub {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 
 namespace {
 
@@ -23,7 +23,8 @@ constexpr int64_t kOffsetsExpiryUs = 600'000'000;
 }  // namespace
 
 std::string BoundAddress::text() const {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
 }
 
 struct Hub::Parts {
@@ -34,7 +35,8 @@ struct Hub::Parts {
   HubMetrics metrics;
   MemoryBudget response_memory;
   std::unique_ptr<io::FileLock> lock;
-  // Made and destroyed in this order: what may hold callbacks into the server's threads goes before it does.
+  // Made and destroyed in this order: what may hold callbacks into the server's threads goes before
+  // it does.
   Server server;
   Flusher flusher;
   TopicStore topics;
@@ -45,7 +47,8 @@ struct Hub::Parts {
   std::jthread housekeeping;
   bool running = false;
 
-  Parts(io::FileSystem& files_given, base::Clock& clock_given, base::Random& random_given, HubOptions options_given)
+  Parts(io::FileSystem& files_given, base::Clock& clock_given, base::Random& random_given,
+        HubOptions options_given)
       : files(files_given),
         clock(clock_given),
         random(random_given),
@@ -58,7 +61,8 @@ struct Hub::Parts {
         offsets(files, clock, flusher, options.dir, options.repair),
         producer_ids(files, options.dir),
         groups(clock, random, options),
-        broker{options, clock, metrics, topics, groups, offsets, producer_ids, response_memory, {}} {}
+        broker{options, clock,        metrics,         topics, groups,
+               offsets, producer_ids, response_memory, {}} {}
 
   Result<void> check_options() const;
   Result<void> open_folder();
@@ -73,13 +77,18 @@ Hub::Hub(io::FileSystem& files, base::Clock& clock, base::Random& random, HubOpt
 Hub::~Hub() { parts_->stop(); }
 
 Result<void> Hub::Parts::check_options() const {
-  if (options.dir.empty()) return error(ErrorKind::kInvalidArgument, "the hub needs a folder for its data (--dir)");
-  if (options.listen.empty()) return error(ErrorKind::kInvalidArgument, "the hub needs an address to listen on");
+  if (options.dir.empty())
+    return error(ErrorKind::kInvalidArgument, "the hub needs a folder for its data (--dir)");
+  if (options.listen.empty())
+    return error(ErrorKind::kInvalidArgument, "the hub needs an address to listen on");
   if (options.advertise.find(':') == std::string::npos && !options.advertise.empty())
-    return error(ErrorKind::kInvalidArgument, "advertised address '{}' is not HOST:PORT", options.advertise);
+    return error(ErrorKind::kInvalidArgument, "advertised address '{}' is not HOST:PORT",
+                 options.advertise);
   if (options.flush == FlushPolicy::kInterval && options.flush_interval_ms < 1)
-    return error(ErrorKind::kInvalidArgument, "flush interval {} ms is not at least 1", options.flush_interval_ms);
-  if (options.threads < 1 || options.threads > 64) return error(ErrorKind::kInvalidArgument, "{} network threads is not 1 to 64", options.threads);
+    return error(ErrorKind::kInvalidArgument, "flush interval {} ms is not at least 1",
+                 options.flush_interval_ms);
+  if (options.threads < 1 || options.threads > 64)
+    return error(ErrorKind::kInvalidArgument, "{} network threads is not 1 to 64", options.threads);
   return {};
 }
 
@@ -100,7 +109,9 @@ Result<void> Hub::Parts::open_folder() {
   WEIR_ASSIGN(const std::string text, files.read_all(path));
   WEIR_ASSIGN(const base::JsonObject json, base::parse_json_object(text, path));
   if (base::json_int(json, "format") != 1)
-    return error(ErrorKind::kUnsupported, "{} has a format that this program does not know; use the version that wrote it", path);
+    return error(ErrorKind::kUnsupported,
+                 "{} has a format that this program does not know; use the version that wrote it",
+                 path);
   broker.cluster_id = base::json_string(json, "cluster_id").value_or("");
   return {};
 }
@@ -111,17 +122,23 @@ Result<void> Hub::Parts::open() {
   WEIR_TRY(producer_ids.open());
   WEIR_TRY(topics.open());
   // Damaged group offsets keep the coordinator away from clients, not the topics.
-  if (const auto opened = offsets.open(); !opened.ok() && opened.error().kind() != ErrorKind::kDataLoss) return opened;
+  if (const auto opened = offsets.open();
+      !opened.ok() && opened.error().kind() != ErrorKind::kDataLoss)
+    return opened;
   for (const TopicSpec& spec : options.topics) {
     const TopicStore::Outcome outcome = topics.create(spec);
     if (outcome.error == kafka::ErrorCode::kTopicAlreadyExists) {
       const auto topic = topics.find(spec.name);
       if (static_cast<int32_t>(topic->partitions.size()) == spec.partitions) continue;
-      return error(ErrorKind::kInvalidArgument, "topic '{}' has {} partitions, not {}; the number cannot be changed", spec.name,
+      return error(ErrorKind::kInvalidArgument,
+                   "topic '{}' has {} partitions, not {}; the number cannot be changed", spec.name,
                    topic->partitions.size(), spec.partitions);
     }
     if (outcome.error != kafka::ErrorCode::kNone)
-      return error(outcome.error == kafka::ErrorCode::kKafkaStorageError ? ErrorKind::kIo : ErrorKind::kInvalidArgument, "{}", outcome.message);
+      return error(outcome.error == kafka::ErrorCode::kKafkaStorageError
+                       ? ErrorKind::kIo
+                       : ErrorKind::kInvalidArgument,
+                   "{}", outcome.message);
   }
   return server.listen();
 }
@@ -131,7 +148,8 @@ Result<void> Hub::start() {
   WEIR_TRY(parts_->open());
   parts_->flusher.start();
   parts_->server.start(parts_->broker);
-  parts_->housekeeping = std::jthread([parts = parts_.get()](std::stop_token stop) { parts->keep_house(stop); });
+  parts_->housekeeping =
+      std::jthread([parts = parts_.get()](std::stop_token stop) { parts->keep_house(stop); });
   parts_->running = true;
   return {};
 }
@@ -149,19 +167,23 @@ void Hub::Parts::keep_house(std::stop_token stop) {
   while (clock.sleep_for_us(kTickUs, stop)) {
     groups.tick();
     if (due(points_us, kRecoveryPointUs)) {
-      for (PartitionLog* log : topics.all_partitions()) log->make_recovery_point_durable();
+      for (PartitionLog* log : topics.all_partitions())
+        log->make_recovery_point_durable();
       offsets.make_recovery_point_durable();
       offsets.compact_if_worthwhile();
       server.close_idle(clock.monotonic_us());
     }
     if (due(retention_us, options.retention_check_ms * 1000)) {
       for (PartitionLog* log : topics.all_partitions()) {
-        const auto removed = log->apply_retention(clock.now_ms());  // an error has taken the partition offline
-        if (removed.ok() && *removed > 0) base::log_info("partition={} retention=removed segments={}", log->name(), *removed);
+        const auto removed =
+            log->apply_retention(clock.now_ms());  // an error has taken the partition offline
+        if (removed.ok() && *removed > 0)
+          base::log_info("partition={} retention=removed segments={}", log->name(), *removed);
       }
     }
     if (due(expiry_us, kOffsetsExpiryUs))
-      offsets.expire(clock.now_ms() - options.offsets_retention_ms, [this](const std::string& group) { return groups.has_members(group); });
+      offsets.expire(clock.now_ms() - options.offsets_retention_ms,
+                     [this](const std::string& group) { return groups.has_members(group); });
   }
 }
 
@@ -190,8 +212,12 @@ uint16_t Hub::port() const {
 std::vector<std::string> Hub::warnings() const {
   std::vector<std::string> result;
   for (const PartitionLog* log : parts_->topics.all_partitions())
-    if (log->offline()) result.push_back(fmt::format("partition {} is offline: {}", log->name(), log->offline_reason()));
-  if (parts_->offsets.offline()) result.push_back(fmt::format("group offsets are offline: {}", parts_->offsets.offline_reason()));
+    if (log->offline())
+      result.push_back(
+          fmt::format("partition {} is offline: {}", log->name(), log->offline_reason()));
+  if (parts_->offsets.offline())
+    result.push_back(
+        fmt::format("group offsets are offline: {}", parts_->offsets.offline_reason()));
   return result;
 }
 
@@ -200,7 +226,9 @@ const HubMetrics& Hub::metrics() const { return parts_->metrics; }
 Result<void> Hub::create_topic(const TopicSpec& spec) {
   const TopicStore::Outcome outcome = parts_->topics.create(spec);
   if (outcome.error == kafka::ErrorCode::kNone) return {};
-  return error(outcome.error == kafka::ErrorCode::kTopicAlreadyExists ? ErrorKind::kAlreadyExists : ErrorKind::kInvalidArgument, "{}", outcome.message);
+  return error(outcome.error == kafka::ErrorCode::kTopicAlreadyExists ? ErrorKind::kAlreadyExists
+                                                                      : ErrorKind::kInvalidArgument,
+               "{}", outcome.message);
 }
 
 }  // namespace weir::hub

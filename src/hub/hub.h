@@ -1,9 +1,10 @@
-// The hub: a durable broker that speaks the Kafka protocol, for embedding (`weir demo`) and for `weir hub`.
+// The hub: a durable broker that speaks the Kafka protocol, for embedding (`weir demo`) and for
+// `weir hub`.
 //
-// One hub owns one folder (a lock file keeps a second one out). start() recovers every partition, makes
-// the topics of the options and only then listens. Threads of its own: `threads` network threads, one
-// that syncs, one that keeps house (retention, group sessions). stop() answers what is in flight, syncs
-// and closes; the destructor stops too. Calls may come from any thread.
+// One hub owns one folder (a lock file keeps a second one out). start() recovers every partition,
+// makes the topics of the options and only then listens. Threads of its own: `threads` network
+// threads, one that syncs, one that keeps house (retention, group sessions). stop() answers what is
+// in flight, syncs and closes; the destructor stops too. Calls may come from any thread.
 #pragma once
 
 #include <memory>

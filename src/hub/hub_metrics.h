@@ -1,5 +1,5 @@
-// What went through the hub, in seconds, so that a table by minute (or any interval) can be printed.
-// Safe to call from any thread; one short lock a request.
+// What went through the hub, in seconds, so that a table by minute (or any interval) can be
+// printed. Safe to call from any thread; one short lock a request.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,13 @@ struct TrafficInterval {
 };
 
 struct HubMetricsSnapshot {
-  Traffic total;                     // since the hub was started
+  Traffic total;  // since the hub was started
   int64_t requests = 0;
-  int64_t refused_requests = 0;      // answered with an error that the client caused, or closed for bad input
+  int64_t refused_requests =
+      0;  // answered with an error that the client caused, or closed for bad input
   std::map<std::string, int64_t> refused_by_error;  // Kafka's error name or "BAD_FRAME", ...
-  int64_t syncs = 0;                 // of log files
-  int64_t connections = 0;           // open now
+  int64_t syncs = 0;                                // of log files
+  int64_t connections = 0;                          // open now
   int64_t partitions_offline = 0;
 };
 

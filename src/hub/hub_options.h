@@ -1,4 +1,5 @@
-// What a hub can be told when it is made. Every limit bounds something that a client could make grow.
+// What a hub can be told when it is made. Every limit bounds something that a client could make
+// grow.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,11 @@ namespace weir::hub {
 
 // When appended batches are synced, and what may be seen before.
 enum class FlushPolicy {
-  kAlways,    // sync at once; an acks=all answer and consumers wait for it; concurrent requests share one sync
+  kAlways,  // sync at once; an acks=all answer and consumers wait for it; concurrent requests share
+            // one sync
   kInterval,  // as kAlways, but at most one sync in flush_interval_ms: fewer syncs, later answers
-  kNever,     // left to the operating system: answers and consumers do not wait; a power loss may lose answered data
+  kNever,  // left to the operating system: answers and consumers do not wait; a power loss may lose
+           // answered data
 };
 
 struct TopicSpec {
@@ -25,7 +28,8 @@ struct TopicSpec {
 struct HubOptions {
   std::string dir;
   std::vector<std::string> listen = {"127.0.0.1:9092"};  // host:port; port 0 takes a free one
-  std::string advertise;  // host:port told to clients; empty: the address that the client came in by
+  std::string
+      advertise;  // host:port told to clients; empty: the address that the client came in by
   std::vector<TopicSpec> topics;  // made where absent
   bool auto_create_topics = false;
   int32_t auto_create_partitions = 4;
@@ -34,17 +38,19 @@ struct HubOptions {
   FlushPolicy flush = FlushPolicy::kAlways;
   int64_t flush_interval_ms = 50;  // kInterval only
 
-  int threads = 1;                                 // network threads
-  int64_t frame_bytes_max = 64LL << 20;            // one request
-  int64_t request_memory_bytes_max = 512LL << 20;  // requests being read or handled, all connections
-  int64_t response_memory_bytes_max = 512LL << 20; // fetched data not yet sent, all connections
-  int64_t fetch_bytes_max = 16LL << 20;            // record data of one fetch answer
+  int threads = 1;                       // network threads
+  int64_t frame_bytes_max = 64LL << 20;  // one request
+  int64_t request_memory_bytes_max = 512LL
+                                     << 20;  // requests being read or handled, all connections
+  int64_t response_memory_bytes_max = 512LL << 20;  // fetched data not yet sent, all connections
+  int64_t fetch_bytes_max = 16LL << 20;             // record data of one fetch answer
   int connections_max = 1000;
-  int in_flight_max = 64;             // requests of one connection that are not answered yet
+  int in_flight_max = 64;  // requests of one connection that are not answered yet
   int64_t idle_connection_ms = 600'000;
   int32_t topics_max = 1000;
-  int32_t partitions_max = 10'000;    // all topics together
-  int32_t producers_max = 10'000;     // remembered per partition; the one not seen longest is forgotten
+  int32_t partitions_max = 10'000;  // all topics together
+  int32_t producers_max =
+      10'000;  // remembered per partition; the one not seen longest is forgotten
   int64_t producer_expiry_ms = 7LL * 24 * 60 * 60 * 1000;
 
   int32_t groups_max = 10'000;

@@ -43,14 +43,16 @@ TEST(OffsetStore, KeepsWhatWasAnsweredOverPowerLosses) {
       OffsetStore store(files, clock, flusher, "hub", false);
       const auto opened = store.open();
       ASSERT_TRUE(opened.ok()) << opened.error().message();
-      for (const auto& [partition, offset] : promised) EXPECT_GE(store.fetch("g", partition).value_or(CommittedOffset{}).offset, offset);
+      for (const auto& [partition, offset] : promised)
+        EXPECT_GE(store.fetch("g", partition).value_or(CommittedOffset{}).offset, offset);
       files.inject(static_cast<int64_t>(random.below(30)), io::Fault::kPowerLoss);
       for (int i = 0; i < 20; ++i) {
         const base::TopicPartition partition{"t", static_cast<int32_t>(random.below(3))};
         const int64_t offset = ++next;
-        store.commit("g", {{partition, {offset, 0, "m", clock.now_ms()}}}, [&, partition, offset](bool durable) {
-          if (durable) promised[partition] = offset;
-        });
+        store.commit("g", {{partition, {offset, 0, "m", clock.now_ms()}}},
+                     [&, partition, offset](bool durable) {
+                       if (durable) promised[partition] = offset;
+                     });
         if (random.below(2) == 0) flusher.flush_all();
       }
       files.cut_power();
@@ -120,7 +122,8 @@ TEST_F(TopicStoreTest, ATopicIsThereWhollyOrNotAtAll) {
       ASSERT_TRUE(topic || !made);
       if (topic) {
         ASSERT_EQ(topic->partitions.size(), 2u);
-        for (const auto& log : topic->partitions) EXPECT_FALSE(log->offline()) << log->offline_reason();
+        for (const auto& log : topic->partitions)
+          EXPECT_FALSE(log->offline()) << log->offline_reason();
       }
     }
     ASSERT_TRUE(files_.remove_tree("hub").ok());
@@ -140,7 +143,8 @@ TEST(TopicConfig, HonoursOrNamesWhatItRefuses) {
   EXPECT_TRUE(set_topic_config(config, "retention.ms", "60000").ok());
   EXPECT_EQ(config.retention_ms, 60'000);
   EXPECT_TRUE(set_topic_config(config, "retention.bytes", "-1").ok());
-  EXPECT_THAT(set_topic_config(config, "min.insync.replicas", "2").error().message(), testing::HasSubstr("min.insync.replicas"));
+  EXPECT_THAT(set_topic_config(config, "min.insync.replicas", "2").error().message(),
+              testing::HasSubstr("min.insync.replicas"));
   EXPECT_FALSE(set_topic_config(config, "cleanup.policy", "compact").ok());
   EXPECT_FALSE(set_topic_config(config, "segment.bytes", "12x").ok());
   EXPECT_EQ(topic_config_from_json(topic_config_json(config)).value(), config);

@@ -25,12 +25,17 @@ using test::make_batch;
 
 class Client {
  public:
-  explicit Client(uint16_t port) : socket_(context_) { socket_.connect({asio::ip::address_v4::loopback(), port}); }
+  explicit Client(uint16_t port) : socket_(context_) {
+    socket_.connect({asio::ip::address_v4::loopback(), port});
+  }
 
-  void send_bytes(std::string_view bytes) { asio::write(socket_, asio::buffer(bytes.data(), bytes.size())); }
+  void send_bytes(std::string_view bytes) {
+    asio::write(socket_, asio::buffer(bytes.data(), bytes.size()));
+  }
   template <typename Message>
   void send(const Message& message, int16_t version) {
-    send_bytes(kafka::encode_request_frame({Message::kApiKey, version, ++correlation_id_, "test"}, message));
+    send_bytes(kafka::encode_request_frame({Message::kApiKey, version, ++correlation_id_, "test"},
+                                           message));
   }
   // The next answer's body behind its header; nothing where the connection has ended.
   std::optional<std::string> receive() {
@@ -52,7 +57,8 @@ class Client {
   Response answer(int16_t version) {
     frame_ = receive().value();
     kafka::Reader reader(frame_);
-    last_correlation_id_ = kafka::decode_response_header(reader, Response::kApiKey, version).value();
+    last_correlation_id_ =
+        kafka::decode_response_header(reader, Response::kApiKey, version).value();
     return Response::decode(reader, version).value();
   }
   int32_t last_correlation_id() const { return last_correlation_id_; }
@@ -83,7 +89,8 @@ class HubTest : public testing::Test {
   }
   void SetUp() override { start(); }
 
-  static kafka::ProduceRequest produce(std::string_view batch, const std::string& topic = "t", int16_t acks = -1) {
+  static kafka::ProduceRequest produce(std::string_view batch, const std::string& topic = "t",
+                                       int16_t acks = -1) {
     kafka::ProduceRequest request;
     request.acks = acks;
     request.timeout_ms = 5000;
@@ -91,7 +98,10 @@ class HubTest : public testing::Test {
     return request;
   }
   ErrorCode produce_error(Client& client, std::string_view batch, const std::string& topic = "t") {
-    return client.call<kafka::ProduceResponse>(produce(batch, topic), 8).topics[0].partitions[0].error;
+    return client.call<kafka::ProduceResponse>(produce(batch, topic), 8)
+        .topics[0]
+        .partitions[0]
+        .error;
   }
   static kafka::FetchRequest fetch(int64_t offset, int32_t max_wait_ms = 0) {
     kafka::FetchRequest request;
@@ -111,7 +121,8 @@ TEST_F(HubTest, WhatIsProducedIsFetched) {
   Client client(hub_->port());
   const std::string batch = make_batch({.records = 3});
   for (const int16_t version : {3, 5, 7, 8}) {
-    const auto answer = client.call<kafka::ProduceResponse>(produce(batch), version).topics[0].partitions[0];
+    const auto answer =
+        client.call<kafka::ProduceResponse>(produce(batch), version).topics[0].partitions[0];
     EXPECT_EQ(answer.error, ErrorCode::kNone);
   }
   for (int16_t version = 4; version <= 11; ++version) {
@@ -130,7 +141,8 @@ TEST_F(HubTest, WhatIsProducedIsFetched) {
 TEST_F(HubTest, AnswersComeInTheOrderOfTheRequests) {
   Client client(hub_->port());
   const std::string batch = make_batch({});
-  for (int i = 0; i < 50; ++i) client.send(produce(batch), 7);
+  for (int i = 0; i < 50; ++i)
+    client.send(produce(batch), 7);
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(client.answer<kafka::ProduceResponse>(7).topics[0].partitions[0].base_offset, i);
     EXPECT_EQ(client.last_correlation_id(), i + 1);
@@ -152,27 +164,33 @@ TEST_F(HubTest, WrongBatchesGetTheirErrors) {
   EXPECT_EQ(produce_error(client, corrupt), ErrorCode::kCorruptMessage);
   EXPECT_EQ(produce_error(client, "garbage"), ErrorCode::kCorruptMessage);
   EXPECT_EQ(produce_error(client, make_batch({}).substr(0, 65)), ErrorCode::kCorruptMessage);
-  EXPECT_EQ(produce_error(client, make_batch({.value = std::string(20'000, 'x')})), ErrorCode::kMessageTooLarge);
+  EXPECT_EQ(produce_error(client, make_batch({.value = std::string(20'000, 'x')})),
+            ErrorCode::kMessageTooLarge);
   EXPECT_EQ(produce_error(client, make_batch({}) + make_batch({})), ErrorCode::kInvalidRecord);
   EXPECT_EQ(produce_error(client, make_batch({}), "missing"), ErrorCode::kUnknownTopicOrPartition);
   const auto wrong_acks = client.call<kafka::ProduceResponse>(produce(make_batch({}), "t", 2), 7);
   EXPECT_EQ(wrong_acks.topics[0].partitions[0].error, ErrorCode::kInvalidRequiredAcks);
   EXPECT_EQ(produce_error(client, make_batch({.producer_id = 9, .epoch = 4})), ErrorCode::kNone);
-  EXPECT_EQ(produce_error(client, make_batch({.producer_id = 9, .epoch = 3, .sequence = 1})), ErrorCode::kInvalidProducerEpoch);
-  EXPECT_EQ(produce_error(client, make_batch({.producer_id = 9, .epoch = 4, .sequence = 5})), ErrorCode::kOutOfOrderSequenceNumber);
+  EXPECT_EQ(produce_error(client, make_batch({.producer_id = 9, .epoch = 3, .sequence = 1})),
+            ErrorCode::kInvalidProducerEpoch);
+  EXPECT_EQ(produce_error(client, make_batch({.producer_id = 9, .epoch = 4, .sequence = 5})),
+            ErrorCode::kOutOfOrderSequenceNumber);
   EXPECT_EQ(hub_->metrics().snapshot().refused_by_error.at("CORRUPT_MESSAGE"), 3);
 }
 
 TEST_F(HubTest, BadFramesEndTheConnectionAndNothingElse) {
-  const std::string half = kafka::encode_request_frame({ApiKey::kMetadata, 4, 1, "x"}, kafka::MetadataRequest{});
+  const std::string half =
+      kafka::encode_request_frame({ApiKey::kMetadata, 4, 1, "x"}, kafka::MetadataRequest{});
   std::string unknown_api = half;
   kafka::store_big<int16_t>(unknown_api.data() + 4, 999);
   std::string unknown_version = half;
   kafka::store_big<int16_t>(unknown_version.data() + 6, 99);
   std::string cut = half.substr(0, half.size() - 1);
   kafka::store_big<int32_t>(cut.data(), static_cast<int32_t>(cut.size() - 4));
-  for (const std::string& bytes : {std::string("\x7f\xff\xff\xff", 4), std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(8, '\0'),
-                                   unknown_api, unknown_version, cut}) {
+  for (const std::string& bytes :
+       {std::string("\x7f\xff\xff\xff", 4), std::string("\xff\xff\xff\xff", 4),
+        std::string("GET / HTTP/1.1\r\n\r\n"), std::string(8, '\0'), unknown_api, unknown_version,
+        cut}) {
     Client client(hub_->port());
     client.send_bytes(bytes);
     EXPECT_TRUE(client.closed());
@@ -188,10 +206,14 @@ TEST_F(HubTest, BadFramesEndTheConnectionAndNothingElse) {
 TEST_F(HubTest, RandomBytesNeverStopTheHub) {
   base::SeededRandom random(42);
   for (int round = 0; round < 300; ++round) {
-    std::string frame = kafka::encode_request_frame({ApiKey::kProduce, 7, 1, "x"}, produce(make_batch({})));
-    for (int flips = 0; flips < 4; ++flips) frame[4 + random.below(frame.size() - 4)] = static_cast<char>(random.next());
-    if (random.below(2) == 0) kafka::store_big<int16_t>(frame.data() + 4, static_cast<int16_t>(random.below(24)));
-    if (random.below(2) == 0) kafka::store_big<int16_t>(frame.data() + 6, static_cast<int16_t>(random.below(12)));
+    std::string frame =
+        kafka::encode_request_frame({ApiKey::kProduce, 7, 1, "x"}, produce(make_batch({})));
+    for (int flips = 0; flips < 4; ++flips)
+      frame[4 + random.below(frame.size() - 4)] = static_cast<char>(random.next());
+    if (random.below(2) == 0)
+      kafka::store_big<int16_t>(frame.data() + 4, static_cast<int16_t>(random.below(24)));
+    if (random.below(2) == 0)
+      kafka::store_big<int16_t>(frame.data() + 6, static_cast<int16_t>(random.below(12)));
     Client client(hub_->port());
     client.send_bytes(frame);
   }
@@ -201,12 +223,14 @@ TEST_F(HubTest, RandomBytesNeverStopTheHub) {
 
 TEST_F(HubTest, ApiVersionsOfALaterVersionIsAnsweredInTheFirstLayout) {
   Client client(hub_->port());
-  std::string frame = kafka::encode_request_frame({ApiKey::kApiVersions, 3, 5, "x"}, kafka::ApiVersionsRequest{"n", "1"});
+  std::string frame = kafka::encode_request_frame({ApiKey::kApiVersions, 3, 5, "x"},
+                                                  kafka::ApiVersionsRequest{"n", "1"});
   kafka::store_big<int16_t>(frame.data() + 6, 4);
   client.send_bytes(frame);
   const auto response = client.answer<kafka::ApiVersionsResponse>(0);
   EXPECT_EQ(response.error, ErrorCode::kUnsupportedVersion);
-  const auto known = client.call<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest{"n", "1"}, 3);
+  const auto known =
+      client.call<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest{"n", "1"}, 3);
   EXPECT_EQ(known.error, ErrorCode::kNone);
   EXPECT_EQ(known.api_keys.size(), 14u);
 }
@@ -214,11 +238,15 @@ TEST_F(HubTest, ApiVersionsOfALaterVersionIsAnsweredInTheFirstLayout) {
 TEST_F(HubTest, TopicsAreMadeOnRequestAndSettingsChecked) {
   Client client(hub_->port());
   kafka::CreateTopicsRequest request;
-  request.topics = {{"new", 3, 1, {}, {{"retention.ms", "1000"}}}, {"odd", 1, 1, {}, {{"min.insync.replicas", "1"}}}, {"t", 1, 1, {}, {}}, {"rf", 1, 3, {}, {}}};
+  request.topics = {{"new", 3, 1, {}, {{"retention.ms", "1000"}}},
+                    {"odd", 1, 1, {}, {{"min.insync.replicas", "1"}}},
+                    {"t", 1, 1, {}, {}},
+                    {"rf", 1, 3, {}, {}}};
   const auto response = client.call<kafka::CreateTopicsResponse>(request, 4);
   EXPECT_EQ(response.topics[0].error, ErrorCode::kNone);
   EXPECT_EQ(response.topics[1].error, ErrorCode::kInvalidConfig);
-  EXPECT_THAT(response.topics[1].error_message.value_or(""), testing::HasSubstr("min.insync.replicas"));
+  EXPECT_THAT(response.topics[1].error_message.value_or(""),
+              testing::HasSubstr("min.insync.replicas"));
   EXPECT_EQ(response.topics[2].error, ErrorCode::kTopicAlreadyExists);
   EXPECT_EQ(response.topics[3].error, ErrorCode::kInvalidReplicationFactor);
   kafka::MetadataRequest metadata;
@@ -231,7 +259,8 @@ TEST_F(HubTest, TopicsAreMadeOnRequestAndSettingsChecked) {
 TEST_F(HubTest, ProducerIdsDifferOverRestarts) {
   auto next = [&] {
     Client client(hub_->port());
-    return client.call<kafka::InitProducerIdResponse>(kafka::InitProducerIdRequest{}, 1).producer_id;
+    return client.call<kafka::InitProducerIdResponse>(kafka::InitProducerIdRequest{}, 1)
+        .producer_id;
   };
   const int64_t first = next();
   EXPECT_GT(next(), first);
@@ -243,7 +272,8 @@ TEST_F(HubTest, ProducerIdsDifferOverRestarts) {
 TEST_F(HubTest, AckedRecordsAndOffsetsOutliveAPowerLoss) {
   {
     Client client(hub_->port());
-    EXPECT_EQ(produce_error(client, make_batch({.records = 4, .producer_id = 3})), ErrorCode::kNone);
+    EXPECT_EQ(produce_error(client, make_batch({.records = 4, .producer_id = 3})),
+              ErrorCode::kNone);
     kafka::OffsetCommitRequest commit;
     commit.group_id = "g";
     commit.topics = {{"t", {{0, 3, 0, "note"}, {9, 1, 0, {}}, {1, 1, 0, std::string(2000, 'm')}}}};
@@ -257,9 +287,11 @@ TEST_F(HubTest, AckedRecordsAndOffsetsOutliveAPowerLoss) {
   files_.restart();
   start();
   Client client(hub_->port());
-  const auto again = client.call<kafka::ProduceResponse>(produce(make_batch({.records = 4, .producer_id = 3})), 7);
+  const auto again =
+      client.call<kafka::ProduceResponse>(produce(make_batch({.records = 4, .producer_id = 3})), 7);
   EXPECT_EQ(again.topics[0].partitions[0].base_offset, 0) << "a retry of what was stored before";
-  EXPECT_EQ(client.call<kafka::FetchResponse>(fetch(0), 11).topics[0].partitions[0].high_watermark, 4);
+  EXPECT_EQ(client.call<kafka::FetchResponse>(fetch(0), 11).topics[0].partitions[0].high_watermark,
+            4);
   kafka::OffsetFetchRequest request;
   request.group_id = "g";
   const auto fetched = client.call<kafka::OffsetFetchResponse>(request, 5);
@@ -282,7 +314,8 @@ TEST_F(HubTest, AFailedSyncIsAnsweredAsAStorageError) {
   files_.inject(1, io::Fault::kError);  // the append is call 0
   EXPECT_EQ(produce_error(client, make_batch({})), ErrorCode::kKafkaStorageError);
   EXPECT_EQ(produce_error(client, make_batch({})), ErrorCode::kKafkaStorageError);
-  EXPECT_EQ(client.call<kafka::FetchResponse>(fetch(0), 11).topics[0].partitions[0].error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(client.call<kafka::FetchResponse>(fetch(0), 11).topics[0].partitions[0].error,
+            ErrorCode::kKafkaStorageError);
   EXPECT_EQ(hub_->warnings().size(), 1u);
 }
 

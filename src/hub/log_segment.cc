@@ -6,18 +6,20 @@
 namespace weir::hub {
 namespace {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
-using kafka::PaddedBuffer;
 using kafka::kRecordBatchHeaderSize;
+using kafka::PaddedBuffer;
 
 constexpr int64_t kScanChunkBytes = 1 << 20;
 constexpr int64_t kBatchBytesMax = 1LL << 30;
 
 }  // namespace
 
-std::string offset_file_name(int64_t offset, std::string_view suffix) { return fmt::format("{:020}{}", offset, suffix); }
+std::string offset_file_name(int64_t offset, std::string_view suffix) {
+  return fmt::format("{:020}{}", offset, suffix);
+}
 
 int64_t parse_offset_file_name(std::string_view name, std::string_view suffix) {
   if (name.size() != 20 + suffix.size() || !name.ends_with(suffix)) return -1;
@@ -26,7 +28,8 @@ int64_t parse_offset_file_name(std::string_view name, std::string_view suffix) {
   return code == std::errc() && end == name.data() + 20 ? offset : -1;
 }
 
-Result<void> write_rebuildable(io::FileSystem& files, const std::string& path, std::string_view bytes) {
+Result<void> write_rebuildable(io::FileSystem& files, const std::string& path,
+                               std::string_view bytes) {
   WEIR_ASSIGN(const bool there, files.exists(path));
   if (there) WEIR_TRY(files.remove(path));
   WEIR_ASSIGN(const auto file, files.create(path));
@@ -41,14 +44,17 @@ LogSegment::LogSegment(io::FileSystem& files, const std::string& folder, int64_t
       base_offset_(base_offset),
       end_offset_(base_offset) {}
 
-Result<std::shared_ptr<LogSegment>> LogSegment::create(io::FileSystem& files, const std::string& folder, int64_t base_offset) {
+Result<std::shared_ptr<LogSegment>> LogSegment::create(io::FileSystem& files,
+                                                       const std::string& folder,
+                                                       int64_t base_offset) {
   std::shared_ptr<LogSegment> segment(new LogSegment(files, folder, base_offset));
   WEIR_ASSIGN(segment->writer_, files.create(segment->path_));
   WEIR_TRY(files.sync_dir(folder));
   return segment;
 }
 
-std::shared_ptr<LogSegment> LogSegment::existing(io::FileSystem& files, const std::string& folder, int64_t base_offset, int64_t bytes) {
+std::shared_ptr<LogSegment> LogSegment::existing(io::FileSystem& files, const std::string& folder,
+                                                 int64_t base_offset, int64_t bytes) {
   std::shared_ptr<LogSegment> segment(new LogSegment(files, folder, base_offset));
   segment->bytes_ = bytes;
   return segment;
@@ -82,13 +88,15 @@ class SequentialBatches {
 
  private:
   std::string_view here() const {
-    return buffer_.size() == 0 ? std::string_view() : buffer_.view().substr(static_cast<size_t>(position_ - start_));
+    return buffer_.size() == 0 ? std::string_view()
+                               : buffer_.view().substr(static_cast<size_t>(position_ - start_));
   }
   Result<void> fill(int64_t wanted) {
     wanted = std::min(wanted, end_ - position_);
     if (start_ + static_cast<int64_t>(buffer_.size()) - position_ >= wanted) return {};
     const int64_t length = std::min(end_ - position_, std::max(wanted, kScanChunkBytes));
-    if (buffer_.capacity() < static_cast<size_t>(length)) buffer_ = PaddedBuffer(static_cast<size_t>(length));
+    if (buffer_.capacity() < static_cast<size_t>(length))
+      buffer_ = PaddedBuffer(static_cast<size_t>(length));
     WEIR_ASSIGN(const int64_t got, segment_.read(position_, length, buffer_.data()));
     buffer_.set_size(static_cast<size_t>(got));
     start_ = position_;
@@ -119,7 +127,8 @@ Result<SegmentScan> LogSegment::scan() {
       break;
     }
     if (header->base_offset != result.end_offset) {
-      result.damage = fmt::format("a batch has offset {} where {} is due", header->base_offset, result.end_offset);
+      result.damage = fmt::format("a batch has offset {} where {} is due", header->base_offset,
+                                  result.end_offset);
       break;
     }
     index_.add(header->base_offset, batches.position(), header->max_timestamp);
@@ -131,11 +140,14 @@ Result<SegmentScan> LogSegment::scan() {
   return result;
 }
 
-Result<void> LogSegment::walk(int64_t from_offset, const std::function<void(const kafka::RecordBatchHeader&)>& visit) const {
+Result<void> LogSegment::walk(
+    int64_t from_offset, const std::function<void(const kafka::RecordBatchHeader&)>& visit) const {
   SequentialBatches batches(*this, index_.find_offset(from_offset, base_offset_).position, bytes_);
   while (!batches.at_end()) {
     WEIR_ASSIGN(const std::string_view batch, batches.next());
-    if (batch.empty()) return error(ErrorKind::kCorruption, "{} at byte {}: {}", path_, batches.position(), batches.damage());
+    if (batch.empty())
+      return error(ErrorKind::kCorruption, "{} at byte {}: {}", path_, batches.position(),
+                   batches.damage());
     WEIR_ASSIGN(const auto header, kafka::parse_record_batch_header(batch));
     if (header.base_offset >= from_offset) visit(header);
     batches.advance(batch.size());
@@ -179,7 +191,8 @@ void LogSegment::close_files() {
   reader_.reset();
 }
 
-Result<void> LogSegment::append(std::string_view head, std::string_view batch, const kafka::RecordBatchHeader& header) {
+Result<void> LogSegment::append(std::string_view head, std::string_view batch,
+                                const kafka::RecordBatchHeader& header) {
   WEIR_TRY(ensure_writer());
   const std::string_view pieces[] = {head, batch.substr(head.size())};
   WEIR_TRY(writer_->append_pieces(pieces));

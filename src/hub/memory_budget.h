@@ -15,7 +15,9 @@ class MemoryBudget {
     used_.fetch_sub(bytes, std::memory_order_relaxed);
     return false;
   }
-  void take(int64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }  // may pass the limit
+  void take(int64_t bytes) {
+    used_.fetch_add(bytes, std::memory_order_relaxed);
+  }  // may pass the limit
   void give_back(int64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
   int64_t limit() const { return limit_; }
@@ -28,7 +30,8 @@ class MemoryBudget {
 class MemoryLease {
  public:
   MemoryLease() = default;
-  MemoryLease(MemoryLease&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  MemoryLease(MemoryLease&& other) noexcept
+      : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   MemoryLease& operator=(MemoryLease&& other) noexcept {
     std::swap(budget_, other.budget_);
     std::swap(bytes_, other.bytes_);

@@ -10,9 +10,9 @@
 namespace weir::hub {
 namespace {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 
 constexpr std::string_view kOfflineMarker = "offline";
 constexpr uint8_t kCommit = 1;
@@ -33,10 +33,18 @@ int64_t parse_generation(std::string_view name) {
 
 }  // namespace
 
-OffsetStore::OffsetStore(io::FileSystem& files, base::Clock& clock, Flusher& flusher, const std::string& dir, bool repair)
-    : files_(files), clock_(clock), flusher_(flusher), folder_(io::join_path(dir, "groups")), repair_(repair), point_(files, folder_) {}
+OffsetStore::OffsetStore(io::FileSystem& files, base::Clock& clock, Flusher& flusher,
+                         const std::string& dir, bool repair)
+    : files_(files),
+      clock_(clock),
+      flusher_(flusher),
+      folder_(io::join_path(dir, "groups")),
+      repair_(repair),
+      point_(files, folder_) {}
 
-std::string OffsetStore::path(int64_t generation) const { return io::join_path(folder_, fmt::format("offsets-{}.log", generation)); }
+std::string OffsetStore::path(int64_t generation) const {
+  return io::join_path(folder_, fmt::format("offsets-{}.log", generation));
+}
 
 std::string OffsetStore::encode(const Change& change) {
   FieldWriter body;
@@ -79,13 +87,17 @@ Result<void> OffsetStore::open() {
     std::vector<int64_t> generations;
     for (const io::FileInfo& file : listed) {
       if (file.name.starts_with(io::kTemporaryPrefix)) WEIR_TRY(files_.remove(file.path));
-      if (const int64_t generation = parse_generation(file.name); generation >= 0) generations.push_back(generation);
+      if (const int64_t generation = parse_generation(file.name); generation >= 0)
+        generations.push_back(generation);
     }
     std::sort(generations.begin(), generations.end());
     WEIR_ASSIGN(const auto point, point_.load());
     if (generations.empty()) {
       if (point && point->offset > 0 && !repair_)
-        return error(ErrorKind::kDataLoss, "no offsets-*.log is left in {}; put it back from a copy, or start the hub once with --repair", folder_);
+        return error(ErrorKind::kDataLoss,
+                     "no offsets-*.log is left in {}; put it back from a copy, or start the hub "
+                     "once with --repair",
+                     folder_);
       WEIR_TRY(files_.replace(path(0), ""));
       WEIR_TRY(point_.reset({}));
     } else {
@@ -112,7 +124,8 @@ Result<void> OffsetStore::open() {
 }
 
 // A newer generation than the point's was put in place whole, so all of it was durable.
-Result<void> OffsetStore::replay(const std::string& bytes, const std::optional<DurablePoint>& point) {
+Result<void> OffsetStore::replay(const std::string& bytes,
+                                 const std::optional<DurablePoint>& point) {
   const bool whole = !point || point->segment_base != generation_;
   const int64_t durable = whole ? static_cast<int64_t>(bytes.size()) : point->offset;
   size_t at = 0;
@@ -131,7 +144,8 @@ Result<void> OffsetStore::replay(const std::string& bytes, const std::optional<D
   const auto good = static_cast<int64_t>(at);
   if (good < durable && !repair_)
     return error(ErrorKind::kDataLoss,
-                 "{} is damaged at byte {}, before its durable end {}; put it back from a copy, or start the hub once with --repair to keep "
+                 "{} is damaged at byte {}, before its durable end {}; put it back from a copy, or "
+                 "start the hub once with --repair to keep "
                  "what is before the damage",
                  path(generation_), good, durable);
   WEIR_ASSIGN(writer_, files_.open_append(path(generation_)));
@@ -143,9 +157,11 @@ Result<void> OffsetStore::replay(const std::string& bytes, const std::optional<D
 }
 
 void OffsetStore::apply(const Change& change) {
-  const auto size = static_cast<int64_t>(kEntryBytesGuess + change.group.size() + change.partition.topic.size());
+  const auto size =
+      static_cast<int64_t>(kEntryBytesGuess + change.group.size() + change.partition.topic.size());
   if (change.value) {
-    const auto [at, added] = groups_[change.group].insert_or_assign(change.partition, *change.value);
+    const auto [at, added] =
+        groups_[change.group].insert_or_assign(change.partition, *change.value);
     if (added) live_bytes_ += size;
     return;
   }
@@ -157,13 +173,15 @@ void OffsetStore::apply(const Change& change) {
 
 void OffsetStore::commit(const std::string& group, const Offsets& offsets, Callback callback) {
   std::vector<Change> changes;
-  for (const auto& [partition, value] : offsets) changes.push_back({group, partition, value});
+  for (const auto& [partition, value] : offsets)
+    changes.push_back({group, partition, value});
   append(std::move(changes), std::move(callback));
 }
 
 void OffsetStore::append(std::vector<Change> changes, Callback callback) {
   std::string bytes;
-  for (const Change& change : changes) bytes += encode(change);
+  for (const Change& change : changes)
+    bytes += encode(change);
   bool want = false;
   {
     std::unique_lock lock(mutex_);
@@ -177,7 +195,8 @@ void OffsetStore::append(std::vector<Change> changes, Callback callback) {
       return callback(false);
     }
     if (flusher_.policy() == FlushPolicy::kNever) {
-      for (const Change& change : changes) apply(change);
+      for (const Change& change : changes)
+        apply(change);
       lock.unlock();
       return callback(true);
     }
@@ -204,13 +223,16 @@ bool OffsetStore::flush() {
   auto synced = syncer_->sync();
   if (synced.ok()) {
     const std::lock_guard lock(mutex_);
-    for (const Change& change : changes) apply(change);
+    for (const Change& change : changes)
+      apply(change);
   } else {
     fail(synced.error().message());
   }
-  for (const Callback& callback : callbacks) callback(synced.ok());
+  for (const Callback& callback : callbacks)
+    callback(synced.ok());
   if (synced.ok()) {
-    if (const auto recorded = point_.record(target); !recorded.ok()) fail(recorded.error().message());
+    if (const auto recorded = point_.record(target); !recorded.ok())
+      fail(recorded.error().message());
   }
   return true;
 }
@@ -248,7 +270,8 @@ void OffsetStore::compact_if_worthwhile() {
 Result<void> OffsetStore::rewrite() {
   std::string bytes;
   for (const auto& [group, offsets] : groups_)
-    for (const auto& [partition, value] : offsets) bytes += encode({group, partition, value});
+    for (const auto& [partition, value] : offsets)
+      bytes += encode({group, partition, value});
   const std::string old = path(generation_);
   WEIR_TRY(files_.replace(path(generation_ + 1), bytes));
   ++generation_;
@@ -266,7 +289,8 @@ Result<void> OffsetStore::close() {
   return point_.make_durable();
 }
 
-std::optional<CommittedOffset> OffsetStore::fetch(const std::string& group, const base::TopicPartition& partition) const {
+std::optional<CommittedOffset> OffsetStore::fetch(const std::string& group,
+                                                  const base::TopicPartition& partition) const {
   const std::lock_guard lock(mutex_);
   const auto found = groups_.find(group);
   if (found == groups_.end()) return std::nullopt;
@@ -294,12 +318,14 @@ void OffsetStore::fail(std::string reason) {
     base::log_error("groups state=offline reason=\"{}\"", reason);
     offline_reason_ = std::move(reason);
     offline_.store(true, std::memory_order_release);
-    if (const auto marked = write_rebuildable(files_, io::join_path(folder_, kOfflineMarker), {}); !marked.ok())
+    if (const auto marked = write_rebuildable(files_, io::join_path(folder_, kOfflineMarker), {});
+        !marked.ok())
       base::log_warn("groups offline_marker=failed reason=\"{}\"", marked.error().message());
     callbacks.swap(callbacks_);
     pending_.clear();
   }
-  for (const Callback& callback : callbacks) callback(false);
+  for (const Callback& callback : callbacks)
+    callback(false);
 }
 
 std::string OffsetStore::offline_reason() const {

@@ -1,15 +1,18 @@
-// What consumer groups have committed: a log of its own, and the newest value of each key in memory.
+// What consumer groups have committed: a log of its own, and the newest value of each key in
+// memory.
 //
 //   DIR/groups/offsets-<generation>.log   entries, appended; the highest generation counts
-//   DIR/groups/recovery-point             as of a partition (recovery_point.h); segment_base is the generation
+//   DIR/groups/recovery-point             as of a partition (recovery_point.h); segment_base is the
+//   generation
 //
 // An entry, little-endian (docs/formats/hub-segment.md): uint32 CRC-32C of what follows the length,
-// uint32 length, then uint8 kind (1 commit, 2 forget), int64 commit time ms, group, topic (uint16 length +
-// bytes each), int32 partition, int64 offset, int32 leader epoch, metadata (uint16 length + bytes).
-// When the log is much larger than what lives, it is written anew as the next generation.
+// uint32 length, then uint8 kind (1 commit, 2 forget), int64 commit time ms, group, topic (uint16
+// length + bytes each), int32 partition, int64 offset, int32 leader epoch, metadata (uint16 length
+// + bytes). When the log is much larger than what lives, it is written anew as the next generation.
 //
-// A commit is seen (and answered) once it is durable; FlushPolicy::kNever: at once. commit, fetch, forget:
-// any thread. A failed write or sync, or damage before the durable point, takes the store offline.
+// A commit is seen (and answered) once it is durable; FlushPolicy::kNever: at once. commit, fetch,
+// forget: any thread. A failed write or sync, or damage before the durable point, takes the store
+// offline.
 #pragma once
 
 #include <atomic>
@@ -42,13 +45,15 @@ class OffsetStore final : public Flushable {
   using Callback = std::function<void(bool durable)>;
   using Offsets = std::map<base::TopicPartition, CommittedOffset>;
 
-  OffsetStore(io::FileSystem& files, base::Clock& clock, Flusher& flusher, const std::string& dir, bool repair);
+  OffsetStore(io::FileSystem& files, base::Clock& clock, Flusher& flusher, const std::string& dir,
+              bool repair);
 
   base::Result<void> open();
   base::Result<void> close();
 
   void commit(const std::string& group, const Offsets& offsets, Callback callback);
-  std::optional<CommittedOffset> fetch(const std::string& group, const base::TopicPartition& partition) const;
+  std::optional<CommittedOffset> fetch(const std::string& group,
+                                       const base::TopicPartition& partition) const;
   Offsets fetch_all(const std::string& group) const;
   // Whether this group has committed before or there are fewer than `groups_max`.
   bool has_room_for(const std::string& group, int32_t groups_max) const;

@@ -8,18 +8,20 @@
 namespace weir::hub {
 namespace {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 using kafka::ErrorCode;
+using kafka::kRecordBatchHeaderSize;
 using kafka::PaddedBuffer;
 using kafka::RecordBatchHeader;
-using kafka::kRecordBatchHeaderSize;
 
 constexpr int32_t kLeaderEpoch = 0;  // one broker, one leader, for ever
 
-// The batch's first bytes with base offset and leader epoch, and with log append time where asked for.
-std::array<char, kRecordBatchHeaderSize> stamped_head(std::string_view batch, int64_t base_offset, int64_t append_time_ms) {
+// The batch's first bytes with base offset and leader epoch, and with log append time where asked
+// for.
+std::array<char, kRecordBatchHeaderSize> stamped_head(std::string_view batch, int64_t base_offset,
+                                                      int64_t append_time_ms) {
   std::array<char, kRecordBatchHeaderSize> head;
   std::copy_n(batch.data(), head.size(), head.data());
   kafka::store_big(head.data(), base_offset);
@@ -28,7 +30,8 @@ std::array<char, kRecordBatchHeaderSize> stamped_head(std::string_view batch, in
     const auto attributes = static_cast<int16_t>(kafka::load_big<int16_t>(head.data() + 21) | 0x08);
     kafka::store_big(head.data() + 21, attributes);
     kafka::store_big(head.data() + 35, append_time_ms);
-    const uint32_t crc = kafka::crc32c(batch.substr(head.size()), kafka::crc32c({head.data() + 21, head.size() - 21}));
+    const uint32_t crc = kafka::crc32c(batch.substr(head.size()),
+                                       kafka::crc32c({head.data() + 21, head.size() - 21}));
     kafka::store_big(head.data() + 17, crc);
   }
   return head;
@@ -36,7 +39,8 @@ std::array<char, kRecordBatchHeaderSize> stamped_head(std::string_view batch, in
 
 }  // namespace
 
-PartitionLog::PartitionLog(io::FileSystem& files, base::Clock& clock, Flusher& flusher, HubMetrics* metrics, PartitionLogOptions options)
+PartitionLog::PartitionLog(io::FileSystem& files, base::Clock& clock, Flusher& flusher,
+                           HubMetrics* metrics, PartitionLogOptions options)
     : files_(files),
       clock_(clock),
       flusher_(flusher),
@@ -49,11 +53,15 @@ PartitionLog::PartitionLog(io::FileSystem& files, base::Clock& clock, Flusher& f
 PartitionLog::~PartitionLog() = default;
 
 void PartitionLog::Notices::deliver() {
-  for (const DurableCallback& callback : callbacks) callback(durable);
-  for (const auto& listener : listeners) listener->on_visible(bytes);
+  for (const DurableCallback& callback : callbacks)
+    callback(durable);
+  for (const auto& listener : listeners)
+    listener->on_visible(bytes);
 }
 
-int64_t PartitionLog::visible_end() const { return never_flush_ ? segments_.back()->end_offset() : durable_.offset; }
+int64_t PartitionLog::visible_end() const {
+  return never_flush_ ? segments_.back()->end_offset() : durable_.offset;
+}
 
 int64_t PartitionLog::visible_limit(const LogSegment& segment) const {
   if (never_flush_ || segment.base_offset() < durable_.segment_base) return segment.bytes();
@@ -84,12 +92,14 @@ AppendOutcome PartitionLog::append(std::string_view batch, const RecordBatchHead
     }
     if (verdict.error != ErrorCode::kNone) {
       outcome.error = verdict.error;
-      outcome.message = fmt::format("partition {}: producer {} epoch {} sequence {} does not follow what is stored", name(),
-                                    sent.producer_id, sent.producer_epoch, sent.base_sequence);
+      outcome.message = fmt::format(
+          "partition {}: producer {} epoch {} sequence {} does not follow what is stored", name(),
+          sent.producer_id, sent.producer_epoch, sent.base_sequence);
       return outcome;
     }
   }
-  if (active().bytes() > 0 && active().bytes() + static_cast<int64_t>(batch.size()) > options_.config.segment_bytes) {
+  if (active().bytes() > 0 &&
+      active().bytes() + static_cast<int64_t>(batch.size()) > options_.config.segment_bytes) {
     if (const auto rolled = roll(); !rolled.ok()) return storage_error(rolled.error().message());
   }
   RecordBatchHeader header = sent;
@@ -97,7 +107,8 @@ AppendOutcome PartitionLog::append(std::string_view batch, const RecordBatchHead
   if (options_.config.timestamp_type == TimestampType::kLogAppendTime)
     outcome.log_append_time_ms = header.max_timestamp = clock_.now_ms();
   const auto head = stamped_head(batch, header.base_offset, outcome.log_append_time_ms);
-  if (const auto appended = active().append({head.data(), head.size()}, batch, header); !appended.ok())
+  if (const auto appended = active().append({head.data(), head.size()}, batch, header);
+      !appended.ok())
     return storage_error(appended.error().message());
   producers_.append(header, clock_.now_ms());
   outcome.base_offset = header.base_offset;
@@ -145,24 +156,31 @@ Result<void> PartitionLog::roll() {
 
 Result<void> PartitionLog::store_snapshot() {
   const int64_t end = active().end_offset();
-  WEIR_TRY(write_rebuildable(files_, io::join_path(options_.folder, offset_file_name(end, ".producers")), producers_.encode(end)));
+  WEIR_TRY(write_rebuildable(files_,
+                             io::join_path(options_.folder, offset_file_name(end, ".producers")),
+                             producers_.encode(end)));
   WEIR_ASSIGN(const auto listed, files_.list(options_.folder));
   std::vector<int64_t> snapshots;
   for (const io::FileInfo& file : listed)
-    if (const int64_t offset = parse_offset_file_name(file.name, ".producers"); offset >= 0) snapshots.push_back(offset);
+    if (const int64_t offset = parse_offset_file_name(file.name, ".producers"); offset >= 0)
+      snapshots.push_back(offset);
   std::sort(snapshots.begin(), snapshots.end());
   for (size_t i = 0; i + 2 < snapshots.size(); ++i)
-    WEIR_TRY(files_.remove(io::join_path(options_.folder, offset_file_name(snapshots[i], ".producers"))));
+    WEIR_TRY(files_.remove(
+        io::join_path(options_.folder, offset_file_name(snapshots[i], ".producers"))));
   return {};
 }
 
 void PartitionLog::advance(const DurablePoint& point, Notices& notices) {
   if (point.offset > durable_.offset) {
-    notices.bytes = point.segment_base == durable_.segment_base ? point.segment_bytes - durable_.segment_bytes : point.segment_bytes;
+    notices.bytes = point.segment_base == durable_.segment_base
+                        ? point.segment_bytes - durable_.segment_bytes
+                        : point.segment_bytes;
     durable_ = point;
   }
   const auto end = waiting_.upper_bound(durable_.offset);
-  for (auto at = waiting_.begin(); at != end; ++at) notices.callbacks.push_back(std::move(at->second));
+  for (auto at = waiting_.begin(); at != end; ++at)
+    notices.callbacks.push_back(std::move(at->second));
   waiting_.erase(waiting_.begin(), end);
   notices.listeners = listeners_;
 }
@@ -173,11 +191,16 @@ void PartitionLog::take_offline(std::string reason, Notices& notices) {
   offline_reason_ = std::move(reason);
   offline_.store(true, std::memory_order_release);
   if (metrics_) metrics_->count_partition_offline();
-  // Not synced: it has to outlive the page cache's lost writes only, which end with the cache (recover()).
-  if (const auto marked = write_rebuildable(files_, io::join_path(options_.folder, kOfflineMarker), {}); !marked.ok())
-    base::log_warn("partition={} offline_marker=failed reason=\"{}\"", name(), marked.error().message());
+  // Not synced: it has to outlive the page cache's lost writes only, which end with the cache
+  // (recover()).
+  if (const auto marked =
+          write_rebuildable(files_, io::join_path(options_.folder, kOfflineMarker), {});
+      !marked.ok())
+    base::log_warn("partition={} offline_marker=failed reason=\"{}\"", name(),
+                   marked.error().message());
   notices.durable = false;
-  for (auto& [offset, callback] : waiting_) notices.callbacks.push_back(std::move(callback));
+  for (auto& [offset, callback] : waiting_)
+    notices.callbacks.push_back(std::move(callback));
   waiting_.clear();
   notices.listeners = listeners_;
 }
@@ -236,8 +259,9 @@ void PartitionLog::make_recovery_point_durable() {
 }
 
 std::optional<PartitionLog::Place> PartitionLog::locate(int64_t offset) {
-  auto after = std::upper_bound(segments_.begin(), segments_.end(), offset,
-                                [](int64_t wanted, const auto& segment) { return wanted < segment->base_offset(); });
+  auto after = std::upper_bound(
+      segments_.begin(), segments_.end(), offset,
+      [](int64_t wanted, const auto& segment) { return wanted < segment->base_offset(); });
   if (after == segments_.begin()) return std::nullopt;
   const std::shared_ptr<LogSegment>& segment = *std::prev(after);
   Place place{segment, 0, visible_limit(*segment)};
@@ -260,10 +284,12 @@ Result<void> PartitionLog::find_batch(Place& place, int64_t offset) const {
     if (kafka::load_big<int64_t>(head) + kafka::load_big<int32_t>(head + 23) >= offset) return {};
     place.position += static_cast<int64_t>(*size);
   }
-  return error(ErrorKind::kCorruption, "{} has no batch with offset {} (byte {})", place.segment->path(), offset, place.position);
+  return error(ErrorKind::kCorruption, "{} has no batch with offset {} (byte {})",
+               place.segment->path(), offset, place.position);
 }
 
-ReadOutcome PartitionLog::read(int64_t offset, int64_t max_bytes, bool at_least_one, PaddedBuffer& buffer) {
+ReadOutcome PartitionLog::read(int64_t offset, int64_t max_bytes, bool at_least_one,
+                               PaddedBuffer& buffer) {
   ReadOutcome outcome;
   std::optional<Place> place;
   buffer.set_size(0);
@@ -295,15 +321,17 @@ ReadOutcome PartitionLog::read(int64_t offset, int64_t max_bytes, bool at_least_
   return outcome;
 }
 
-Result<void> PartitionLog::read_batches(const Place& place, int64_t offset, int64_t max_bytes, bool at_least_one, PaddedBuffer& buffer,
-                                           ReadOutcome& outcome) {
+Result<void> PartitionLog::read_batches(const Place& place, int64_t offset, int64_t max_bytes,
+                                        bool at_least_one, PaddedBuffer& buffer,
+                                        ReadOutcome& outcome) {
   const int64_t left = place.limit - place.position;
   int64_t length = std::min(left, std::max<int64_t>(max_bytes, kRecordBatchHeaderSize));
   buffer.reserve(static_cast<size_t>(length));
   WEIR_ASSIGN(int64_t got, place.segment->read(place.position, length, buffer.data()));
   const auto first = kafka::record_batch_size({buffer.data(), static_cast<size_t>(got)});
   if (got < length || !first || static_cast<int64_t>(*first) > left)
-    return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(), place.position);
+    return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(),
+                 place.position);
   if (static_cast<int64_t>(*first) > length && at_least_one) {
     length = static_cast<int64_t>(*first);
     buffer = PaddedBuffer(*first);
@@ -317,8 +345,11 @@ Result<void> PartitionLog::read_batches(const Place& place, int64_t offset, int6
     const auto size = kafka::record_batch_size(bytes.substr(whole));
     const auto base_offset = kafka::load_big<int64_t>(head);
     if (!size || (next >= 0 && base_offset != next) || (next < 0 && base_offset > offset))
-      return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(), place.position + static_cast<int64_t>(whole));
-    if (*size > bytes.size() - whole || (whole > 0 && static_cast<int64_t>(whole + *size) > max_bytes)) break;
+      return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(),
+                   place.position + static_cast<int64_t>(whole));
+    if (*size > bytes.size() - whole ||
+        (whole > 0 && static_cast<int64_t>(whole + *size) > max_bytes))
+      break;
     if (whole == 0 && static_cast<int64_t>(*size) > max_bytes && !at_least_one) break;
     next = base_offset + kafka::load_big<int32_t>(head + 23) + 1;
     outcome.messages += kafka::load_big<int32_t>(head + 57);
@@ -327,7 +358,8 @@ Result<void> PartitionLog::read_batches(const Place& place, int64_t offset, int6
   buffer.set_size(whole);
   if (next >= 0) {
     const std::lock_guard lock(mutex_);
-    hints_[next_hint_] = {next, place.segment->base_offset(), place.position + static_cast<int64_t>(whole)};
+    hints_[next_hint_] = {next, place.segment->base_offset(),
+                          place.position + static_cast<int64_t>(whole)};
     next_hint_ = (next_hint_ + 1) % hints_.size();
   }
   return {};
@@ -338,31 +370,39 @@ Result<TimedOffset> PartitionLog::offset_for_time(int64_t timestamp_ms) {
   int64_t end = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (offline()) return error(ErrorKind::kIo, "partition {} is offline: {}", name(), offline_reason_);
+    if (offline())
+      return error(ErrorKind::kIo, "partition {} is offline: {}", name(), offline_reason_);
     end = visible_end();
     for (const auto& segment : segments_) {
       if (segment->max_timestamp() < timestamp_ms) continue;
-      places.push_back({segment, segment->index().find_time(timestamp_ms, segment->base_offset()).position, visible_limit(*segment)});
+      places.push_back({segment,
+                        segment->index().find_time(timestamp_ms, segment->base_offset()).position,
+                        visible_limit(*segment)});
     }
   }
   PaddedBuffer buffer(64 * 1024);
   for (Place& place : places) {
     while (place.position + static_cast<int64_t>(kRecordBatchHeaderSize) <= place.limit) {
-      WEIR_ASSIGN(int64_t got, place.segment->read(place.position, kRecordBatchHeaderSize, buffer.data()));
+      WEIR_ASSIGN(int64_t got,
+                  place.segment->read(place.position, kRecordBatchHeaderSize, buffer.data()));
       const auto size = kafka::record_batch_size({buffer.data(), static_cast<size_t>(got)});
       if (!size || place.position + static_cast<int64_t>(*size) > place.limit)
-        return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(), place.position);
+        return error(ErrorKind::kCorruption, "{} is damaged at byte {}", place.segment->path(),
+                     place.position);
       if (kafka::load_big<int64_t>(buffer.data() + 35) >= timestamp_ms) {
         buffer.reserve(*size);
-        WEIR_ASSIGN(got, place.segment->read(place.position, static_cast<int64_t>(*size), buffer.data()));
+        WEIR_ASSIGN(
+            got, place.segment->read(place.position, static_cast<int64_t>(*size), buffer.data()));
         const std::string_view batch(buffer.data(), static_cast<size_t>(got));
         WEIR_ASSIGN(const RecordBatchHeader header, kafka::parse_record_batch_header(batch));
         if (const auto opened = kafka::open_record_batch(batch, header); opened.ok()) {
           kafka::RecordIterator records(opened->header, opened->records);
           for (kafka::Record record; records.next(record);)
-            if (record.timestamp_ms >= timestamp_ms && record.offset < end) return TimedOffset{record.offset, record.timestamp_ms};
+            if (record.timestamp_ms >= timestamp_ms && record.offset < end)
+              return TimedOffset{record.offset, record.timestamp_ms};
         } else if (header.base_offset < end) {
-          return TimedOffset{header.base_offset, header.max_timestamp};  // unreadable to us, not to its readers
+          return TimedOffset{header.base_offset,
+                             header.max_timestamp};  // unreadable to us, not to its readers
         }
       }
       place.position += static_cast<int64_t>(*size);
@@ -379,7 +419,8 @@ void PartitionLog::add_listener(std::shared_ptr<VisibleListener> listener) {
 void PartitionLog::remove_listener(const VisibleListener* listener) {
   std::shared_ptr<VisibleListener> removed;  // its destructor runs without the lock
   const std::lock_guard lock(mutex_);
-  const auto at = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& known) { return known.get() == listener; });
+  const auto at = std::find_if(listeners_.begin(), listeners_.end(),
+                               [&](const auto& known) { return known.get() == listener; });
   if (at == listeners_.end()) return;
   removed = std::move(*at);
   *at = std::move(listeners_.back());
@@ -396,19 +437,25 @@ Result<int> PartitionLog::remove_expired(int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   if (offline()) return 0;
   producers_.expire(now_ms - options_.producer_expiry_ms);
-  const int64_t oldest_ms = options_.config.retention_ms < 0 ? -1 : now_ms - options_.config.retention_ms;
+  const int64_t oldest_ms =
+      options_.config.retention_ms < 0 ? -1 : now_ms - options_.config.retention_ms;
   auto expired = [&](const LogSegment& segment) {
-    return segment.bytes() > 0 && segment.max_timestamp() >= 0 && segment.max_timestamp() < oldest_ms;
+    return segment.bytes() > 0 && segment.max_timestamp() >= 0 &&
+           segment.max_timestamp() < oldest_ms;
   };
-  if (std::all_of(segments_.begin(), segments_.end(), [&](const auto& segment) { return expired(*segment); }) && !never_flush_) {
+  if (std::all_of(segments_.begin(), segments_.end(),
+                  [&](const auto& segment) { return expired(*segment); }) &&
+      !never_flush_) {
     // Everything has aged out: the active segment too makes place for an empty one.
     if (durable_.offset == active().end_offset()) WEIR_TRY(roll());
   }
   int64_t total = 0;
-  for (const auto& segment : segments_) total += segment->bytes();
+  for (const auto& segment : segments_)
+    total += segment->bytes();
   int removed = 0;
   while (segments_.size() > 1) {
-    const bool over = options_.config.retention_bytes >= 0 && total - segments_.front()->bytes() >= options_.config.retention_bytes;
+    const bool over = options_.config.retention_bytes >= 0 &&
+                      total - segments_.front()->bytes() >= options_.config.retention_bytes;
     if (!over && !expired(*segments_.front())) break;
     total -= segments_.front()->bytes();
     WEIR_TRY(segments_.front()->remove_files());
@@ -454,7 +501,8 @@ int64_t PartitionLog::end_offset() const {
 int64_t PartitionLog::bytes() const {
   const std::lock_guard lock(mutex_);
   int64_t total = 0;
-  for (const auto& segment : segments_) total += segment->bytes();
+  for (const auto& segment : segments_)
+    total += segment->bytes();
   return total;
 }
 

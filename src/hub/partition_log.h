@@ -1,14 +1,17 @@
-// The log of one partition: segments in offset order, what is durable of them, and the producers' state.
+// The log of one partition: segments in offset order, what is durable of them, and the producers'
+// state.
 //
 // Invariants:
 //  * offsets run without gaps; every segment but the last (active) one is wholly durable;
-//  * consumers see offsets below the high watermark, which is the durable end (FlushPolicy::kNever: the end);
+//  * consumers see offsets below the high watermark, which is the durable end (FlushPolicy::kNever:
+//  the end);
 //  * recovery cuts only behind the durable point; damage before it leaves the partition offline;
-//  * a failed append or sync takes the partition offline until the hub is started again; nothing is retried.
+//  * a failed append or sync takes the partition offline until the hub is started again; nothing is
+//  retried.
 //
-// append, read, when_durable and listeners: any thread. flush: the flusher's thread. recover: once, first.
-// Callbacks and listeners are called without locks held, from whichever thread made the progress; they
-// must be short.
+// append, read, when_durable and listeners: any thread. flush: the flusher's thread. recover: once,
+// first. Callbacks and listeners are called without locks held, from whichever thread made the
+// progress; they must be short.
 #pragma once
 
 #include <array>
@@ -56,7 +59,8 @@ struct ReadOutcome {
   kafka::ErrorCode error = kafka::ErrorCode::kNone;
   int64_t high_watermark = -1;
   int64_t log_start_offset = -1;
-  int64_t messages = 0;  // records in the batches read, the first of which may begin before the offset
+  int64_t messages =
+      0;  // records in the batches read, the first of which may begin before the offset
 };
 
 struct TimedOffset {
@@ -75,7 +79,8 @@ class PartitionLog final : public Flushable {
  public:
   using DurableCallback = std::function<void(bool durable)>;
 
-  PartitionLog(io::FileSystem& files, base::Clock& clock, Flusher& flusher, HubMetrics* metrics, PartitionLogOptions options);
+  PartitionLog(io::FileSystem& files, base::Clock& clock, Flusher& flusher, HubMetrics* metrics,
+               PartitionLogOptions options);
   ~PartitionLog() override;
 
   // Makes the files of a new, empty log; durable on return but for the folder's own name.
@@ -88,9 +93,10 @@ class PartitionLog final : public Flushable {
   // Calls back once end_offset is durable (perhaps at once), or with false where that will not be.
   void when_durable(int64_t end_offset, DurableCallback callback);
 
-  // Whole batches from the one that holds `offset` on, into `buffer`: at most max_bytes, but at least one
-  // batch where at_least_one and one is there.
-  ReadOutcome read(int64_t offset, int64_t max_bytes, bool at_least_one, kafka::PaddedBuffer& buffer);
+  // Whole batches from the one that holds `offset` on, into `buffer`: at most max_bytes, but at
+  // least one batch where at_least_one and one is there.
+  ReadOutcome read(int64_t offset, int64_t max_bytes, bool at_least_one,
+                   kafka::PaddedBuffer& buffer);
   // The first visible record with this timestamp or a later one; offset -1 where there is none.
   base::Result<TimedOffset> offset_for_time(int64_t timestamp_ms);
 
@@ -148,14 +154,16 @@ class PartitionLog final : public Flushable {
   void fail(std::string reason);  // takes mutex_
   void record_point(const DurablePoint& point);
   base::Result<void> find_batch(Place& place, int64_t offset) const;
-  base::Result<void> read_batches(const Place& place, int64_t offset, int64_t max_bytes, bool at_least_one,
-                                  kafka::PaddedBuffer& buffer, ReadOutcome& outcome);
+  base::Result<void> read_batches(const Place& place, int64_t offset, int64_t max_bytes,
+                                  bool at_least_one, kafka::PaddedBuffer& buffer,
+                                  ReadOutcome& outcome);
 
   // partition_recovery.cc
   struct Found;
   base::Result<Found> list_files();
   base::Result<void> recover_segments(const Found& found);
-  base::Result<void> handle_damage(const Found& found, size_t segment_number, const SegmentScan& scan);
+  base::Result<void> handle_damage(const Found& found, size_t segment_number,
+                                   const SegmentScan& scan);
   base::Result<void> write_anew(LogSegment& segment);
   base::Result<void> set_aside(const std::string& path, int64_t from_byte);
   base::Result<void> rebuild_producers(const Found& found);

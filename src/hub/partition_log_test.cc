@@ -18,7 +18,8 @@ class PartitionLogTest : public testing::Test {
  protected:
   PartitionLogTest() { EXPECT_TRUE(TestLog::create(files_).ok()); }
 
-  std::unique_ptr<TestLog> open(TopicConfig config = {}, FlushPolicy policy = FlushPolicy::kAlways, bool repair = false) {
+  std::unique_ptr<TestLog> open(TopicConfig config = {}, FlushPolicy policy = FlushPolicy::kAlways,
+                                bool repair = false) {
     auto log = std::make_unique<TestLog>(files_, clock_, config, policy, repair);
     recovered_ = (*log)->recover();
     return log;
@@ -74,11 +75,13 @@ TEST_F(PartitionLogTest, OffsetsOutOfRangeAreRefused) {
 
 TEST_F(PartitionLogTest, AReadGivesWholeBatchesWithinItsLimit) {
   auto log = open();
-  for (int i = 0; i < 5; ++i) log->append({.value = std::string(1000, 'x')});
+  for (int i = 0; i < 5; ++i)
+    log->append({.value = std::string(1000, 'x')});
   log->flush();
   kafka::PaddedBuffer buffer;
   EXPECT_EQ((*log)->read(0, 2500, true, buffer).messages, 2);
-  EXPECT_EQ((*log)->read(0, 10, true, buffer).messages, 1) << "one batch, though it is larger than the limit";
+  EXPECT_EQ((*log)->read(0, 10, true, buffer).messages, 1)
+      << "one batch, though it is larger than the limit";
   EXPECT_EQ((*log)->read(0, 10, false, buffer).messages, 0);
   EXPECT_EQ(buffer.size(), 0u);
 }
@@ -88,14 +91,16 @@ TEST_F(PartitionLogTest, ReopensAfterStopAndAfterProcessDeath) {
     auto log = open(small_segments());
     ASSERT_TRUE(recovered_.ok());
     const int64_t before = (*log)->end_offset();
-    for (int i = 0; i < 20; ++i) log->append({.value = std::to_string(before + i) + std::string(100, '.')});
+    for (int i = 0; i < 20; ++i)
+      log->append({.value = std::to_string(before + i) + std::string(100, '.')});
     log->flush();
     EXPECT_TRUE(!clean || (*log)->close().ok());
   }
   auto log = open(small_segments());
   const auto values = log->values();
   ASSERT_THAT(values, SizeIs(40));
-  for (size_t i = 0; i < values.size(); ++i) EXPECT_TRUE(values[i].starts_with(std::to_string(i) + ".")) << values[i];
+  for (size_t i = 0; i < values.size(); ++i)
+    EXPECT_TRUE(values[i].starts_with(std::to_string(i) + ".")) << values[i];
   EXPECT_EQ(log->append({}).base_offset, 40);
 }
 
@@ -121,7 +126,8 @@ TEST_F(PartitionLogTest, AnUnfinishedEndIsCutOff) {
 TEST_F(PartitionLogTest, DamageBeforeTheDurablePointStopsThePartitionUntilRepaired) {
   {
     auto log = open();
-    for (const char* value : {"a", "b", "c"}) log->append({.value = value});
+    for (const char* value : {"a", "b", "c"})
+      log->append({.value = value});
     log->flush();
   }
   const size_t size = files_.read_all(first_segment_).value().size();
@@ -148,7 +154,8 @@ TEST_F(PartitionLogTest, DamageBeforeTheDurablePointStopsThePartitionUntilRepair
 TEST_F(PartitionLogTest, AMissingSegmentStopsThePartition) {
   {
     auto log = open(small_segments());
-    for (int i = 0; i < 20; ++i) log->append({.value = std::string(200, 'x')});
+    for (int i = 0; i < 20; ++i)
+      log->append({.value = std::string(200, 'x')});
     log->flush();
   }
   const auto listed = files_.list("log").value();
@@ -164,7 +171,8 @@ TEST_F(PartitionLogTest, AMissingSegmentStopsThePartition) {
 TEST_F(PartitionLogTest, ALostIndexIsRebuilt) {
   {
     auto log = open(small_segments());
-    for (int i = 0; i < 20; ++i) log->append({.value = std::to_string(i) + std::string(200, '.')});
+    for (int i = 0; i < 20; ++i)
+      log->append({.value = std::to_string(i) + std::string(200, '.')});
     log->flush();
     ASSERT_TRUE((*log)->close().ok());
   }
@@ -206,13 +214,17 @@ TEST_F(PartitionLogTest, RetriesAreKnownAfterRestartOfEachKind) {
   TopicConfig config = small_segments();
   {
     auto log = open(config);
-    for (int i = 0; i < 12; ++i) log->append({.producer_id = 7, .sequence = i, .value = std::string(200, 'x')});
+    for (int i = 0; i < 12; ++i)
+      log->append({.producer_id = 7, .sequence = i, .value = std::string(200, 'x')});
     log->flush();
   }
   for (const bool clean : {false, true, false}) {
     auto log = open(config);
-    EXPECT_EQ(log->append({.producer_id = 7, .sequence = 11, .value = std::string(200, 'x')}).base_offset, 11);
-    EXPECT_EQ(log->append({.producer_id = 7, .sequence = 13}).error, ErrorCode::kOutOfOrderSequenceNumber);
+    EXPECT_EQ(
+        log->append({.producer_id = 7, .sequence = 11, .value = std::string(200, 'x')}).base_offset,
+        11);
+    EXPECT_EQ(log->append({.producer_id = 7, .sequence = 13}).error,
+              ErrorCode::kOutOfOrderSequenceNumber);
     EXPECT_EQ((*log)->end_offset(), 12);
     EXPECT_TRUE(!clean || (*log)->close().ok());
   }
@@ -221,19 +233,24 @@ TEST_F(PartitionLogTest, RetriesAreKnownAfterRestartOfEachKind) {
 TEST_F(PartitionLogTest, ProducerEpochsAndSequencesAreChecked) {
   auto log = open();
   log->append({.producer_id = 7, .epoch = 3, .sequence = 0});
-  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 2, .sequence = 1}).error, ErrorCode::kInvalidProducerEpoch);
-  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 3, .sequence = 2}).error, ErrorCode::kOutOfOrderSequenceNumber);
-  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 4, .sequence = 5}).error, ErrorCode::kOutOfOrderSequenceNumber);
+  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 2, .sequence = 1}).error,
+            ErrorCode::kInvalidProducerEpoch);
+  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 3, .sequence = 2}).error,
+            ErrorCode::kOutOfOrderSequenceNumber);
+  EXPECT_EQ(log->append({.producer_id = 7, .epoch = 4, .sequence = 5}).error,
+            ErrorCode::kOutOfOrderSequenceNumber);
   EXPECT_EQ(log->append({.producer_id = 7, .epoch = 4, .sequence = 0}).base_offset, 1);
   EXPECT_EQ(log->append({.producer_id = 7, .epoch = 4, .sequence = 1}).base_offset, 2);
-  EXPECT_EQ(log->append({.producer_id = 8, .sequence = 40}).base_offset, 3) << "a producer that has been forgotten";
+  EXPECT_EQ(log->append({.producer_id = 8, .sequence = 40}).base_offset, 3)
+      << "a producer that has been forgotten";
 }
 
 TEST_F(PartitionLogTest, RetentionBySizeAndTimeRemovesWholeSegments) {
   TopicConfig config = small_segments();
   config.retention_bytes = 3000;
   auto log = open(config);
-  for (int i = 0; i < 40; ++i) log->append({.timestamp_ms = clock_.now_ms(), .value = std::string(200, 'x')});
+  for (int i = 0; i < 40; ++i)
+    log->append({.timestamp_ms = clock_.now_ms(), .value = std::string(200, 'x')});
   log->flush();
   ASSERT_GT((*log)->apply_retention(clock_.now_ms()).value(), 0);
   EXPECT_GT((*log)->log_start_offset(), 0);
@@ -254,7 +271,8 @@ TEST_F(PartitionLogTest, RetentionBySizeAndTimeRemovesWholeSegments) {
 
 TEST_F(PartitionLogTest, FindsTheFirstRecordByTime) {
   auto log = open(small_segments());
-  for (int i = 0; i < 30; ++i) log->append({.records = 2, .timestamp_ms = 1000 + 10 * i, .value = std::string(100, 'x')});
+  for (int i = 0; i < 30; ++i)
+    log->append({.records = 2, .timestamp_ms = 1000 + 10 * i, .value = std::string(100, 'x')});
   log->flush();
   EXPECT_EQ((*log)->offset_for_time(0)->offset, 0);
   EXPECT_EQ((*log)->offset_for_time(1001)->offset, 1);

@@ -4,11 +4,12 @@
 
 namespace weir::hub {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 
-ProducerIds::ProducerIds(io::FileSystem& files, const std::string& dir) : files_(files), path_(io::join_path(dir, "producer-ids")) {}
+ProducerIds::ProducerIds(io::FileSystem& files, const std::string& dir)
+    : files_(files), path_(io::join_path(dir, "producer-ids")) {}
 
 Result<void> ProducerIds::open() {
   WEIR_ASSIGN(const bool there, files_.exists(path_));
@@ -17,7 +18,8 @@ Result<void> ProducerIds::open() {
   WEIR_ASSIGN(const base::JsonObject json, base::parse_json_object(text, path_));
   const auto next = base::json_int(json, "next");
   if (base::json_int(json, "format") != 1 || !next || *next < 0)
-    return error(ErrorKind::kCorruption, "{} is not a file of producer ids of format 1; put it back from a copy", path_);
+    return error(ErrorKind::kCorruption,
+                 "{} is not a file of producer ids of format 1; put it back from a copy", path_);
   next_ = block_end_ = *next;
   return {};
 }

@@ -1,8 +1,8 @@
 // Producer ids: handed out once and never again, also after a power loss.
 //
-// DIR/producer-ids holds the first id that no run has taken yet, as JSON: {"format":1,"next":3000}. A block
-// is taken by replacing that file durably before the first of its ids is given away; what is left of a
-// block at stop is lost. Any thread.
+// DIR/producer-ids holds the first id that no run has taken yet, as JSON: {"format":1,"next":3000}.
+// A block is taken by replacing that file durably before the first of its ids is given away; what
+// is left of a block at stop is lost. Any thread.
 #pragma once
 
 #include <cstdint>

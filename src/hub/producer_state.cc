@@ -17,17 +17,24 @@ constexpr uint32_t kVersion = 1;
 
 ProducerState::Verdict ProducerState::check(const RecordBatchHeader& header) const {
   const auto found = producers_.find(header.producer_id);
-  if (found == producers_.end()) return {};  // forgotten or new: any first sequence is taken, as Kafka does
+  if (found == producers_.end())
+    return {};  // forgotten or new: any first sequence is taken, as Kafka does
   const Producer& producer = *found->second;
   if (header.producer_epoch < producer.epoch) return {ErrorCode::kInvalidProducerEpoch, {}};
   if (header.producer_epoch > producer.epoch)
-    return {header.base_sequence == 0 ? ErrorCode::kNone : ErrorCode::kOutOfOrderSequenceNumber, {}};
+    return {header.base_sequence == 0 ? ErrorCode::kNone : ErrorCode::kOutOfOrderSequenceNumber,
+            {}};
   for (size_t i = 0; i < producer.batch_count; ++i) {
     const ProducerBatch& batch = producer.batches[i];
-    if (batch.first_sequence == header.base_sequence && batch.last_sequence == header.last_sequence()) return {ErrorCode::kNone, batch};
+    if (batch.first_sequence == header.base_sequence &&
+        batch.last_sequence == header.last_sequence())
+      return {ErrorCode::kNone, batch};
   }
-  const int32_t expected = RecordBatchHeader::sequence_after(producer.batches[producer.batch_count - 1].last_sequence, 1);
-  return {header.base_sequence == expected ? ErrorCode::kNone : ErrorCode::kOutOfOrderSequenceNumber, {}};
+  const int32_t expected = RecordBatchHeader::sequence_after(
+      producer.batches[producer.batch_count - 1].last_sequence, 1);
+  return {
+      header.base_sequence == expected ? ErrorCode::kNone : ErrorCode::kOutOfOrderSequenceNumber,
+      {}};
 }
 
 ProducerState::Producer& ProducerState::touch(int64_t id) {
@@ -54,7 +61,8 @@ void ProducerState::append(const RecordBatchHeader& header, int64_t now_ms) {
     std::move(producer.batches.begin() + 1, producer.batches.end(), producer.batches.begin());
     --producer.batch_count;
   }
-  producer.batches[producer.batch_count++] = {header.base_sequence, header.last_sequence(), header.base_offset, header.last_offset()};
+  producer.batches[producer.batch_count++] = {header.base_sequence, header.last_sequence(),
+                                              header.base_offset, header.last_offset()};
 }
 
 void ProducerState::expire(int64_t before_ms) {

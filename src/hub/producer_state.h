@@ -1,14 +1,14 @@
-// What one partition remembers of its idempotent producers: the epoch and the last five batches of each,
-// so that a retry is answered with its first offset and a gap is refused (KIP-98; Kafka's
+// What one partition remembers of its idempotent producers: the epoch and the last five batches of
+// each, so that a retry is answered with its first offset and a gap is refused (KIP-98; Kafka's
 // ProducerStateManager). Rebuilt from a snapshot and the log behind it.
 //
 // Bounded: at most `producers_max`; the one that has not appended for longest is forgotten first.
 //
 // The snapshot file <offset>.producers (docs/formats/hub-segment.md), little-endian:
-//   0 "WHPS"  4 uint32 version (1)  8 int64 offset (state of the log before this offset)  16 uint32 count
-//   then per producer: int64 id, int16 epoch, int64 last append ms, uint8 batches, and per batch
-//   int32 first sequence, int32 last sequence, int64 first offset, int64 last offset;
-//   then uint32 CRC-32C of all before.
+//   0 "WHPS"  4 uint32 version (1)  8 int64 offset (state of the log before this offset)  16 uint32
+//   count then per producer: int64 id, int16 epoch, int64 last append ms, uint8 batches, and per
+//   batch int32 first sequence, int32 last sequence, int64 first offset, int64 last offset; then
+//   uint32 CRC-32C of all before.
 // Not thread-safe: the partition's lock guards it.
 #pragma once
 

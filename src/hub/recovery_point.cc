@@ -50,7 +50,8 @@ base::Result<std::optional<DurablePoint>> RecoveryPoint::load() {
   WEIR_ASSIGN(const std::string bytes, files_.read_all(path_));
   for (size_t at = 0; at + kRecordBytes <= bytes.size(); at += kRecordBytes) {
     // Unsynced records may have been lost in any order: the greatest offset is the newest.
-    const std::optional<DurablePoint> point = decode(std::string_view(bytes).substr(at, kRecordBytes));
+    const std::optional<DurablePoint> point =
+        decode(std::string_view(bytes).substr(at, kRecordBytes));
     if (point && (!last || point->offset >= last->offset)) last = point;
   }
   if (last) last_ = *last;

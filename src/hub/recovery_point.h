@@ -1,10 +1,10 @@
-// The last durable point of one partition: everything before it has been synced, so damage before it is
-// never cut off silently, and only what lies behind it may be truncated by recovery.
+// The last durable point of one partition: everything before it has been synced, so damage before
+// it is never cut off silently, and only what lies behind it may be truncated by recovery.
 //
-// The file `recovery-point` is appended to after every sync of the log, without a sync of its own: it is
-// exact after a process died, and after a power loss it lags by what record() was told since the last
-// make_durable() (the hub calls that every second, at every roll of a segment and at stop). It can lag
-// but never lead: a record is written only after what it tells of is durable.
+// The file `recovery-point` is appended to after every sync of the log, without a sync of its own:
+// it is exact after a process died, and after a power loss it lags by what record() was told since
+// the last make_durable() (the hub calls that every second, at every roll of a segment and at
+// stop). It can lag but never lead: a record is written only after what it tells of is durable.
 //
 // Records of 32 bytes, little-endian: 0 "WHRP"  4 uint32 CRC-32C of the 24 bytes that follow
 //   8 int64 offset  16 int64 base offset of its segment  24 int64 bytes of that segment.

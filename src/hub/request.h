@@ -1,7 +1,8 @@
 // One request on its way through a handler, and the way back to its connection.
 //
-// A handler gets a Request, whose body it may look at only until it returns, and answers through the
-// Reply, now or later, from any thread, once. Answers leave a connection in the order of its requests.
+// A handler gets a Request, whose body it may look at only until it returns, and answers through
+// the Reply, now or later, from any thread, once. Answers leave a connection in the order of its
+// requests.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,8 @@ struct Frame {
   }
   size_t size() const {
     size_t total = 0;
-    for (const Piece& piece : pieces) total += piece.view().size();
+    for (const Piece& piece : pieces)
+      total += piece.view().size();
     return total;
   }
 };
@@ -51,8 +53,9 @@ class ReplySink {
   virtual void reply(uint64_t slot, Frame frame) = 0;  // an empty frame: nothing is sent
   virtual void drop(std::string_view why) = 0;         // closes the connection
   virtual bool alive() const = 0;
-  virtual void run(std::function<void()> task) = 0;    // on the connection's thread, later
-  // On the connection's thread, which has to be the caller's: after that time, or when the connection closes.
+  virtual void run(std::function<void()> task) = 0;  // on the connection's thread, later
+  // On the connection's thread, which has to be the caller's: after that time, or when the
+  // connection closes.
   virtual std::unique_ptr<Timer> after(int64_t ms, std::function<void()> task) = 0;
 };
 
@@ -93,7 +96,8 @@ struct Request {
 
   template <typename Response>
   void answer(const Response& response) const {
-    reply.send(Frame::of(kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
+    reply.send(Frame::of(
+        kafka::encode_response_frame(header.api_version, header.correlation_id, response)));
   }
   // The decoded request, or nothing: then the connection has been dropped.
   template <typename Message>

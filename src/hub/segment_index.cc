@@ -19,16 +19,17 @@ void SegmentIndex::add(int64_t base_offset, int64_t position, int64_t batch_max_
 }
 
 IndexEntry SegmentIndex::find_offset(int64_t offset, int64_t base_offset) const {
-  auto after = std::upper_bound(entries_.begin(), entries_.end(), offset,
-                                [](int64_t wanted, const IndexEntry& entry) { return wanted < entry.offset; });
+  auto after = std::upper_bound(
+      entries_.begin(), entries_.end(), offset,
+      [](int64_t wanted, const IndexEntry& entry) { return wanted < entry.offset; });
   if (after == entries_.begin()) return {base_offset, 0, -1};
   return *--after;
 }
 
 IndexEntry SegmentIndex::find_time(int64_t timestamp, int64_t base_offset) const {
-  auto first_past = std::partition_point(entries_.begin(), entries_.end(), [timestamp](const IndexEntry& entry) {
-    return entry.max_timestamp_before < timestamp;
-  });
+  auto first_past = std::partition_point(
+      entries_.begin(), entries_.end(),
+      [timestamp](const IndexEntry& entry) { return entry.max_timestamp_before < timestamp; });
   if (first_past == entries_.begin()) return {base_offset, 0, -1};
   return *--first_past;
 }

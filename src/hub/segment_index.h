@@ -1,8 +1,9 @@
 // The sparse index of one segment: from an offset or a time to a file position near before it.
 //
-// One entry at least every kIntervalBytes. `max_timestamp_before` is the greatest record timestamp of
-// all earlier batches of the segment, so it never falls from entry to entry and both searches are binary.
-// Everything here can be rebuilt from the segment; the file only saves reading it again.
+// One entry at least every kIntervalBytes. `max_timestamp_before` is the greatest record timestamp
+// of all earlier batches of the segment, so it never falls from entry to entry and both searches
+// are binary. Everything here can be rebuilt from the segment; the file only saves reading it
+// again.
 //
 // The file (docs/formats/hub-segment.md), little-endian, beside the segment as <base offset>.index:
 //   0 "WHIX"  4 uint32 version (1)  8 int64 base offset  16 int64 end offset  24 int64 log bytes

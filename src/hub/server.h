@@ -1,8 +1,8 @@
 // The network side: listeners, network threads, connections.
 //
-// Each thread runs one io_context; a connection stays on the thread that it was given at accept (in turn).
-// listen() binds, start() accepts, stop() ends all connections. The io_contexts live until the server is
-// destroyed, which has to be after whatever may still hold a request's callbacks.
+// Each thread runs one io_context; a connection stays on the thread that it was given at accept (in
+// turn). listen() binds, start() accepts, stop() ends all connections. The io_contexts live until
+// the server is destroyed, which has to be after whatever may still hold a request's callbacks.
 #pragma once
 
 #include <functional>

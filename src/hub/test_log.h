@@ -1,4 +1,5 @@
-// For the tests of this room: a partition's log on a model disk, flushed by hand, and record batches.
+// For the tests of this room: a partition's log on a model disk, flushed by hand, and record
+// batches.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ struct BatchSpec {
 
 inline std::string make_batch(const BatchSpec& spec) {
   kafka::RecordBatchBuilder builder;
-  for (int i = 0; i < spec.records; ++i) builder.add("key", spec.value, spec.timestamp_ms + i);
+  for (int i = 0; i < spec.records; ++i)
+    builder.add("key", spec.value, spec.timestamp_ms + i);
   kafka::RecordBatchBuilder::Options options;
   if (spec.producer_id >= 0) {
     options.producer_id = spec.producer_id;
@@ -34,10 +36,15 @@ inline std::string make_batch(const BatchSpec& spec) {
 // One partition in folder "log" of a file system that outlives it.
 class TestLog {
  public:
-  explicit TestLog(io::FileSystem& files, base::Clock& clock, TopicConfig config = {}, FlushPolicy policy = FlushPolicy::kAlways, bool repair = false)
+  explicit TestLog(io::FileSystem& files, base::Clock& clock, TopicConfig config = {},
+                   FlushPolicy policy = FlushPolicy::kAlways, bool repair = false)
       : flusher_(clock, policy, 1, nullptr),
         log_(files, clock, flusher_, nullptr,
-             PartitionLogOptions{.folder = "log", .name = "t-0", .config = config, .producers_max = 100, .repair = repair}) {}
+             PartitionLogOptions{.folder = "log",
+                                 .name = "t-0",
+                                 .config = config,
+                                 .producers_max = 100,
+                                 .repair = repair}) {}
 
   static base::Result<void> create(io::FileSystem& files) {
     WEIR_TRY(files.make_dir("log"));
@@ -45,7 +52,9 @@ class TestLog {
     return files.sync_dir(".");
   }
   AppendOutcome append(const BatchSpec& spec) { return append_bytes(make_batch(spec)); }
-  AppendOutcome append_bytes(const std::string& batch) { return log_.append(batch, kafka::validate_record_batch(batch).value()); }
+  AppendOutcome append_bytes(const std::string& batch) {
+    return log_.append(batch, kafka::validate_record_batch(batch).value());
+  }
   void flush() { flusher_.flush_all(); }
   PartitionLog& operator*() { return log_; }
   PartitionLog* operator->() { return &log_; }
@@ -59,7 +68,8 @@ class TestLog {
       if (read.error != kafka::ErrorCode::kNone || buffer.size() == 0) return result;
       for (std::string_view bytes = buffer.view(); !bytes.empty();) {
         const auto header = kafka::validate_record_batch(bytes).value();
-        const auto opened = kafka::open_record_batch(bytes.substr(0, header.size()), header).value();
+        const auto opened =
+            kafka::open_record_batch(bytes.substr(0, header.size()), header).value();
         kafka::RecordIterator records(opened.header, opened.records);
         for (kafka::Record record; records.next(record);) {
           if (record.offset >= offset) result.emplace_back(record.value);

@@ -7,16 +7,18 @@
 namespace weir::hub {
 namespace {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 
-Result<int64_t> bounded(std::string_view name, std::string_view text, int64_t least, int64_t most, bool minus_one) {
+Result<int64_t> bounded(std::string_view name, std::string_view text, int64_t least, int64_t most,
+                        bool minus_one) {
   int64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool number = code == std::errc() && end == text.data() + text.size();
   if (number && ((minus_one && value == -1) || (value >= least && value <= most))) return value;
-  return error(ErrorKind::kInvalidArgument, "topic setting {}={} is not a whole number from {} to {}{}", name, text, least, most,
+  return error(ErrorKind::kInvalidArgument,
+               "topic setting {}={} is not a whole number from {} to {}{}", name, text, least, most,
                minus_one ? " or -1" : "");
 }
 
@@ -32,19 +34,27 @@ Result<void> set_topic_config(TopicConfig& config, std::string_view name, std::s
   } else if (name == "segment.bytes") {
     WEIR_ASSIGN(config.segment_bytes, bounded(name, value, 1024, 1LL << 40, false));
   } else if (name == "max.message.bytes") {
-    WEIR_ASSIGN(config.message_bytes_max, bounded(name, value, 0, std::numeric_limits<int32_t>::max() / 2, false));
+    WEIR_ASSIGN(config.message_bytes_max,
+                bounded(name, value, 0, std::numeric_limits<int32_t>::max() / 2, false));
   } else if (name == "message.timestamp.type") {
     if (value == "CreateTime")
       config.timestamp_type = TimestampType::kCreateTime;
     else if (value == "LogAppendTime")
       config.timestamp_type = TimestampType::kLogAppendTime;
     else
-      return error(ErrorKind::kInvalidArgument, "topic setting message.timestamp.type={} is neither CreateTime nor LogAppendTime", value);
+      return error(
+          ErrorKind::kInvalidArgument,
+          "topic setting message.timestamp.type={} is neither CreateTime nor LogAppendTime", value);
   } else if (name == "cleanup.policy") {
-    if (value != "delete") return error(ErrorKind::kInvalidArgument, "topic setting cleanup.policy={}: only delete is supported", value);
+    if (value != "delete")
+      return error(ErrorKind::kInvalidArgument,
+                   "topic setting cleanup.policy={}: only delete is supported", value);
   } else if (name == "compression.type") {
     if (value != "producer")
-      return error(ErrorKind::kInvalidArgument, "topic setting compression.type={}: only producer is supported (batches are kept as they come)", value);
+      return error(ErrorKind::kInvalidArgument,
+                   "topic setting compression.type={}: only producer is supported (batches are "
+                   "kept as they come)",
+                   value);
   } else {
     return error(ErrorKind::kInvalidArgument, "topic setting {} is not supported", name);
   }
@@ -57,7 +67,8 @@ base::JsonObject topic_config_json(const TopicConfig& config) {
   json["retention.bytes"] = config.retention_bytes;
   json["segment.bytes"] = config.segment_bytes;
   json["max.message.bytes"] = config.message_bytes_max;
-  json["message.timestamp.type"] = config.timestamp_type == TimestampType::kCreateTime ? "CreateTime" : "LogAppendTime";
+  json["message.timestamp.type"] =
+      config.timestamp_type == TimestampType::kCreateTime ? "CreateTime" : "LogAppendTime";
   return json;
 }
 
@@ -66,11 +77,13 @@ Result<TopicConfig> topic_config_from_json(const base::JsonObject& json) {
   for (const auto& [key, value] : json) {
     const std::string_view name(key.data(), key.size());
     if (value.is_string()) {
-      WEIR_TRY(set_topic_config(config, name, std::string_view(value.get_string().data(), value.get_string().size())));
+      WEIR_TRY(set_topic_config(
+          config, name, std::string_view(value.get_string().data(), value.get_string().size())));
     } else if (value.is_int64()) {
       WEIR_TRY(set_topic_config(config, name, std::to_string(value.get_int64())));
     } else {
-      return error(ErrorKind::kCorruption, "topic setting {} is neither a number nor a string", name);
+      return error(ErrorKind::kCorruption, "topic setting {} is neither a number nor a string",
+                   name);
     }
   }
   return config;
@@ -79,7 +92,8 @@ Result<TopicConfig> topic_config_from_json(const base::JsonObject& json) {
 bool valid_topic_name(std::string_view name) {
   if (name.empty() || name.size() > 249 || name == "." || name == "..") return false;
   for (const char c : name) {
-    const bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    const bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '-';
     if (!legal) return false;
   }
   return true;

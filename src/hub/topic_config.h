@@ -1,8 +1,9 @@
 // The settings of one topic, under Kafka's names.
 //
 // Honoured: retention.ms, retention.bytes, segment.bytes, max.message.bytes, message.timestamp.type
-// (CreateTime or LogAppendTime), cleanup.policy=delete, compression.type=producer. Any other name or
-// value is refused (INVALID_CONFIG on the wire), because ignoring it would promise what is not done.
+// (CreateTime or LogAppendTime), cleanup.policy=delete, compression.type=producer. Any other name
+// or value is refused (INVALID_CONFIG on the wire), because ignoring it would promise what is not
+// done.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct TopicConfig {
 };
 
 // Sets one value by its Kafka name; kInvalidArgument names the setting and what it may be.
-base::Result<void> set_topic_config(TopicConfig& config, std::string_view name, std::string_view value);
+base::Result<void> set_topic_config(TopicConfig& config, std::string_view name,
+                                    std::string_view value);
 
 base::JsonObject topic_config_json(const TopicConfig& config);
 base::Result<TopicConfig> topic_config_from_json(const base::JsonObject& json);

@@ -5,14 +5,19 @@
 
 namespace weir::hub {
 
+using base::error;
 using base::ErrorKind;
 using base::Result;
-using base::error;
 using kafka::ErrorCode;
 
-TopicStore::TopicStore(io::FileSystem& files, base::Clock& clock, base::Random& random, Flusher& flusher, HubMetrics* metrics,
-                       const HubOptions& options)
-    : files_(files), clock_(clock), random_(random), flusher_(flusher), metrics_(metrics), options_(options) {}
+TopicStore::TopicStore(io::FileSystem& files, base::Clock& clock, base::Random& random,
+                       Flusher& flusher, HubMetrics* metrics, const HubOptions& options)
+    : files_(files),
+      clock_(clock),
+      random_(random),
+      flusher_(flusher),
+      metrics_(metrics),
+      options_(options) {}
 
 std::string TopicStore::folder(const std::string& topic) const {
   return io::join_path(io::join_path(options_.dir, "topics"), topic);
@@ -56,13 +61,14 @@ Result<std::shared_ptr<Topic>> TopicStore::open_topic(const std::string& name) {
 
 void TopicStore::make_logs(Topic& topic, int32_t partitions) {
   for (int32_t i = 0; i < partitions; ++i) {
-    topic.partitions.push_back(std::make_unique<PartitionLog>(files_, clock_, flusher_, metrics_,
-                                                              PartitionLogOptions{.folder = io::join_path(folder(topic.name), std::to_string(i)),
-                                                                                  .name = fmt::format("{}-{}", topic.name, i),
-                                                                                  .config = topic.config,
-                                                                                  .producers_max = options_.producers_max,
-                                                                                  .producer_expiry_ms = options_.producer_expiry_ms,
-                                                                                  .repair = options_.repair}));
+    topic.partitions.push_back(std::make_unique<PartitionLog>(
+        files_, clock_, flusher_, metrics_,
+        PartitionLogOptions{.folder = io::join_path(folder(topic.name), std::to_string(i)),
+                            .name = fmt::format("{}-{}", topic.name, i),
+                            .config = topic.config,
+                            .producers_max = options_.producers_max,
+                            .producer_expiry_ms = options_.producer_expiry_ms,
+                            .repair = options_.repair}));
     // An error is kept (and logged) by the partition, which is offline then; the others go on.
     if (const auto recovered = topic.partitions.back()->recover(); !recovered.ok()) continue;
   }
@@ -82,15 +88,22 @@ TopicStore::Outcome TopicStore::check(const TopicSpec& spec) const {
 
 TopicStore::Outcome TopicStore::check_locked(const TopicSpec& spec) const {
   if (!valid_topic_name(spec.name))
-    return {ErrorCode::kInvalidTopicException, fmt::format("topic name '{}' is not 1 to 249 of a-z A-Z 0-9 . _ - (and not . or ..)", spec.name)};
-  if (topics_.contains(spec.name)) return {ErrorCode::kTopicAlreadyExists, fmt::format("topic '{}' already exists", spec.name)};
+    return {ErrorCode::kInvalidTopicException,
+            fmt::format("topic name '{}' is not 1 to 249 of a-z A-Z 0-9 . _ - (and not . or ..)",
+                        spec.name)};
+  if (topics_.contains(spec.name))
+    return {ErrorCode::kTopicAlreadyExists, fmt::format("topic '{}' already exists", spec.name)};
   if (spec.partitions < 1)
-    return {ErrorCode::kInvalidPartitions, fmt::format("topic '{}' needs at least one partition, not {}", spec.name, spec.partitions)};
+    return {
+        ErrorCode::kInvalidPartitions,
+        fmt::format("topic '{}' needs at least one partition, not {}", spec.name, spec.partitions)};
   if (topics_.size() >= static_cast<size_t>(options_.topics_max))
-    return {ErrorCode::kPolicyViolation, fmt::format("the hub holds its limit of {} topics", options_.topics_max)};
+    return {ErrorCode::kPolicyViolation,
+            fmt::format("the hub holds its limit of {} topics", options_.topics_max)};
   if (spec.partitions > options_.partitions_max - partition_count_)
-    return {ErrorCode::kInvalidPartitions, fmt::format("topic '{}' with {} partitions would pass the hub's limit of {} in all", spec.name,
-                                                       spec.partitions, options_.partitions_max)};
+    return {ErrorCode::kInvalidPartitions,
+            fmt::format("topic '{}' with {} partitions would pass the hub's limit of {} in all",
+                        spec.name, spec.partitions, options_.partitions_max)};
   return {};
 }
 
@@ -140,14 +153,17 @@ std::shared_ptr<Topic> TopicStore::find(const std::string& name) const {
 PartitionLog* TopicStore::partition(const std::string& topic, int32_t index) const {
   const std::shared_lock lock(mutex_);
   const auto found = topics_.find(topic);
-  if (found == topics_.end() || index < 0 || static_cast<size_t>(index) >= found->second->partitions.size()) return nullptr;
+  if (found == topics_.end() || index < 0 ||
+      static_cast<size_t>(index) >= found->second->partitions.size())
+    return nullptr;
   return found->second->partitions[static_cast<size_t>(index)].get();
 }
 
 std::vector<std::shared_ptr<Topic>> TopicStore::list() const {
   const std::shared_lock lock(mutex_);
   std::vector<std::shared_ptr<Topic>> result;
-  for (const auto& [name, topic] : topics_) result.push_back(topic);
+  for (const auto& [name, topic] : topics_)
+    result.push_back(topic);
   return result;
 }
 
@@ -155,7 +171,8 @@ std::vector<PartitionLog*> TopicStore::all_partitions() const {
   const std::shared_lock lock(mutex_);
   std::vector<PartitionLog*> result;
   for (const auto& [name, topic] : topics_)
-    for (const auto& log : topic->partitions) result.push_back(log.get());
+    for (const auto& log : topic->partitions)
+      result.push_back(log.get());
   return result;
 }
 

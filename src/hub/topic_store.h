@@ -1,10 +1,12 @@
 // The topics of a hub and their partitions on disk.
 //
-//   DIR/topics/<topic>/topic.json            exists exactly where the topic does (written last, atomically)
-//   DIR/topics/<topic>/<partition>/…         see partition_log.h and docs/formats/hub-segment.md
+//   DIR/topics/<topic>/topic.json            exists exactly where the topic does (written last,
+//   atomically) DIR/topics/<topic>/<partition>/…         see partition_log.h and
+//   docs/formats/hub-segment.md
 //
-// open() recovers every partition; one that can't be recovered stays offline with its reason, and the
-// others go on. All calls from any thread; a topic, once made, stays until the store is destroyed.
+// open() recovers every partition; one that can't be recovered stays offline with its reason, and
+// the others go on. All calls from any thread; a topic, once made, stays until the store is
+// destroyed.
 #pragma once
 
 #include <map>
@@ -30,7 +32,8 @@ struct Topic {
 
 class TopicStore {
  public:
-  TopicStore(io::FileSystem& files, base::Clock& clock, base::Random& random, Flusher& flusher, HubMetrics* metrics, const HubOptions& options);
+  TopicStore(io::FileSystem& files, base::Clock& clock, base::Random& random, Flusher& flusher,
+             HubMetrics* metrics, const HubOptions& options);
 
   base::Result<void> open();
   base::Result<void> close();
@@ -43,9 +46,10 @@ class TopicStore {
   Outcome check(const TopicSpec& spec) const;
   Outcome create(const TopicSpec& spec);
 
-  std::shared_ptr<Topic> find(const std::string& name) const;          // nullptr where there is none
-  PartitionLog* partition(const std::string& topic, int32_t index) const;  // lives as long as the store
-  std::vector<std::shared_ptr<Topic>> list() const;                    // by name
+  std::shared_ptr<Topic> find(const std::string& name) const;  // nullptr where there is none
+  PartitionLog* partition(const std::string& topic,
+                          int32_t index) const;      // lives as long as the store
+  std::vector<std::shared_ptr<Topic>> list() const;  // by name
   std::vector<PartitionLog*> all_partitions() const;
 
  private:
@@ -61,7 +65,8 @@ class TopicStore {
   Flusher& flusher_;
   HubMetrics* metrics_;
   const HubOptions& options_;
-  std::mutex create_mutex_;  // one creation at a time, without keeping readers out during its file work
+  std::mutex
+      create_mutex_;  // one creation at a time, without keeping readers out during its file work
   mutable std::shared_mutex mutex_;
   std::map<std::string, std::shared_ptr<Topic>, std::less<>> topics_;
   int32_t partition_count_ = 0;

@@ -1,20 +1,20 @@
 #include "io/file_system.h"
 
 #include <atomic>
-
 #include <unistd.h>
 
 namespace weir::io {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
 // Unique among the processes of this machine and the threads of this process.
 std::string temporary_path_beside(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
-  return join_path(parent_path(path), fmt::format("{}{}-{}-{}", kTemporaryPrefix, file_name(path), ::getpid(), ++counter));
+  return join_path(parent_path(path), fmt::format("{}{}-{}-{}", kTemporaryPrefix, file_name(path),
+                                                  ::getpid(), ++counter));
 }
 
 Result<void> write_new_file(FileSystem& fs, const std::string& path, std::string_view bytes) {
@@ -71,7 +71,8 @@ Result<void> FileSystem::make_dirs(const std::string& path) {
   return sync_dir(parent);
 }
 
-Result<CreateOutcome> FileSystem::create_if_absent(const std::string& path, std::string_view bytes) {
+Result<CreateOutcome> FileSystem::create_if_absent(const std::string& path,
+                                                   std::string_view bytes) {
   const std::string temporary = temporary_path_beside(path);
   auto written = write_new_file(*this, temporary, bytes);
   if (!written.ok()) {
@@ -106,7 +107,8 @@ Result<void> FileSystem::remove_tree(const std::string& path) {
   }
   if (info->is_directory) {
     WEIR_ASSIGN(const auto entries, list(path));
-    for (const FileInfo& entry : entries) WEIR_TRY(remove_tree(entry.path));
+    for (const FileInfo& entry : entries)
+      WEIR_TRY(remove_tree(entry.path));
   }
   return remove(path);
 }
@@ -120,7 +122,8 @@ Result<std::vector<FileInfo>> FileSystem::list_recursive(const std::string& path
       continue;
     }
     WEIR_ASSIGN(auto below, list_recursive(entry.path));
-    files.insert(files.end(), std::make_move_iterator(below.begin()), std::make_move_iterator(below.end()));
+    files.insert(files.end(), std::make_move_iterator(below.begin()),
+                 std::make_move_iterator(below.end()));
   }
   return files;
 }

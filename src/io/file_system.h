@@ -5,12 +5,13 @@
 //
 // What is durable, and when (POSIX as Linux keeps it):
 //  * bytes of a file: after sync() of that file;
-//  * a file's name (created, linked, renamed, removed): after sync_dir() of the folder that holds it.
-// A failed sync leaves the file in an unknown state and is never retried: the owner of the file stops
-// and recovers from what is on disk.
+//  * a file's name (created, linked, renamed, removed): after sync_dir() of the folder that holds
+//  it.
+// A failed sync leaves the file in an unknown state and is never retried: the owner of the file
+// stops and recovers from what is on disk.
 //
-// Paths are UTF-8 with '/'; absolute, or relative to the process's folder. All calls may be made from
-// any thread; one WritableFile is used by one thread at a time.
+// Paths are UTF-8 with '/'; absolute, or relative to the process's folder. All calls may be made
+// from any thread; one WritableFile is used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +29,9 @@ namespace weir::io {
 using base::Result;
 
 struct FileInfo {
-  std::string name;  // last component
-  std::string path;  // as it can be opened
-  int64_t size = 0;  // bytes
+  std::string name;         // last component
+  std::string path;         // as it can be opened
+  int64_t size = 0;         // bytes
   int64_t modified_us = 0;  // microseconds since the epoch
   bool is_directory = false;
 };
@@ -53,7 +54,8 @@ class WritableFile {
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
-  // Reads up to length bytes at offset into buffer; returns the number read, less only at the end of the file.
+  // Reads up to length bytes at offset into buffer; returns the number read, less only at the end
+  // of the file.
   virtual Result<int64_t> read_at(int64_t offset, int64_t length, void* buffer) const = 0;
   virtual Result<int64_t> size() const = 0;
 };
@@ -76,15 +78,17 @@ class FileSystem {
   // Creates a new, empty file; kAlreadyExists where there is one.
   virtual Result<std::unique_ptr<WritableFile>> create(const std::string& path) = 0;
   virtual Result<std::unique_ptr<ReadableFile>> open_read(const std::string& path) = 0;
-  virtual Result<FileInfo> stat(const std::string& path) = 0;          // kNotFound where absent
+  virtual Result<FileInfo> stat(const std::string& path) = 0;  // kNotFound where absent
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
-  virtual Result<void> remove(const std::string& path) = 0;            // file or empty folder
+  virtual Result<void> remove(const std::string& path) = 0;  // file or empty folder
   // The file at `path` gets a second name; kExists where the name is taken. Atomic.
   virtual Result<CreateOutcome> link(const std::string& path, const std::string& new_path) = 0;
 
   // --- folders
-  virtual Result<void> make_dir(const std::string& path) = 0;  // ok where it exists; the parent must
-  virtual Result<std::vector<FileInfo>> list(const std::string& path) = 0;  // by name; kNotFound where absent
+  virtual Result<void> make_dir(
+      const std::string& path) = 0;  // ok where it exists; the parent must
+  virtual Result<std::vector<FileInfo>> list(
+      const std::string& path) = 0;  // by name; kNotFound where absent
   virtual Result<void> sync_dir(const std::string& path) = 0;
 
   // An exclusive advisory lock on a file (created where absent): nullptr where somebody else, also
@@ -96,8 +100,8 @@ class FileSystem {
   Result<bool> exists(const std::string& path);
   // Creates the folder and its missing parents, each durable.
   Result<void> make_dirs(const std::string& path);
-  // All-or-nothing and durable on return: the file has exactly `bytes`, or kExists and nothing changed.
-  // (temporary file, sync, link, sync of the folder). Readers never see a part of it.
+  // All-or-nothing and durable on return: the file has exactly `bytes`, or kExists and nothing
+  // changed. (temporary file, sync, link, sync of the folder). Readers never see a part of it.
   Result<CreateOutcome> create_if_absent(const std::string& path, std::string_view bytes);
   // Atomically puts `bytes` in the place of what `path` held; durable on return.
   Result<void> replace(const std::string& path, std::string_view bytes);
@@ -110,8 +114,8 @@ class FileSystem {
 // POSIX calls on the local disk.
 std::unique_ptr<FileSystem> local_file_system();
 
-std::string parent_path(const std::string& path);                    // "a/b/c" -> "a/b"; "c" -> "."
-std::string file_name(const std::string& path);                      // "a/b/c" -> "c"
+std::string parent_path(const std::string& path);  // "a/b/c" -> "a/b"; "c" -> "."
+std::string file_name(const std::string& path);    // "a/b/c" -> "c"
 std::string join_path(const std::string& folder, std::string_view name);
 
 // Names of temporary files begin with this; listings of data skip them and recovery removes them.

@@ -1,16 +1,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <mutex>
-#include <set>
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mutex>
+#include <set>
+#include <unistd.h>
+
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "io/file_system.h"
 
@@ -18,15 +18,16 @@ namespace weir::io {
 namespace {
 
 using base::Error;
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 Error system_error(std::string_view action, const std::string& path, int code) {
   ErrorKind kind = ErrorKind::kIo;
   if (code == ENOENT || code == ENOTDIR) kind = ErrorKind::kNotFound;
   if (code == EEXIST) kind = ErrorKind::kAlreadyExists;
   if (code == EACCES || code == EPERM) kind = ErrorKind::kPermissionDenied;
-  if (code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE) kind = ErrorKind::kResourceExhausted;
+  if (code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE)
+    kind = ErrorKind::kResourceExhausted;
   return error(kind, "cannot {} {}: {}", action, path, std::strerror(code));
 }
 
@@ -47,9 +48,12 @@ class Descriptor {
 
 class LocalWritableFile final : public WritableFile {
  public:
-  LocalWritableFile(int fd, std::string path, int64_t size) : fd_(fd), path_(std::move(path)), size_(size) {}
+  LocalWritableFile(int fd, std::string path, int64_t size)
+      : fd_(fd), path_(std::move(path)), size_(size) {}
 
-  Result<void> append(std::string_view bytes) override { return append_pieces(std::span(&bytes, 1)); }
+  Result<void> append(std::string_view bytes) override {
+    return append_pieces(std::span(&bytes, 1));
+  }
 
   Result<void> append_pieces(std::span<const std::string_view> pieces) override {
     std::vector<iovec> vectors;
@@ -66,7 +70,8 @@ class LocalWritableFile final : public WritableFile {
       }
       size_ += written;
       auto left = static_cast<size_t>(written);
-      while (first < vectors.size() && left >= vectors[first].iov_len) left -= vectors[first++].iov_len;
+      while (first < vectors.size() && left >= vectors[first].iov_len)
+        left -= vectors[first++].iov_len;
       if (left > 0) {
         vectors[first].iov_base = static_cast<char*>(vectors[first].iov_base) + left;
         vectors[first].iov_len -= left;
@@ -106,7 +111,8 @@ class LocalReadableFile final : public ReadableFile {
   Result<int64_t> read_at(int64_t offset, int64_t length, void* buffer) const override {
     int64_t total = 0;
     while (total < length) {
-      const ssize_t got = ::pread(fd_.get(), static_cast<char*>(buffer) + total, static_cast<size_t>(length - total), offset + total);
+      const ssize_t got = ::pread(fd_.get(), static_cast<char*>(buffer) + total,
+                                  static_cast<size_t>(length - total), offset + total);
       if (got < 0) {
         if (errno == EINTR) continue;
         return system_error("read", path_, errno);
@@ -167,7 +173,8 @@ class LocalFileSystem final : public FileSystem {
   }
 
   Result<void> rename(const std::string& from, const std::string& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) return system_error(fmt::format("rename {} to", from), to, errno);
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      return system_error(fmt::format("rename {} to", from), to, errno);
     return {};
   }
 
@@ -183,7 +190,8 @@ class LocalFileSystem final : public FileSystem {
   }
 
   Result<void> make_dir(const std::string& path) override {
-    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return system_error("create folder", path, errno);
+    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST)
+      return system_error("create folder", path, errno);
     return {};
   }
 
@@ -196,10 +204,12 @@ class LocalFileSystem final : public FileSystem {
       if (name == "." || name == "..") continue;
       const std::string child = join_path(path, name);
       struct stat info {};
-      if (::stat(child.c_str(), &info) == 0) entries.push_back(to_info(child, info));  // else: removed meanwhile
+      if (::stat(child.c_str(), &info) == 0)
+        entries.push_back(to_info(child, info));  // else: removed meanwhile
     }
     ::closedir(folder);
-    std::sort(entries.begin(), entries.end(), [](const FileInfo& a, const FileInfo& b) { return a.name < b.name; });
+    std::sort(entries.begin(), entries.end(),
+              [](const FileInfo& a, const FileInfo& b) { return a.name < b.name; });
     return entries;
   }
 
@@ -231,7 +241,8 @@ class LocalFileSystem final : public FileSystem {
       ::close(fd);
       return system_error("stat", path, code);
     }
-    return std::unique_ptr<WritableFile>(std::make_unique<LocalWritableFile>(fd, path, info.st_size));
+    return std::unique_ptr<WritableFile>(
+        std::make_unique<LocalWritableFile>(fd, path, info.st_size));
   }
 };
 

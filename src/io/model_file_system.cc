@@ -6,8 +6,8 @@
 
 namespace weir::io {
 
-using base::ErrorKind;
 using base::error;
+using base::ErrorKind;
 
 namespace {
 
@@ -29,8 +29,8 @@ std::vector<std::string> components(const std::string& path) {
 
 }  // namespace
 
-// One directory operation: names that point somewhere else (or nowhere) from then on. Shared by the two
-// folders of a rename, so that it is kept as a whole or not at all.
+// One directory operation: names that point somewhere else (or nowhere) from then on. Shared by the
+// two folders of a rename, so that it is kept as a whole or not at all.
 struct ModelFileSystem::NameChange {
   struct Edit {
     std::weak_ptr<Node> folder;  // weak: the folder holds the change
@@ -64,7 +64,8 @@ struct ModelFileSystem::Node {
   std::vector<std::shared_ptr<NameChange>> changes;
 
   void append(std::string_view data) {
-    pending.push_back({.offset = static_cast<int64_t>(bytes.size()), .length = static_cast<int64_t>(data.size())});
+    pending.push_back({.offset = static_cast<int64_t>(bytes.size()),
+                       .length = static_cast<int64_t>(data.size())});
     bytes += data;
   }
 
@@ -78,8 +79,10 @@ struct ModelFileSystem::Node {
       } else {
         const auto end = static_cast<size_t>(write.offset + write.length);
         if (durable_bytes.size() < end) durable_bytes.resize(end, '\0');
-        const size_t there = std::min(bytes.size(), end);  // a later truncate may have cut the bytes
-        for (size_t i = static_cast<size_t>(write.offset); i < there; ++i) durable_bytes[i] = bytes[i];
+        const size_t there =
+            std::min(bytes.size(), end);  // a later truncate may have cut the bytes
+        for (size_t i = static_cast<size_t>(write.offset); i < there; ++i)
+          durable_bytes[i] = bytes[i];
       }
     }
     pending = std::move(left);
@@ -101,14 +104,17 @@ class ModelWritableFile final : public WritableFile {
   ModelWritableFile(ModelFileSystem& fs, ModelFileSystem::NodePtr node, std::string path)
       : fs_(fs), node_(std::move(node)), path_(std::move(path)), boot_(fs.boot_) {}
 
-  Result<void> append(std::string_view bytes) override { return append_pieces(std::span(&bytes, 1)); }
+  Result<void> append(std::string_view bytes) override {
+    return append_pieces(std::span(&bytes, 1));
+  }
 
   Result<void> append_pieces(std::span<const std::string_view> pieces) override {
     std::lock_guard lock(fs_.mutex_);
     WEIR_TRY(alive());
     auto allowed = fs_.before_change("write to", path_, true);
     std::string all;
-    for (const std::string_view piece : pieces) all += piece;
+    for (const std::string_view piece : pieces)
+      all += piece;
     if (!allowed.ok()) {
       if (std::exchange(fs_.short_write_pending_, false) && !all.empty())
         node_->append(std::string_view(all).substr(0, fs_.random_.below(all.size())));
@@ -124,7 +130,8 @@ class ModelWritableFile final : public WritableFile {
     WEIR_TRY(alive());
     auto allowed = fs_.before_change("sync", path_, false);
     if (!allowed.ok()) {
-      for (auto& write : node_->pending) write.lost_by_failed_sync = true;
+      for (auto& write : node_->pending)
+        write.lost_by_failed_sync = true;
       return allowed;
     }
     node_->make_durable();
@@ -161,14 +168,17 @@ class ModelWritableFile final : public WritableFile {
 
 class ModelReadableFile final : public ReadableFile {
  public:
-  ModelReadableFile(const ModelFileSystem& fs, ModelFileSystem::NodePtr node) : fs_(fs), node_(std::move(node)) {}
+  ModelReadableFile(const ModelFileSystem& fs, ModelFileSystem::NodePtr node)
+      : fs_(fs), node_(std::move(node)) {}
 
   Result<int64_t> read_at(int64_t offset, int64_t length, void* buffer) const override {
     std::lock_guard lock(fs_.mutex_);
     WEIR_TRY(fs_.check_power());
     const auto size = static_cast<int64_t>(node_->bytes.size());
     const int64_t count = std::clamp<int64_t>(size - offset, 0, length);
-    if (count > 0) node_->bytes.copy(static_cast<char*>(buffer), static_cast<size_t>(count), static_cast<size_t>(offset));
+    if (count > 0)
+      node_->bytes.copy(static_cast<char*>(buffer), static_cast<size_t>(count),
+                        static_cast<size_t>(offset));
     return count;
   }
 
@@ -184,7 +194,8 @@ class ModelReadableFile final : public ReadableFile {
 
 class ModelFileLock final : public FileLock {
  public:
-  ModelFileLock(ModelFileSystem& fs, ModelFileSystem::NodePtr node) : fs_(fs), node_(std::move(node)), boot_(fs.boot_) {}
+  ModelFileLock(ModelFileSystem& fs, ModelFileSystem::NodePtr node)
+      : fs_(fs), node_(std::move(node)), boot_(fs.boot_) {}
   ~ModelFileLock() override {
     std::lock_guard lock(fs_.mutex_);
     if (boot_ == fs_.boot_) node_->locked = false;
@@ -196,7 +207,9 @@ class ModelFileLock final : public FileLock {
   uint64_t boot_;
 };
 
-ModelFileSystem::ModelFileSystem(uint64_t seed) : random_(seed), root_(std::make_shared<Node>()) { root_->is_folder = true; }
+ModelFileSystem::ModelFileSystem(uint64_t seed) : random_(seed), root_(std::make_shared<Node>()) {
+  root_->is_folder = true;
+}
 
 ModelFileSystem::~ModelFileSystem() = default;
 
@@ -239,20 +252,29 @@ Result<void> ModelFileSystem::check_power() const {
   return {};
 }
 
-Result<void> ModelFileSystem::before_change(std::string_view action, const std::string& path, bool needs_room) {
+Result<void> ModelFileSystem::before_change(std::string_view action, const std::string& path,
+                                            bool needs_room) {
   WEIR_TRY(check_power());
   const bool hit = calls_++ == fault_at_;
   if (hit) {
     fault_reached_ = true;
     switch (fault_) {
-      case Fault::kPowerLoss: power_lost_ = true; return check_power();
-      case Fault::kNoSpace: no_space_ = true; break;
-      case Fault::kShortWrite: short_write_pending_ = true; [[fallthrough]];
-      case Fault::kError: return error(ErrorKind::kIo, "cannot {} {}: injected error", action, path);
+      case Fault::kPowerLoss:
+        power_lost_ = true;
+        return check_power();
+      case Fault::kNoSpace:
+        no_space_ = true;
+        break;
+      case Fault::kShortWrite:
+        short_write_pending_ = true;
+        [[fallthrough]];
+      case Fault::kError:
+        return error(ErrorKind::kIo, "cannot {} {}: injected error", action, path);
     }
   }
   if (no_space_ && needs_room)
-    return error(ErrorKind::kResourceExhausted, "cannot {} {}: no space left on device", action, path);
+    return error(ErrorKind::kResourceExhausted, "cannot {} {}: no space left on device", action,
+                 path);
   return {};
 }
 
@@ -268,7 +290,8 @@ ModelFileSystem::NodePtr ModelFileSystem::find(const std::string& path) const {
 
 Result<ModelFileSystem::NodePtr> ModelFileSystem::find_folder_of(const std::string& path) const {
   NodePtr folder = find(parent_path(path));
-  if (folder == nullptr || !folder->is_folder) return error(ErrorKind::kNotFound, "no folder {}", parent_path(path));
+  if (folder == nullptr || !folder->is_folder)
+    return error(ErrorKind::kNotFound, "no folder {}", parent_path(path));
   return folder;
 }
 
@@ -278,7 +301,8 @@ void ModelFileSystem::record(const NodePtr& folder, std::shared_ptr<NameChange> 
     edit.apply(&Node::names);
     touched.insert(edit.folder.lock().get());
   }
-  for (Node* node : touched) node->changes.push_back(change);
+  for (Node* node : touched)
+    node->changes.push_back(change);
 }
 
 Result<std::unique_ptr<WritableFile>> ModelFileSystem::open_append(const std::string& path) {
@@ -294,11 +318,13 @@ Result<std::unique_ptr<WritableFile>> ModelFileSystem::open_append(const std::st
 Result<std::unique_ptr<WritableFile>> ModelFileSystem::create(const std::string& path) {
   std::lock_guard lock(mutex_);
   WEIR_TRY(before_change("create", path, true));
-  if (find(path) != nullptr) return error(ErrorKind::kAlreadyExists, "cannot create {}: file exists", path);
+  if (find(path) != nullptr)
+    return error(ErrorKind::kAlreadyExists, "cannot create {}: file exists", path);
   WEIR_ASSIGN(NodePtr folder, find_folder_of(path));
   auto node = std::make_shared<Node>();
   node->modified_us = tick();
-  record(folder, std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), node}}}));
+  record(folder,
+         std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), node}}}));
   return std::unique_ptr<WritableFile>(std::make_unique<ModelWritableFile>(*this, node, path));
 }
 
@@ -306,7 +332,8 @@ Result<std::unique_ptr<ReadableFile>> ModelFileSystem::open_read(const std::stri
   std::lock_guard lock(mutex_);
   WEIR_TRY(check_power());
   NodePtr node = find(path);
-  if (node == nullptr || node->is_folder) return error(ErrorKind::kNotFound, "cannot open {}: no such file", path);
+  if (node == nullptr || node->is_folder)
+    return error(ErrorKind::kNotFound, "cannot open {}: no such file", path);
   return std::unique_ptr<ReadableFile>(std::make_unique<ModelReadableFile>(*this, node));
 }
 
@@ -341,9 +368,11 @@ Result<void> ModelFileSystem::remove(const std::string& path) {
   WEIR_TRY(before_change("remove", path, false));
   NodePtr node = find(path);
   if (node == nullptr) return error(ErrorKind::kNotFound, "cannot remove {}: no such file", path);
-  if (!node->names.empty()) return error(ErrorKind::kIo, "cannot remove {}: folder not empty", path);
+  if (!node->names.empty())
+    return error(ErrorKind::kIo, "cannot remove {}: folder not empty", path);
   WEIR_ASSIGN(NodePtr folder, find_folder_of(path));
-  record(folder, std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), nullptr}}}));
+  record(folder,
+         std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), nullptr}}}));
   return {};
 }
 
@@ -354,7 +383,8 @@ Result<CreateOutcome> ModelFileSystem::link(const std::string& path, const std::
   if (node == nullptr) return error(ErrorKind::kNotFound, "cannot link {}: no such file", path);
   WEIR_ASSIGN(NodePtr folder, find_folder_of(new_path));
   if (folder->names.contains(file_name(new_path))) return CreateOutcome::kExists;
-  record(folder, std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(new_path), node}}}));
+  record(folder,
+         std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(new_path), node}}}));
   return CreateOutcome::kCreated;
 }
 
@@ -369,7 +399,8 @@ Result<void> ModelFileSystem::make_dir(const std::string& path) {
   auto node = std::make_shared<Node>();
   node->is_folder = true;
   node->modified_us = tick();
-  record(folder, std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), node}}}));
+  record(folder,
+         std::make_shared<NameChange>(NameChange{.edits = {{folder, file_name(path), node}}}));
   return {};
 }
 
@@ -377,7 +408,8 @@ Result<std::vector<FileInfo>> ModelFileSystem::list(const std::string& path) {
   std::lock_guard lock(mutex_);
   WEIR_TRY(check_power());
   NodePtr folder = find(path);
-  if (folder == nullptr || !folder->is_folder) return error(ErrorKind::kNotFound, "cannot list {}: no such folder", path);
+  if (folder == nullptr || !folder->is_folder)
+    return error(ErrorKind::kNotFound, "cannot list {}: no such folder", path);
   std::vector<FileInfo> entries;
   for (const auto& [name, node] : folder->names) {
     entries.push_back({.name = name,
@@ -393,10 +425,13 @@ Result<void> ModelFileSystem::sync_dir(const std::string& path) {
   std::lock_guard lock(mutex_);
   WEIR_TRY(before_change("sync folder", path, false));
   NodePtr folder = find(path);
-  if (folder == nullptr || !folder->is_folder) return error(ErrorKind::kNotFound, "cannot sync {}: no such folder", path);
+  if (folder == nullptr || !folder->is_folder)
+    return error(ErrorKind::kNotFound, "cannot sync {}: no such folder", path);
   for (const auto& change : std::exchange(folder->changes, {})) {
-    if (std::exchange(change->durable, true)) continue;  // the other folder of a rename was synced before
-    for (const auto& edit : change->edits) edit.apply(&Node::durable_names);
+    if (std::exchange(change->durable, true))
+      continue;  // the other folder of a rename was synced before
+    for (const auto& edit : change->edits)
+      edit.apply(&Node::durable_names);
   }
   return {};
 }
@@ -415,9 +450,11 @@ void ModelFileSystem::settle(const NodePtr& node) {
   node->locked = false;
   if (node->is_folder) {
     for (const auto& change : node->changes) {
-      if (std::exchange(change->durable, true)) continue;  // settled through the other folder, or synced
+      if (std::exchange(change->durable, true))
+        continue;  // settled through the other folder, or synced
       if (random_.below(2) == 0) continue;
-      for (const auto& edit : change->edits) edit.apply(&Node::durable_names);
+      for (const auto& edit : change->edits)
+        edit.apply(&Node::durable_names);
     }
     node->changes.clear();
     return;
@@ -431,7 +468,8 @@ void ModelFileSystem::settle(const NodePtr& node) {
       continue;
     }
     const auto begin = static_cast<size_t>(write.offset);
-    size_t length = std::min(static_cast<size_t>(write.length), node->bytes.size() - std::min(begin, node->bytes.size()));
+    size_t length = std::min(static_cast<size_t>(write.length),
+                             node->bytes.size() - std::min(begin, node->bytes.size()));
     const size_t full = begin + length;
     if (fate == 1 && length > 0) length = random_.below(length);
     // A torn write may have grown the file to its full size already: the rest reads as zeros.
@@ -449,7 +487,8 @@ void ModelFileSystem::restart() {
   short_write_pending_ = false;
   fault_at_ = -1;
   std::set<NodePtr> seen;
-  std::vector<NodePtr> nodes;  // in the order of discovery, so that a seed gives the same outcome every time
+  std::vector<NodePtr>
+      nodes;  // in the order of discovery, so that a seed gives the same outcome every time
   std::vector<NodePtr> left{root_};
   while (!left.empty()) {
     const NodePtr node = std::move(left.back());
@@ -457,12 +496,14 @@ void ModelFileSystem::restart() {
     if (!seen.insert(node).second) continue;
     nodes.push_back(node);
     for (const auto* names : {&node->names, &node->durable_names})
-      for (const auto& [name, child] : *names) left.push_back(child);
+      for (const auto& [name, child] : *names)
+        left.push_back(child);
     for (const auto& change : node->changes)
       for (const auto& edit : change->edits)
         if (edit.target != nullptr) left.push_back(edit.target);
   }
-  for (const NodePtr& node : nodes) settle(node);
+  for (const NodePtr& node : nodes)
+    settle(node);
   for (const NodePtr& node : nodes) {
     node->names = node->durable_names;
     node->bytes = node->durable_bytes;

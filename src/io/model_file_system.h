@@ -1,14 +1,16 @@
 // A file system in memory that keeps what is durable apart from what is only written, for tests.
 //
 // It is harsher than a journalling disk and as harsh as POSIX allows. At a power loss
-//  * bytes appended since a file's last sync() are kept, lost (they read as zeros where later ones are
+//  * bytes appended since a file's last sync() are kept, lost (they read as zeros where later ones
+//  are
 //    kept), or torn, each write on its own, so that writes may look reordered;
-//  * names created, linked, renamed or removed since their folder's last sync_dir() are each kept or not;
+//  * names created, linked, renamed or removed since their folder's last sync_dir() are each kept
+//  or not;
 //    one rename is never half done;
 //  * a file without a durable name is gone.
-// Faults are injected at the n-th call that changes something: append, sync, truncate, create, link,
-// rename, remove, make_dir, sync_dir. After a failed sync the bytes that it covered stay readable but no
-// later sync makes them durable (as Linux drops dirty pages after a failed fsync).
+// Faults are injected at the n-th call that changes something: append, sync, truncate, create,
+// link, rename, remove, make_dir, sync_dir. After a failed sync the bytes that it covered stay
+// readable but no later sync makes them durable (as Linux drops dirty pages after a failed fsync).
 //
 // All calls are thread-safe. Every choice comes from the seed.
 #pragma once
@@ -36,15 +38,17 @@ class ModelFileSystem final : public FileSystem {
   explicit ModelFileSystem(uint64_t seed);
   ~ModelFileSystem() override;
 
-  // The call number `calls_from_now` (0 is the next one that changes something) meets this fault, once.
+  // The call number `calls_from_now` (0 is the next one that changes something) meets this fault,
+  // once.
   void inject(int64_t calls_from_now, Fault fault);
-  // Number of calls so far that changed something; a dry run tells how many places there are to fail at.
+  // Number of calls so far that changed something; a dry run tells how many places there are to
+  // fail at.
   int64_t calls() const;
   bool power_lost() const;
   bool fault_reached() const;  // the injected fault has happened
   void cut_power();
-  // What a machine finds when it starts again after cut_power() or a kPowerLoss (without either: after a
-  // sudden one now). Files and locks that were open are dead.
+  // What a machine finds when it starts again after cut_power() or a kPowerLoss (without either:
+  // after a sudden one now). Files and locks that were open are dead.
   void restart();
   void free_space();
 

@@ -1,10 +1,11 @@
 // Analysis: from what was written to typed expressions, by Spark's rules.
 //
-// Resolves names against a schema (case-insensitively unless set otherwise; qualifiers; struct fields; stars), finds
-// functions in the catalog, inserts the casts that Spark's coercion inserts (ANSI or not), and works out types and
-// nullability. Errors carry Spark's error class and point at the text:
-// UNRESOLVED_COLUMN.WITH_SUGGESTION, AMBIGUOUS_REFERENCE, UNRESOLVED_ROUTINE, WRONG_NUM_ARGS.WITHOUT_SUGGESTION,
-// DATATYPE_MISMATCH.*, FIELD_NOT_FOUND, MISSING_AGGREGATION, … Stateless: may be called from any thread.
+// Resolves names against a schema (case-insensitively unless set otherwise; qualifiers; struct
+// fields; stars), finds functions in the catalog, inserts the casts that Spark's coercion inserts
+// (ANSI or not), and works out types and nullability. Errors carry Spark's error class and point at
+// the text: UNRESOLVED_COLUMN.WITH_SUGGESTION, AMBIGUOUS_REFERENCE, UNRESOLVED_ROUTINE,
+// WRONG_NUM_ARGS.WITHOUT_SUGGESTION, DATATYPE_MISMATCH.*, FIELD_NOT_FOUND, MISSING_AGGREGATION, …
+// Stateless: may be called from any thread.
 #pragma once
 
 #include <string>
@@ -20,21 +21,27 @@ struct AnalysisOptions {
   std::string session_zone = "UTC";
 };
 
-// What names can be resolved against: the columns, and the qualifiers under which they may be called.
+// What names can be resolved against: the columns, and the qualifiers under which they may be
+// called.
 struct Scope {
   const Schema* schema = nullptr;
   std::vector<std::string> qualifiers;  // e.g. {"t"}; the column may be written t.a
 };
 
 // A typed expression; aliases are dropped, aggregates refused.
-Result<TypedPtr> analyze_expression(const Expression& expression, const Scope& scope, const AnalysisOptions& options = {});
+Result<TypedPtr> analyze_expression(const Expression& expression, const Scope& scope,
+                                    const AnalysisOptions& options = {});
 // As analyze_expression for a filter: has to be boolean (a NULL literal is cast).
-Result<TypedPtr> analyze_condition(const Expression& expression, const Scope& scope, const AnalysisOptions& options = {});
+Result<TypedPtr> analyze_condition(const Expression& expression, const Scope& scope,
+                                   const AnalysisOptions& options = {});
 // A select list: stars expanded, names given. No aggregates.
-Result<std::vector<NamedTyped>> analyze_select_list(const std::vector<ExpressionPtr>& list, const Scope& scope,
+Result<std::vector<NamedTyped>> analyze_select_list(const std::vector<ExpressionPtr>& list,
+                                                    const Scope& scope,
                                                     const AnalysisOptions& options = {});
-// As analyze_select_list, aggregates allowed anywhere (a TypedCall of an aggregate function inside the tree).
-Result<std::vector<NamedTyped>> analyze_aggregate_list(const std::vector<ExpressionPtr>& list, const Scope& scope,
+// As analyze_select_list, aggregates allowed anywhere (a TypedCall of an aggregate function inside
+// the tree).
+Result<std::vector<NamedTyped>> analyze_aggregate_list(const std::vector<ExpressionPtr>& list,
+                                                       const Scope& scope,
                                                        const AnalysisOptions& options = {});
 
 bool contains_aggregate(const Expression& expression);

@@ -18,17 +18,20 @@ std::string format_local_timestamp(int64_t local_us) {
   const int64_t days = floor_div(local_us, kMicrosPerDay);
   const int64_t of_day = floor_mod(local_us, kMicrosPerDay);
   const int64_t seconds = of_day / kMicrosPerSecond;
-  auto text = fmt::format("{} {:02}:{:02}:{:02}", format_date(days), seconds / 3600, seconds / 60 % 60, seconds % 60);
+  auto text = fmt::format("{} {:02}:{:02}:{:02}", format_date(days), seconds / 3600,
+                          seconds / 60 % 60, seconds % 60);
   if (const int64_t fraction = of_day % kMicrosPerSecond; fraction != 0) {
     text += fmt::format(".{:06}", fraction);
-    while (text.back() == '0') text.pop_back();
+    while (text.back() == '0')
+      text.pop_back();
   }
   return text;
 }
 
 std::string format_decimal(__int128 unscaled, int scale, bool plain) {
   const bool negative = unscaled < 0;
-  auto magnitude = negative ? -static_cast<unsigned __int128>(unscaled) : static_cast<unsigned __int128>(unscaled);
+  auto magnitude = negative ? -static_cast<unsigned __int128>(unscaled)
+                            : static_cast<unsigned __int128>(unscaled);
   std::string digits;
   do {
     digits.push_back(static_cast<char>('0' + static_cast<int>(magnitude % 10)));
@@ -45,7 +48,8 @@ std::string format_decimal(__int128 unscaled, int scale, bool plain) {
     }
     return text + fmt::format("E{}", adjusted);
   }
-  while (static_cast<int>(digits.size()) <= scale) digits.push_back('0');
+  while (static_cast<int>(digits.size()) <= scale)
+    digits.push_back('0');
   text.append(digits.rbegin(), digits.rend());
   if (scale > 0) text.insert(text.size() - static_cast<size_t>(scale), ".");
   return text;
@@ -61,10 +65,12 @@ std::string format_floating(Float value) {
   if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
   // Java writes its least double with two digits, though one would do.
   if constexpr (sizeof(Float) == 8) {
-    if (std::fabs(value) == std::numeric_limits<double>::denorm_min()) return value < 0 ? "-4.9E-324" : "4.9E-324";
+    if (std::fabs(value) == std::numeric_limits<double>::denorm_min())
+      return value < 0 ? "-4.9E-324" : "4.9E-324";
   }
   char buffer[64];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
   std::string_view text(buffer, static_cast<size_t>(end - buffer));
   std::string result;
   if (text.front() == '-') {
@@ -82,7 +88,8 @@ std::string format_floating(Float value) {
       return result + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
     }
     const auto whole = static_cast<size_t>(exponent) + 1;
-    while (digits.size() < whole + 1) digits += '0';
+    while (digits.size() < whole + 1)
+      digits += '0';
     return result + digits.substr(0, whole) + "." + digits.substr(whole);
   }
   if (digits.size() == 1) digits += '0';
@@ -99,18 +106,21 @@ std::string format_day_time_interval(int64_t us) {
   auto magnitude = negative ? -static_cast<uint64_t>(us) : static_cast<uint64_t>(us);
   const uint64_t fraction = magnitude % kMicrosPerSecond;
   magnitude /= kMicrosPerSecond;
-  auto text = fmt::format("INTERVAL '{}{} {:02}:{:02}:{:02}", negative ? "-" : "", magnitude / 86'400,
-                          magnitude / 3600 % 24, magnitude / 60 % 60, magnitude % 60);
+  auto text =
+      fmt::format("INTERVAL '{}{} {:02}:{:02}:{:02}", negative ? "-" : "", magnitude / 86'400,
+                  magnitude / 3600 % 24, magnitude / 60 % 60, magnitude % 60);
   if (fraction != 0) {
     text += fmt::format(".{:06}", fraction);
-    while (text.back() == '0') text.pop_back();
+    while (text.back() == '0')
+      text.pop_back();
   }
   return text + "' DAY TO SECOND";
 }
 
 std::string format_year_month_interval(int64_t months) {
   const int64_t magnitude = std::abs(months);
-  return fmt::format("INTERVAL '{}{}-{}' YEAR TO MONTH", months < 0 ? "-" : "", magnitude / 12, magnitude % 12);
+  return fmt::format("INTERVAL '{}{}-{}' YEAR TO MONTH", months < 0 ? "-" : "", magnitude / 12,
+                     magnitude % 12);
 }
 
 }  // namespace weir::plan

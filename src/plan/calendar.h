@@ -1,4 +1,5 @@
-// The proleptic Gregorian calendar over day and microsecond counts (Howard Hinnant's published algorithms).
+// The proleptic Gregorian calendar over day and microsecond counts (Howard Hinnant's published
+// algorithms).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,9 @@ struct CivilDate {
   int day = 1;    // 1 … 31
 };
 
-constexpr int64_t floor_div(int64_t a, int64_t b) { return a / b - ((a % b != 0) && ((a % b < 0) != (b < 0))); }
+constexpr int64_t floor_div(int64_t a, int64_t b) {
+  return a / b - ((a % b != 0) && ((a % b < 0) != (b < 0)));
+}
 constexpr int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
 
 constexpr int64_t days_from_civil(int64_t year, int month, int day) {
@@ -31,15 +34,19 @@ constexpr CivilDate civil_from_days(int64_t days) {
   days += 719'468;
   const int64_t era = floor_div(days, 146'097);
   const int64_t day_of_era = days - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t shifted_month = (5 * day_of_year + 2) / 153;
   const int day = static_cast<int>(day_of_year - (153 * shifted_month + 2) / 5 + 1);
   const int month = static_cast<int>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
   return {year_of_era + era * 400 + (month <= 2), month, day};
 }
 
-constexpr bool is_leap_year(int64_t year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
+constexpr bool is_leap_year(int64_t year) {
+  return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
 constexpr int days_in_month(int64_t year, int month) {
   constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   return month == 2 && is_leap_year(year) ? 29 : kDays[month - 1];
@@ -49,7 +56,8 @@ constexpr int days_in_month(int64_t year, int month) {
 std::string format_date(int64_t days);
 // "2021-06-28 18:49:28.12" of a local microsecond count, trailing zeros of the fraction left out.
 std::string format_local_timestamp(int64_t local_us);
-// "123.45" from an unscaled decimal. `plain` is false for Spark's cast to string of small numbers ("1E-7").
+// "123.45" from an unscaled decimal. `plain` is false for Spark's cast to string of small numbers
+// ("1E-7").
 std::string format_decimal(__int128 unscaled, int scale, bool plain = true);
 // As Java's Double.toString / Float.toString: "1.0", "1.0E10", "NaN", "Infinity".
 std::string format_double(double value);

@@ -10,7 +10,8 @@ using columnar::TypeKind;
 namespace {
 
 constexpr int kDecimalPrecisionMax = 38;
-constexpr int kDecimalScaleMin = 6;  // scale that division and multiplication keep when precision overflows
+constexpr int kDecimalScaleMin =
+    6;  // scale that division and multiplication keep when precision overflows
 
 DataType of(TypeKind kind) { return DataType::of(kind); }
 
@@ -19,7 +20,8 @@ bool is_interval(const DataType& type) {
 }
 
 bool is_datetime(const DataType& type) {
-  return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+  return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
+         type.is(TypeKind::kTimestampNtz);
 }
 
 // DecimalType.adjustPrecisionScale
@@ -27,19 +29,22 @@ DataType adjusted_decimal(int precision, int scale) {
   if (precision <= kDecimalPrecisionMax) return DataType::decimal(precision, scale);
   const int whole_digits = precision - scale;
   const int scale_min = std::min(scale, kDecimalScaleMin);
-  return DataType::decimal(kDecimalPrecisionMax, std::max(kDecimalPrecisionMax - whole_digits, scale_min));
+  return DataType::decimal(kDecimalPrecisionMax,
+                           std::max(kDecimalPrecisionMax - whole_digits, scale_min));
 }
 
 DataType wider_decimal(const DataType& a, const DataType& b) {
   const int scale = std::max(a.scale(), b.scale());
   const int whole = std::max(a.precision() - a.scale(), b.precision() - b.scale());
-  return DataType::decimal(std::min(whole + scale, kDecimalPrecisionMax), std::min(scale, kDecimalPrecisionMax));
+  return DataType::decimal(std::min(whole + scale, kDecimalPrecisionMax),
+                           std::min(scale, kDecimalPrecisionMax));
 }
 
 std::optional<DataType> common_numeric(const DataType& a, const DataType& b, bool ansi) {
   if (a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) {
     if (is_fractional(a) || is_fractional(b)) return of(TypeKind::kDouble);
-    return wider_decimal(a.is(TypeKind::kDecimal) ? a : decimal_for(a), b.is(TypeKind::kDecimal) ? b : decimal_for(b));
+    return wider_decimal(a.is(TypeKind::kDecimal) ? a : decimal_for(a),
+                         b.is(TypeKind::kDecimal) ? b : decimal_for(b));
   }
   const auto wider = std::max(a.kind(), b.kind());
   if (ansi && wider == TypeKind::kFloat && a.kind() != b.kind()) return of(TypeKind::kDouble);
@@ -53,12 +58,14 @@ std::optional<DataType> common_datetime(const DataType& a, const DataType& b) {
 
 std::optional<DataType> common_with_string(const DataType& other, bool ansi) {
   if (!ansi) {
-    if (other.is(TypeKind::kBinary) || other.is(TypeKind::kBoolean) || other.is_nested()) return std::nullopt;
+    if (other.is(TypeKind::kBinary) || other.is(TypeKind::kBoolean) || other.is_nested())
+      return std::nullopt;
     return of(TypeKind::kString);
   }
   if (is_integral(other)) return of(TypeKind::kLong);
   if (other.is_numeric()) return of(TypeKind::kDouble);
-  if (is_datetime(other) || other.is(TypeKind::kBoolean) || other.is(TypeKind::kBinary)) return other;
+  if (is_datetime(other) || other.is(TypeKind::kBoolean) || other.is(TypeKind::kBinary))
+    return other;
   return std::nullopt;
 }
 
@@ -89,8 +96,12 @@ std::optional<DataType> common_nested(const DataType& a, const DataType& b, bool
 
 }  // namespace
 
-bool is_integral(const DataType& type) { return type.kind() >= TypeKind::kByte && type.kind() <= TypeKind::kLong; }
-bool is_fractional(const DataType& type) { return type.is(TypeKind::kFloat) || type.is(TypeKind::kDouble); }
+bool is_integral(const DataType& type) {
+  return type.kind() >= TypeKind::kByte && type.kind() <= TypeKind::kLong;
+}
+bool is_fractional(const DataType& type) {
+  return type.is(TypeKind::kFloat) || type.is(TypeKind::kDouble);
+}
 bool is_text(const DataType& type) {
   return type.is(TypeKind::kString) || type.is(TypeKind::kChar) || type.is(TypeKind::kVarchar);
 }
@@ -148,10 +159,12 @@ bool can_cast(const DataType& from, const DataType& to, bool ansi) {
   if (from.is_nested() || to.is_nested()) {
     if (from.kind() != to.kind()) return false;
     if (from.is(TypeKind::kArray)) return can_cast(from.element(), to.element(), ansi);
-    if (from.is(TypeKind::kMap)) return can_cast(from.key(), to.key(), ansi) && can_cast(from.value(), to.value(), ansi);
+    if (from.is(TypeKind::kMap))
+      return can_cast(from.key(), to.key(), ansi) && can_cast(from.value(), to.value(), ansi);
     return from.fields().size() == to.fields().size() &&
-           std::equal(from.fields().begin(), from.fields().end(), to.fields().begin(),
-                      [&](const auto& x, const auto& y) { return can_cast(x.type(), y.type(), ansi); });
+           std::equal(
+               from.fields().begin(), from.fields().end(), to.fields().begin(),
+               [&](const auto& x, const auto& y) { return can_cast(x.type(), y.type(), ansi); });
   }
   if (from.is_numeric() && to.is_numeric()) return true;
   switch (from.kind()) {
@@ -188,7 +201,8 @@ bool cast_may_fail(const DataType& from, const DataType& to) {
   if (from.is_nested() || to.is_nested()) return !is_text(to);
   if (is_text(to)) return to.is(TypeKind::kString) ? false : true;
   if (from.is(TypeKind::kBoolean)) return to.is(TypeKind::kDecimal);
-  if (to.is(TypeKind::kBoolean) || is_fractional(to) || to.is(TypeKind::kBinary)) return is_text(from) && !to.is(TypeKind::kBinary);
+  if (to.is(TypeKind::kBoolean) || is_fractional(to) || to.is(TypeKind::kBinary))
+    return is_text(from) && !to.is(TypeKind::kBinary);
   if (is_integral(from) && is_integral(to)) return from.kind() > to.kind();
   if (is_datetime(from) && is_datetime(to)) return false;
   return true;

@@ -23,7 +23,8 @@ ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
   int below = 0;
   const auto look = [&](const ExpressionPtr& child) { below = std::max(below, child->height); };
   if (const auto* call = std::get_if<Call>(&node)) {
-    for (const auto& argument : call->arguments) look(argument);
+    for (const auto& argument : call->arguments)
+      look(argument);
   } else if (const auto* cast = std::get_if<CastTo>(&node)) {
     look(cast->child);
   } else if (const auto* alias = std::get_if<Alias>(&node)) {
@@ -32,7 +33,8 @@ ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
     look(extract->child);
     look(extract->key);
   }
-  return std::make_shared<const Expression>(Expression{std::move(node), std::move(origin), below + 1});
+  return std::make_shared<const Expression>(
+      Expression{std::move(node), std::move(origin), below + 1});
 }
 
 namespace {
@@ -54,7 +56,8 @@ std::string text_of(const Literal& literal, Style style) {
   if (const auto* text = std::get_if<std::string>(&literal.value)) {
     if (literal.type.is(TypeKind::kBinary)) {
       std::string hex = "X'";
-      for (const unsigned char byte : *text) hex += fmt::format("{:02X}", byte);
+      for (const unsigned char byte : *text)
+        hex += fmt::format("{:02X}", byte);
       return hex + "'";
     }
     return style == Style::kSql ? "'" + boost::replace_all_copy(*text, "'", "\\'") + "'" : *text;
@@ -91,11 +94,12 @@ std::string text_of(const Call& call, Style style) {
   const auto name = boost::to_lower_copy(call.function);
   const auto& arguments = call.arguments;
   const auto argument = [&](size_t i) { return text_of(*arguments[i], style); };
-  static const std::set<std::string_view> kBinary = {"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=",
-                                                     "&", "|", "^", "and", "or"};
+  static const std::set<std::string_view> kBinary = {
+      "+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "&", "|", "^", "and", "or"};
   if (arguments.size() == 2 && kBinary.contains(name)) {
     const bool word = name == "and" || name == "or";
-    return fmt::format("({} {} {})", argument(0), word ? boost::to_upper_copy(name) : name, argument(1));
+    return fmt::format("({} {} {})", argument(0), word ? boost::to_upper_copy(name) : name,
+                       argument(1));
   }
   if (arguments.size() == 1) {
     if (name == "negative") return fmt::format("(- {})", argument(0));
@@ -105,10 +109,14 @@ std::string text_of(const Call& call, Style style) {
     if (name == "isnotnull") return fmt::format("({} IS NOT NULL)", argument(0));
     if (name == "~") return "~" + argument(0);
   }
-  if (name == "in" && !arguments.empty()) return fmt::format("({} IN ({}))", argument(0), join(arguments, 1, style));
-  if (name == "like" && arguments.size() == 2) return fmt::format("{} LIKE {}", argument(0), argument(1));
-  if (name == "ilike" && arguments.size() == 2) return fmt::format("ilike({}, {})", argument(0), argument(1));
-  if (name == "rlike" && arguments.size() == 2) return fmt::format("RLIKE({}, {})", argument(0), argument(1));
+  if (name == "in" && !arguments.empty())
+    return fmt::format("({} IN ({}))", argument(0), join(arguments, 1, style));
+  if (name == "like" && arguments.size() == 2)
+    return fmt::format("{} LIKE {}", argument(0), argument(1));
+  if (name == "ilike" && arguments.size() == 2)
+    return fmt::format("ilike({}, {})", argument(0), argument(1));
+  if (name == "rlike" && arguments.size() == 2)
+    return fmt::format("RLIKE({}, {})", argument(0), argument(1));
   if (name == "if" && arguments.size() == 3) {
     return fmt::format("(IF({}, {}, {}))", argument(0), argument(1), argument(2));
   }
@@ -120,7 +128,8 @@ std::string text_of(const Call& call, Style style) {
     if (arguments.size() % 2 == 1) text += " ELSE " + argument(arguments.size() - 1);
     return text + " END";
   }
-  if (name == "count" && arguments.size() == 1 && std::holds_alternative<Star>(arguments[0]->node)) return "count(1)";
+  if (name == "count" && arguments.size() == 1 && std::holds_alternative<Star>(arguments[0]->node))
+    return "count(1)";
   return name + "(" + (call.distinct ? "DISTINCT " : "") + join(arguments, 0, style) + ")";
 }
 
@@ -131,12 +140,13 @@ std::string text_of(const Expression& expression, Style style) {
         if constexpr (std::is_same_v<Node, Literal> || std::is_same_v<Node, Call>) {
           return text_of(node, style);
         } else if constexpr (std::is_same_v<Node, ColumnReference>) {
-          return style == Style::kName ? node.parts.back() : fmt::format("{}", fmt::join(node.parts, "."));
+          return style == Style::kName ? node.parts.back()
+                                       : fmt::format("{}", fmt::join(node.parts, "."));
         } else if constexpr (std::is_same_v<Node, Star>) {
           return "*";
         } else if constexpr (std::is_same_v<Node, CastTo>) {
-          return fmt::format("{}({} AS {})", node.try_cast ? "TRY_CAST" : "CAST", text_of(*node.child, style),
-                             node.type.sql());
+          return fmt::format("{}({} AS {})", node.try_cast ? "TRY_CAST" : "CAST",
+                             text_of(*node.child, style), node.type.sql());
         } else if constexpr (std::is_same_v<Node, Alias>) {
           return style == Style::kName ? node.name : text_of(*node.child, style);
         } else {
@@ -158,7 +168,8 @@ void collect_columns(const Typed& expression, std::set<int>& columns) {
         } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
           collect_columns(*node.child, columns);
         } else if constexpr (std::is_same_v<Node, TypedCall>) {
-          for (const auto& argument : node.arguments) collect_columns(*argument, columns);
+          for (const auto& argument : node.arguments)
+            collect_columns(*argument, columns);
         }
       },
       expression.node);
@@ -167,7 +178,8 @@ void collect_columns(const Typed& expression, std::set<int>& columns) {
 }  // namespace
 
 std::string default_name(const Expression& expression) {
-  // A struct field taken out by a dot is named after the field; inside other expressions it keeps its path.
+  // A struct field taken out by a dot is named after the field; inside other expressions it keeps
+  // its path.
   if (const auto* extract = std::get_if<Extract>(&expression.node)) {
     const auto* key = std::get_if<Literal>(&extract->key->node);
     if (const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr) return *field;
@@ -175,7 +187,9 @@ std::string default_name(const Expression& expression) {
   return text_of(expression, Style::kName);
 }
 
-std::string expression_sql(const Expression& expression) { return text_of(expression, Style::kSql); }
+std::string expression_sql(const Expression& expression) {
+  return text_of(expression, Style::kSql);
+}
 
 std::vector<int> columns_needed(const std::vector<TypedPtr>& expressions) {
   std::set<int> columns;
@@ -191,13 +205,15 @@ TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_i
       [&](auto& node) {
         using Node = std::decay_t<decltype(node)>;
         if constexpr (std::is_same_v<Node, TypedColumn>) {
-          WEIR_CHECK(node.index >= 0 && static_cast<size_t>(node.index) < new_index.size(), "column out of range");
+          WEIR_CHECK(node.index >= 0 && static_cast<size_t>(node.index) < new_index.size(),
+                     "column out of range");
           node.index = new_index[static_cast<size_t>(node.index)];
           WEIR_CHECK(node.index >= 0, "an expression reads a column that was projected away");
         } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
           node.child = remap_columns(node.child, new_index);
         } else if constexpr (std::is_same_v<Node, TypedCall>) {
-          for (auto& argument : node.arguments) argument = remap_columns(argument, new_index);
+          for (auto& argument : node.arguments)
+            argument = remap_columns(argument, new_index);
         }
       },
       copy.node);
@@ -206,8 +222,10 @@ TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_i
 
 bool same_expression(const Typed& a, const Typed& b) {
   if (a.node.index() != b.node.index() || !a.type.same_type(b.type)) return false;
-  if (const auto* left = std::get_if<TypedLiteral>(&a.node)) return left->value == std::get<TypedLiteral>(b.node).value;
-  if (const auto* left = std::get_if<TypedColumn>(&a.node)) return left->index == std::get<TypedColumn>(b.node).index;
+  if (const auto* left = std::get_if<TypedLiteral>(&a.node))
+    return left->value == std::get<TypedLiteral>(b.node).value;
+  if (const auto* left = std::get_if<TypedColumn>(&a.node))
+    return left->index == std::get<TypedColumn>(b.node).index;
   if (const auto* left = std::get_if<TypedField>(&a.node)) {
     const auto& right = std::get<TypedField>(b.node);
     return left->index == right.index && same_expression(*left->child, *right.child);
@@ -219,7 +237,8 @@ bool same_expression(const Typed& a, const Typed& b) {
   const auto& left = std::get<TypedCall>(a.node);
   const auto& right = std::get<TypedCall>(b.node);
   return left.function == right.function && left.distinct == right.distinct &&
-         std::equal(left.arguments.begin(), left.arguments.end(), right.arguments.begin(), right.arguments.end(),
+         std::equal(left.arguments.begin(), left.arguments.end(), right.arguments.begin(),
+                    right.arguments.end(),
                     [](const TypedPtr& x, const TypedPtr& y) { return same_expression(*x, *y); });
 }
 

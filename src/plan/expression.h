@@ -1,9 +1,10 @@
 // Expressions as they are written (Expression) and as analysis understands them (Typed).
 //
-// Both are immutable trees held by shared_ptr, so parts may be shared between plans and threads. Operators, CASE,
-// IN, LIKE and IF are calls of catalog functions ("+", "when", "in" …), as Spark Connect sends them; only what has
-// a shape of its own (cast, alias, star, extraction) is a node. Every node knows where in the text it came from, so
-// that an error, at analysis or for a row, can point at it as Spark does.
+// Both are immutable trees held by shared_ptr, so parts may be shared between plans and threads.
+// Operators, CASE, IN, LIKE and IF are calls of catalog functions ("+", "when", "in" …), as Spark
+// Connect sends them; only what has a shape of its own (cast, alias, star, extraction) is a node.
+// Every node knows where in the text it came from, so that an error, at analysis or for a row, can
+// point at it as Spark does.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ using columnar::Schema;
 
 using Int128 = __int128;
 
-// Where in a statement's text a node stands: bytes [begin, end). text is null for built expressions.
+// Where in a statement's text a node stands: bytes [begin, end). text is null for built
+// expressions.
 struct Origin {
   std::shared_ptr<const std::string> text;
   uint32_t begin = 0;
@@ -33,8 +35,9 @@ struct Origin {
 // The smallest origin that covers both.
 Origin cover(const Origin& first, const Origin& last);
 
-// A constant. By type: monostate NULL; bool; int64_t for byte … long, date (days), timestamps (µs), intervals (µs or
-// months); double for float and double; Int128 the unscaled decimal; string for string and binary.
+// A constant. By type: monostate NULL; bool; int64_t for byte … long, date (days), timestamps (µs),
+// intervals (µs or months); double for float and double; Int128 the unscaled decimal; string for
+// string and binary.
 using Value = std::variant<std::monostate, bool, int64_t, double, Int128, std::string>;
 
 struct Expression;
@@ -45,7 +48,8 @@ struct Literal {
   Value value;
 };
 struct ColumnReference {
-  std::vector<std::string> parts;  // qualifiers, the column, struct fields: analysis finds out which is which
+  std::vector<std::string>
+      parts;  // qualifiers, the column, struct fields: analysis finds out which is which
 };
 struct Star {
   std::vector<std::string> qualifier;  // empty for *; "data" for data.*
@@ -74,12 +78,14 @@ using ExpressionNode = std::variant<Literal, ColumnReference, Star, Call, CastTo
 struct Expression {
   ExpressionNode node;
   Origin origin;
-  int height = 1;  // levels of the tree from here down; parsers bound it, so that recursion over a tree is safe
+  int height = 1;  // levels of the tree from here down; parsers bound it, so that recursion over a
+                   // tree is safe
 };
 
 ExpressionPtr make_expression(ExpressionNode node, Origin origin = {});
 
-// The name Spark gives an expression without alias: "(a + 1)", "count(1)", the last part of a column reference.
+// The name Spark gives an expression without alias: "(a + 1)", "count(1)", the last part of a
+// column reference.
 std::string default_name(const Expression& expression);
 // As Spark's SQL text in messages: strings quoted.
 std::string expression_sql(const Expression& expression);

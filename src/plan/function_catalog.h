@@ -1,8 +1,9 @@
 // The catalog of functions: one entry a function. Operators are functions too.
 //
-// An entry says under which names a function is called, how many arguments it takes, what types they are
-// coerced to and what comes out (its signature rule), whether it is deterministic, and one line for people. The
-// kernels live in room eval, keyed by the entry's name; a test checks that every scalar entry has exactly one kernel.
+// An entry says under which names a function is called, how many arguments it takes, what types
+// they are coerced to and what comes out (its signature rule), whether it is deterministic, and one
+// line for people. The kernels live in room eval, keyed by the entry's name; a test checks that
+// every scalar entry has exactly one kernel.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,8 @@ namespace weir::plan {
 
 enum class FunctionKind : uint8_t { kScalar, kAggregate };
 
-// How a call's arguments are evaluated. All but kStrict may leave arguments unevaluated for some rows.
+// How a call's arguments are evaluated. All but kStrict may leave arguments unevaluated for some
+// rows.
 enum class EvaluationForm : uint8_t { kStrict, kAnd, kOr, kCase, kCoalesce };
 
 // What a signature rule is asked, and what it answers.
@@ -34,7 +36,8 @@ struct Signature {
   DataType result = DataType::of(columnar::TypeKind::kNull);
   bool nullable = true;
 };
-using SignatureRule = std::function<Result<Signature>(const Function& function, const SignatureCall& call)>;
+using SignatureRule =
+    std::function<Result<Signature>(const Function& function, const SignatureCall& call)>;
 
 struct Function {
   std::string_view name;                  // canonical; the kernel's key
@@ -55,7 +58,8 @@ std::span<const Function> all_functions();
 
 // Spark's coercion, shared by the rules. nullopt where there is no common type.
 std::optional<DataType> common_type(const DataType& a, const DataType& b, bool ansi);
-// As common_type for the two sides of a comparison (without ANSI a string yields to the other side).
+// As common_type for the two sides of a comparison (without ANSI a string yields to the other
+// side).
 std::optional<DataType> comparison_type(const DataType& a, const DataType& b, bool ansi);
 // Result type of decimal + - * / % by Spark's rules (precision capped at 38, scale kept down to 6).
 DataType decimal_result(std::string_view op, const DataType& a, const DataType& b);
@@ -63,7 +67,8 @@ DataType decimal_result(std::string_view op, const DataType& a, const DataType& 
 DataType decimal_for(const DataType& integral);
 // True where Spark's CAST allows the pair (under ANSI some pairs are refused).
 bool can_cast(const DataType& from, const DataType& to, bool ansi);
-// True where Spark casts an argument of type `from` to a parameter of type `to` without being asked.
+// True where Spark casts an argument of type `from` to a parameter of type `to` without being
+// asked.
 bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi);
 // True where some value of `from` does not convert (an error under ANSI, NULL otherwise).
 bool cast_may_fail(const DataType& from, const DataType& to);

@@ -1,8 +1,8 @@
 // A query as a small logical plan.
 //
-// The parser gives an unresolved Query; resolve_query() turns it, with the schema of its relation, into a
-// ResolvedQuery: what to filter before grouping, what to group by, which aggregates, what to compute afterwards, and
-// the order. Both are immutable once made.
+// The parser gives an unresolved Query; resolve_query() turns it, with the schema of its relation,
+// into a ResolvedQuery: what to filter before grouping, what to group by, which aggregates, what to
+// compute afterwards, and the order. Both are immutable once made.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,10 @@ struct TimeTravel {
   ExpressionPtr timestamp;
 };
 
-// delta.`PATH`, json.`PATH` …: provider and path. A relation without provider is a name of a catalog.
+// delta.`PATH`, json.`PATH` …: provider and path. A relation without provider is a name of a
+// catalog.
 struct Relation {
-  std::string provider;  // lower case; empty for a named table
+  std::string provider;           // lower case; empty for a named table
   std::vector<std::string> name;  // path alone where there is a provider
   TimeTravel time_travel;
   std::string alias;  // empty where there is none
@@ -46,7 +47,7 @@ struct Query {
   std::vector<ExpressionPtr> group_by;
   ExpressionPtr having;
   std::vector<SortKey> order_by;
-  ExpressionPtr limit;   // foldable; null for none
+  ExpressionPtr limit;  // foldable; null for none
   ExpressionPtr offset;
   std::shared_ptr<const std::string> text;
 };
@@ -54,7 +55,7 @@ using QueryPtr = std::shared_ptr<const Query>;
 
 struct ResolvedAggregate {
   const Function* function = nullptr;
-  TypedPtr argument;  // over the relation's columns; null for count(*)
+  TypedPtr argument;           // over the relation's columns; null for count(*)
   std::vector<TypedPtr> more;  // further arguments (count(DISTINCT a, b))
   bool distinct = false;
   DataType type = DataType::of(columnar::TypeKind::kNull);
@@ -83,6 +84,7 @@ struct ResolvedQuery {
   ExpressionPtr offset;
 };
 
-Result<ResolvedQuery> resolve_query(const Query& query, const Schema& relation, const AnalysisOptions& options = {});
+Result<ResolvedQuery> resolve_query(const Query& query, const Schema& relation,
+                                    const AnalysisOptions& options = {});
 
 }  // namespace weir::plan

@@ -11,7 +11,8 @@ namespace {
 DataType of(TypeKind kind) { return DataType::of(kind); }
 
 bool any_nullable(const SignatureCall& call) {
-  return std::any_of(call.arguments.begin(), call.arguments.end(), [](const auto& a) { return a->nullable; });
+  return std::any_of(call.arguments.begin(), call.arguments.end(),
+                     [](const auto& a) { return a->nullable; });
 }
 
 const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
@@ -28,34 +29,41 @@ std::string call_text(const SignatureCall& call) {
 }
 
 std::string ordinal(size_t i) {
-  static const char* kNames[] = {"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"};
+  static const char* kNames[] = {"first", "second", "third",   "fourth",
+                                 "fifth", "sixth",  "seventh", "eighth"};
   return i < std::size(kNames) ? kNames[i] : fmt::format("{}th", i + 1);
 }
 
 base::Error differing_types(const SignatureCall& call) {
   const bool binary = call.arguments.size() == 2;
   if (binary) {
-    return analysis_error("DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09",
-                          fmt::format("Cannot resolve \"{}\" due to data type mismatch: the left and right operands of "
-                                      "the binary operator have incompatible types (\"{}\" and \"{}\").",
-                                      call_text(call), type_at(call, 0).sql(), type_at(call, 1).sql()),
-                          call.origin);
+    return analysis_error(
+        "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09",
+        fmt::format(
+            "Cannot resolve \"{}\" due to data type mismatch: the left and right operands of "
+            "the binary operator have incompatible types (\"{}\" and \"{}\").",
+            call_text(call), type_at(call, 0).sql(), type_at(call, 1).sql()),
+        call.origin);
   }
   std::vector<std::string> types;
-  for (const auto& argument : call.arguments) types.push_back("\"" + argument->type.sql() + "\"");
-  return analysis_error(
-      "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
-      fmt::format("Cannot resolve \"{}\" due to data type mismatch: Input to `{}` should all be the same type, but it's ({}).",
-                  call_text(call), call.name, fmt::join(types, " or ")),
-      call.origin);
+  for (const auto& argument : call.arguments)
+    types.push_back("\"" + argument->type.sql() + "\"");
+  return analysis_error("DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+                        fmt::format("Cannot resolve \"{}\" due to data type mismatch: Input to "
+                                    "`{}` should all be the same type, but it's ({}).",
+                                    call_text(call), call.name, fmt::join(types, " or ")),
+                        call.origin);
 }
 
-base::Error wrong_operand(const SignatureCall& call, std::string_view required, const DataType& actual) {
-  return analysis_error("DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", "42K09",
-                        fmt::format("Cannot resolve \"{}\" due to data type mismatch: the binary operator requires the "
-                                    "input type {}, not \"{}\".",
-                                    call_text(call), required, actual.sql()),
-                        call.origin);
+base::Error wrong_operand(const SignatureCall& call, std::string_view required,
+                          const DataType& actual) {
+  return analysis_error(
+      "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", "42K09",
+      fmt::format(
+          "Cannot resolve \"{}\" due to data type mismatch: the binary operator requires the "
+          "input type {}, not \"{}\".",
+          call_text(call), required, actual.sql()),
+      call.origin);
 }
 
 Result<Signature> check(const SignatureCall& call, Signature signature) {
@@ -107,7 +115,8 @@ std::string_view operator_of(std::string_view name) {
   return name;
 }
 
-Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view op, bool nullable) {
+Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view op,
+                                     bool nullable) {
   DataType types[2] = {of(TypeKind::kNull), of(TypeKind::kNull)};
   for (size_t i = 0; i < 2; ++i) {
     const auto& type = type_at(call, i);
@@ -117,7 +126,9 @@ Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view
       types[i] = type.is(TypeKind::kNull) ? type_at(call, 1 - i) : decimal_for(type);
     }
   }
-  return Signature{{types[0], types[1]}, decimal_result(op, types[0], types[1]), nullable || !call.options->ansi};
+  return Signature{{types[0], types[1]},
+                   decimal_result(op, types[0], types[1]),
+                   nullable || !call.options->ansi};
 }
 
 // A date stays a date beside months, and beside a literal of whole days (Spark's INTERVAL DAY).
@@ -129,7 +140,8 @@ bool whole_days(const Typed& interval) {
 }
 
 // Dates, timestamps and intervals under + and -.
-std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, std::string_view op) {
+std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
+                                                     std::string_view op) {
   const auto& a = type_at(call, 0);
   const auto& b = type_at(call, 1);
   const auto interval = [](const DataType& t) {
@@ -148,7 +160,8 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, 
     return Signature{{from, b}, from, nullable};
   }
   if (op == "+" && interval(a) && datetime(b)) {
-    const auto from = b.is(TypeKind::kDate) && !whole_days(*call.arguments[0]) ? of(TypeKind::kTimestamp) : b;
+    const auto from =
+        b.is(TypeKind::kDate) && !whole_days(*call.arguments[0]) ? of(TypeKind::kTimestamp) : b;
     return Signature{{a, from}, from, nullable};
   }
   if (a.is(TypeKind::kDate) && (is_integral(b) && b.kind() <= TypeKind::kInteger)) {
@@ -161,19 +174,22 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call, 
     const auto common = is_text(a) ? b : is_text(b) ? a : *common_type(a, b, true);
     return binary(common, of(TypeKind::kDayTimeInterval), nullable);
   }
-  return wrong_operand(call, "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")",
-                       datetime(a) ? a : b);
+  return wrong_operand(
+      call,
+      "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")",
+      datetime(a) ? a : b);
 }
 
 }  // namespace
 
 base::Error unexpected_input(const SignatureCall& call, size_t index, std::string_view required) {
-  return analysis_error(
-      "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
-      fmt::format("Cannot resolve \"{}\" due to data type mismatch: The {} parameter requires the {} type, however "
-                  "\"{}\" has the type \"{}\".",
-                  call_text(call), ordinal(index), required, text_at(call, index), type_at(call, index).sql()),
-      call.origin);
+  return analysis_error("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+                        fmt::format("Cannot resolve \"{}\" due to data type mismatch: The {} "
+                                    "parameter requires the {} type, however "
+                                    "\"{}\" has the type \"{}\".",
+                                    call_text(call), ordinal(index), required, text_at(call, index),
+                                    type_at(call, index).sql()),
+                        call.origin);
 }
 
 namespace {
@@ -201,7 +217,8 @@ SignatureRule fixed_nullable(std::vector<TypeKind> arguments, TypeKind result) {
 SignatureRule any_never_null(TypeKind result) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     Signature signature{{}, of(result), false};
-    for (const auto& argument : call.arguments) signature.argument_types.push_back(argument->type);
+    for (const auto& argument : call.arguments)
+      signature.argument_types.push_back(argument->type);
     return signature;
   };
 }
@@ -213,8 +230,11 @@ SignatureRule arithmetic() {
     const auto& b = type_at(call, 1);
     if (const auto temporal = temporal_arithmetic(call, op)) return *temporal;
     const bool ansi = call.options->ansi;
-    const bool nullable = any_nullable(call) || call.name.starts_with("try_") || (!ansi && (op == "/" || op == "%"));
-    const auto numeric = [](const DataType& t) { return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull); };
+    const bool nullable =
+        any_nullable(call) || call.name.starts_with("try_") || (!ansi && (op == "/" || op == "%"));
+    const auto numeric = [](const DataType& t) {
+      return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull);
+    };
     if (!numeric(a) || !numeric(b)) {
       if (numeric(a) != numeric(b)) return differing_types(call);
       return wrong_operand(call, "\"NUMERIC\"", a);
@@ -224,7 +244,8 @@ SignatureRule arithmetic() {
       // ANSI: a string becomes long beside an integral, double otherwise; else always double.
       const auto& other = is_text(a) ? b : a;
       common = ansi && is_integral(other) ? of(TypeKind::kLong) : of(TypeKind::kDouble);
-    } else if ((a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) && !is_fractional(a) && !is_fractional(b)) {
+    } else if ((a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) && !is_fractional(a) &&
+               !is_fractional(b)) {
       return decimal_arithmetic(call, op, nullable);
     } else {
       common = *common_type(a, b, ansi);
@@ -240,12 +261,14 @@ SignatureRule integral_division() {
     const auto& a = type_at(call, 0);
     const auto& b = type_at(call, 1);
     for (const auto* type : {&a, &b}) {
-      if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) && !type->is(TypeKind::kNull)) {
+      if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) &&
+          !type->is(TypeKind::kNull)) {
         return wrong_operand(call, "(\"DECIMAL\" or \"INTEGRAL\")", *type);
       }
     }
     if (a.is(TypeKind::kDecimal) || b.is(TypeKind::kDecimal)) {
-      const auto common = common_type(is_text(a) ? of(TypeKind::kLong) : a, is_text(b) ? of(TypeKind::kLong) : b, true);
+      const auto common = common_type(is_text(a) ? of(TypeKind::kLong) : a,
+                                      is_text(b) ? of(TypeKind::kLong) : b, true);
       return binary(*common, of(TypeKind::kLong), nullable);
     }
     return binary(of(TypeKind::kLong), of(TypeKind::kLong), nullable);
@@ -256,7 +279,8 @@ SignatureRule comparison(bool null_safe) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto common = comparison_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
     if (!common) return differing_types(call);
-    if (common->is(TypeKind::kMap)) return wrong_operand(call, "a type that can be compared", *common);
+    if (common->is(TypeKind::kMap))
+      return wrong_operand(call, "a type that can be compared", *common);
     return binary(*common, of(TypeKind::kBoolean), !null_safe && any_nullable(call));
   };
 }
@@ -265,8 +289,10 @@ SignatureRule same_numeric() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     auto type = type_at(call, 0);
     if (is_text(type) || type.is(TypeKind::kNull)) type = of(TypeKind::kDouble);
-    const bool interval = type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-    if (!type.is_numeric() && !interval) return unexpected_input(call, 0, "(\"NUMERIC\" or \"INTERVAL\")");
+    const bool interval =
+        type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+    if (!type.is_numeric() && !interval)
+      return unexpected_input(call, 0, "(\"NUMERIC\" or \"INTERVAL\")");
     return Signature{{type}, type, any_nullable(call)};
   };
 }
@@ -274,18 +300,23 @@ SignatureRule same_numeric() {
 SignatureRule same_type_all(bool nullable_if_all) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(const auto type, common_of(call, 0));
-    const bool all = std::all_of(call.arguments.begin(), call.arguments.end(), [](const auto& a) { return a->nullable; });
-    return Signature{std::vector<DataType>(call.arguments.size(), type), type, nullable_if_all ? all : any_nullable(call)};
+    const bool all = std::all_of(call.arguments.begin(), call.arguments.end(),
+                                 [](const auto& a) { return a->nullable; });
+    return Signature{std::vector<DataType>(call.arguments.size(), type), type,
+                     nullable_if_all ? all : any_nullable(call)};
   };
 }
 
 SignatureRule conditional() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(const auto type, common_of(call, 1));
-    if (!can_cast_implicitly(type_at(call, 0), of(TypeKind::kBoolean), true) || is_text(type_at(call, 0))) {
+    if (!can_cast_implicitly(type_at(call, 0), of(TypeKind::kBoolean), true) ||
+        is_text(type_at(call, 0))) {
       return unexpected_input(call, 0, "\"BOOLEAN\"");
     }
-    return Signature{{of(TypeKind::kBoolean), type, type}, type, call.arguments[1]->nullable || call.arguments[2]->nullable};
+    return Signature{{of(TypeKind::kBoolean), type, type},
+                     type,
+                     call.arguments[1]->nullable || call.arguments[2]->nullable};
   };
 }
 
@@ -310,7 +341,8 @@ SignatureRule case_when() {
       signature.nullable |= call.arguments[i]->nullable;
     }
     for (size_t i = 0; i < count; ++i) {
-      signature.argument_types.push_back(i % 2 == 1 || i + 1 == count ? type : of(TypeKind::kBoolean));
+      signature.argument_types.push_back(i % 2 == 1 || i + 1 == count ? type
+                                                                      : of(TypeKind::kBoolean));
     }
     signature.result = type;
     return signature;
@@ -325,7 +357,8 @@ SignatureRule in_list() {
       if (!next) return differing_types(call);
       type = *next;
     }
-    return Signature{std::vector<DataType>(call.arguments.size(), type), of(TypeKind::kBoolean), any_nullable(call)};
+    return Signature{std::vector<DataType>(call.arguments.size(), type), of(TypeKind::kBoolean),
+                     any_nullable(call)};
   };
 }
 
@@ -340,7 +373,9 @@ SignatureRule null_if() {
 SignatureRule nvl2_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(const auto type, common_of(call, 1));
-    return Signature{{type_at(call, 0), type, type}, type, call.arguments[1]->nullable || call.arguments[2]->nullable};
+    return Signature{{type_at(call, 0), type, type},
+                     type,
+                     call.arguments[1]->nullable || call.arguments[2]->nullable};
   };
 }
 
@@ -355,11 +390,13 @@ SignatureRule rounding() {
       const auto* literal = std::get_if<TypedLiteral>(&call.arguments[1]->node);
       const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
       if (!number) {
-        return analysis_error("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
-                              fmt::format("Cannot resolve \"{}\" due to data type mismatch: the input `scale` should be "
-                                          "a foldable \"INT\" expression; however, got \"{}\".",
-                                          call_text(call), text_at(call, 1)),
-                              call.origin);
+        return analysis_error(
+            "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+            fmt::format(
+                "Cannot resolve \"{}\" due to data type mismatch: the input `scale` should be "
+                "a foldable \"INT\" expression; however, got \"{}\".",
+                call_text(call), text_at(call, 1)),
+            call.origin);
       }
       scale = *number;
       signature.argument_types.push_back(of(TypeKind::kInteger));
@@ -370,7 +407,8 @@ SignatureRule rounding() {
         const int precision = std::max<int>(whole, static_cast<int>(-scale) + 1);
         signature.result = DataType::decimal(std::min(precision, 38), 0);
       } else {
-        const int kept = std::min<int>(type.scale(), static_cast<int>(std::min<int64_t>(scale, 38)));
+        const int kept =
+            std::min<int>(type.scale(), static_cast<int>(std::min<int64_t>(scale, 38)));
         signature.result = DataType::decimal(std::min(whole + kept, 38), kept);
       }
     }
@@ -381,12 +419,14 @@ SignatureRule rounding() {
 SignatureRule ceiling_floor() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     auto type = type_at(call, 0);
-    if (is_text(type) || type.is(TypeKind::kNull) || is_fractional(type)) type = of(TypeKind::kDouble);
+    if (is_text(type) || type.is(TypeKind::kNull) || is_fractional(type))
+      type = of(TypeKind::kDouble);
     if (!type.is_numeric()) return unexpected_input(call, 0, "\"NUMERIC\"");
     if (is_integral(type)) type = of(TypeKind::kLong);
     auto result = of(TypeKind::kLong);
     if (type.is(TypeKind::kDecimal)) {
-      result = DataType::decimal(std::min(38, type.precision() - type.scale() + (type.scale() == 0 ? 0 : 1)), 0);
+      result = DataType::decimal(
+          std::min(38, type.precision() - type.scale() + (type.scale() == 0 ? 0 : 1)), 0);
     }
     return Signature{{type}, result, any_nullable(call)};
   };
@@ -396,7 +436,8 @@ SignatureRule string_or_binary(TypeKind result_or_same) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     Signature signature;
     signature.nullable = any_nullable(call);
-    const bool binary = !call.arguments.empty() && std::all_of(call.arguments.begin(), call.arguments.end(),
+    const bool binary = !call.arguments.empty() &&
+                        std::all_of(call.arguments.begin(), call.arguments.end(),
                                     [](const auto& a) { return a->type.is(TypeKind::kBinary); });
     for (size_t i = 0; i < call.arguments.size(); ++i) {
       signature.argument_types.push_back(of(binary ? TypeKind::kBinary : TypeKind::kString));
@@ -410,9 +451,11 @@ SignatureRule string_or_binary(TypeKind result_or_same) {
 
 SignatureRule substring_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
-    const auto subject = of(type_at(call, 0).is(TypeKind::kBinary) ? TypeKind::kBinary : TypeKind::kString);
+    const auto subject =
+        of(type_at(call, 0).is(TypeKind::kBinary) ? TypeKind::kBinary : TypeKind::kString);
     Signature signature{{subject}, subject, any_nullable(call)};
-    for (size_t i = 1; i < call.arguments.size(); ++i) signature.argument_types.push_back(of(TypeKind::kInteger));
+    for (size_t i = 1; i < call.arguments.size(); ++i)
+      signature.argument_types.push_back(of(TypeKind::kInteger));
     return check(call, std::move(signature));
   };
 }
@@ -421,7 +464,8 @@ SignatureRule concat_rule() {
   return [](const Function& function, const SignatureCall& call) -> Result<Signature> {
     if (std::any_of(call.arguments.begin(), call.arguments.end(),
                     [](const auto& a) { return a->type.is(TypeKind::kArray); })) {
-      return analysis_error("UNSUPPORTED_FEATURE", "0A000", "concat of arrays is not built.", call.origin);
+      return analysis_error("UNSUPPORTED_FEATURE", "0A000", "concat of arrays is not built.",
+                            call.origin);
     }
     return string_or_binary(TypeKind::kNull)(function, call);
   };
@@ -432,7 +476,8 @@ SignatureRule concat_ws_rule() {
     Signature signature{{}, of(TypeKind::kString), call.arguments[0]->nullable};
     for (const auto& argument : call.arguments) {
       const bool array = argument->type.is(TypeKind::kArray);
-      signature.argument_types.push_back(array ? DataType::array(of(TypeKind::kString)) : of(TypeKind::kString));
+      signature.argument_types.push_back(array ? DataType::array(of(TypeKind::kString))
+                                               : of(TypeKind::kString));
     }
     return check(call, std::move(signature));
   };
@@ -443,7 +488,8 @@ SignatureRule bitwise() {
     DataType type = type_at(call, 0);
     for (size_t i = 0; i < call.arguments.size(); ++i) {
       if (!is_integral(type_at(call, i)) && !type_at(call, i).is(TypeKind::kNull)) {
-        if (call.arguments.size() == 2) return wrong_operand(call, "\"INTEGRAL\"", type_at(call, i));
+        if (call.arguments.size() == 2)
+          return wrong_operand(call, "\"INTEGRAL\"", type_at(call, i));
         return unexpected_input(call, i, "\"INTEGRAL\"");
       }
       type = *common_type(type, type_at(call, i), true);
@@ -455,7 +501,8 @@ SignatureRule bitwise() {
 
 SignatureRule shift() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
-    const auto type = of(type_at(call, 0).is(TypeKind::kLong) ? TypeKind::kLong : TypeKind::kInteger);
+    const auto type =
+        of(type_at(call, 0).is(TypeKind::kLong) ? TypeKind::kLong : TypeKind::kInteger);
     return check(call, Signature{{type, of(TypeKind::kInteger)}, type, any_nullable(call)});
   };
 }
@@ -485,8 +532,10 @@ SignatureRule structure(bool named) {
       fields.push_back(columnar::make_field(name, type_at(call, i), call.arguments[i]->nullable));
     }
     if (named && call.arguments.size() % 2 != 0) {
-      return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
-                            "The `named_struct` requires 2n (n > 0) parameters. Each value needs its name.", call.origin);
+      return analysis_error(
+          "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+          "The `named_struct` requires 2n (n > 0) parameters. Each value needs its name.",
+          call.origin);
     }
     signature.result = DataType::structure(std::move(fields));
     return signature;
@@ -496,7 +545,8 @@ SignatureRule structure(bool named) {
 SignatureRule array_of() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(auto type, common_of(call, 0));
-    return Signature{std::vector<DataType>(call.arguments.size(), type), DataType::array(type, any_nullable(call)), false};
+    return Signature{std::vector<DataType>(call.arguments.size(), type),
+                     DataType::array(type, any_nullable(call)), false};
   };
 }
 
@@ -522,15 +572,20 @@ SignatureRule array_contains_rule() {
     const auto& array = type_at(call, 0);
     if (!array.is(TypeKind::kArray)) return unexpected_input(call, 0, "\"ARRAY\"");
     const auto common = common_type(array.element(), type_at(call, 1), call.options->ansi);
-    if (!common || !common->same_type(array.element())) return unexpected_input(call, 1, "\"" + array.element().sql() + "\"");
-    return Signature{{array, array.element()}, of(TypeKind::kBoolean), any_nullable(call) || array.contains_null()};
+    if (!common || !common->same_type(array.element()))
+      return unexpected_input(call, 1, "\"" + array.element().sql() + "\"");
+    return Signature{{array, array.element()},
+                     of(TypeKind::kBoolean),
+                     any_nullable(call) || array.contains_null()};
   };
 }
 
 SignatureRule date_or_timestamp_part(bool time) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
-    const auto target = of(time ? (type_at(call, 0).is(TypeKind::kTimestampNtz) ? TypeKind::kTimestampNtz : TypeKind::kTimestamp)
-                                : TypeKind::kDate);
+    const auto target =
+        of(time ? (type_at(call, 0).is(TypeKind::kTimestampNtz) ? TypeKind::kTimestampNtz
+                                                                : TypeKind::kTimestamp)
+                : TypeKind::kDate);
     return check(call, Signature{{target}, of(TypeKind::kInteger), any_nullable(call)});
   };
 }
@@ -540,7 +595,8 @@ SignatureRule timestamp_from(TypeKind result) {
     Signature signature{{}, of(result), true};
     for (size_t i = 0; i < call.arguments.size(); ++i) {
       const auto& type = type_at(call, i);
-      const bool datetime = type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+      const bool datetime = type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
+                            type.is(TypeKind::kTimestampNtz);
       signature.argument_types.push_back(i == 0 && datetime ? type : of(TypeKind::kString));
     }
     return check(call, std::move(signature));

@@ -10,8 +10,10 @@ namespace {
 
 std::string_view trimmed(std::string_view text) {
   const auto is_space = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_space(text.front()))
+    text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back()))
+    text.remove_suffix(1);
   return text;
 }
 
@@ -47,7 +49,8 @@ bool read_date(std::string_view text, size_t& at, int64_t& days, int& segments) 
     }
   }
   if (negative) year = -year;
-  if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, static_cast<int>(month))) return false;
+  if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, static_cast<int>(month)))
+    return false;
   days = days_from_civil(year, static_cast<int>(month), static_cast<int>(day));
   return true;
 }
@@ -80,7 +83,9 @@ bool read_time(std::string_view text, size_t& at, int64_t& us) {
 bool looks_like_zone(std::string_view zone) {
   if (zone.empty()) return false;
   for (const char c : zone) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '/' && c != '_' && c != '-' && c != '+' && c != ':') return false;
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '/' && c != '_' && c != '-' &&
+        c != '+' && c != ':')
+      return false;
   }
   return true;
 }

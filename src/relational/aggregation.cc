@@ -25,7 +25,7 @@ enum class Settle { kAsIs, kSumToLong, kSumToDecimal, kDecimalAverage };
 
 struct AggregatePlan {
   Settle settle = Settle::kAsIs;
-  size_t first_column = 0;  // of DuckDB's result; an average of decimals takes two
+  size_t first_column = 0;            // of DuckDB's result; an average of decimals takes two
   plan::ResolvedAggregate aggregate;  // a copy: the stream outlives the query's plan
 };
 
@@ -39,10 +39,12 @@ class AggregationBuilder {
       add(column, query_.group_keys[i]->type);
       groups_ += (i ? ", " : " GROUP BY ") + std::to_string(i + 1);
     }
-    for (const auto& aggregate : query_.aggregates) plans_.push_back(plan_of(aggregate));
+    for (const auto& aggregate : query_.aggregates)
+      plans_.push_back(plan_of(aggregate));
     if (arguments_.empty()) {  // count(*) alone: a column to count rows by
-      arguments_.push_back({"c0", std::make_shared<const plan::Typed>(plan::Typed{DataType::of(TypeKind::kByte), false,
-                                                                                 plan::TypedLiteral{int64_t{1}}, {}})});
+      arguments_.push_back(
+          {"c0", std::make_shared<const plan::Typed>(plan::Typed{
+                     DataType::of(TypeKind::kByte), false, plan::TypedLiteral{int64_t{1}}, {}})});
     }
   }
 
@@ -55,7 +57,8 @@ class AggregationBuilder {
   // The column of the input that holds the expression.
   std::string argument(const plan::TypedPtr& expression) {
     for (size_t i = 0; i < arguments_.size(); ++i) {
-      if (plan::same_expression(*arguments_[i].expression, *expression)) return "c" + std::to_string(i);
+      if (plan::same_expression(*arguments_[i].expression, *expression))
+        return "c" + std::to_string(i);
     }
     arguments_.push_back({"c" + std::to_string(arguments_.size()), expression});
     return arguments_.back().name;
@@ -82,20 +85,25 @@ class AggregationBuilder {
       plan.first_column = add(count(aggregate, column, distinct), aggregate.type);
     } else if (name == "sum" && plan::is_integral(type)) {
       plan.settle = Settle::kSumToLong;
-      plan.first_column = add(fmt::format("CAST(sum({}{}) AS DECIMAL(38,0))", distinct, column), DataType::decimal(38, 0));
+      plan.first_column = add(fmt::format("CAST(sum({}{}) AS DECIMAL(38,0))", distinct, column),
+                              DataType::decimal(38, 0));
     } else if (name == "sum" && type.is(TypeKind::kDecimal)) {
       plan.settle = Settle::kSumToDecimal;
-      plan.first_column = add(decimal_sum(distinct, column, type), DataType::decimal(38, type.scale()));
+      plan.first_column =
+          add(decimal_sum(distinct, column, type), DataType::decimal(38, type.scale()));
     } else if (name == "sum") {
       plan.first_column = add(fmt::format("sum({}{})", distinct, column), aggregate.type);
     } else if (name == "avg" && type.is(TypeKind::kDecimal)) {
       plan.settle = Settle::kDecimalAverage;
-      plan.first_column = add(decimal_sum(distinct, column, type), DataType::decimal(38, type.scale()));
+      plan.first_column =
+          add(decimal_sum(distinct, column, type), DataType::decimal(38, type.scale()));
       add(fmt::format("count({}{})", distinct, column), DataType::of(TypeKind::kLong));
     } else if (name == "avg") {
-      plan.first_column = add(fmt::format("sum({0}{1}) / nullif(count({0}{1}), 0)", distinct, column), aggregate.type);
+      plan.first_column = add(
+          fmt::format("sum({0}{1}) / nullif(count({0}{1}), 0)", distinct, column), aggregate.type);
     } else if (name == "count_if") {
-      plan.first_column = add(fmt::format("count({}CASE WHEN {} THEN 1 END)", distinct, column), aggregate.type);
+      plan.first_column =
+          add(fmt::format("count({}CASE WHEN {} THEN 1 END)", distinct, column), aggregate.type);
     } else if (name == "any_value") {
       plan.first_column = add(fmt::format("first({})", column), aggregate.type);
     } else {  // min, max, bool_and, bool_or
@@ -104,12 +112,14 @@ class AggregationBuilder {
     return plan;
   }
 
-  static std::string decimal_sum(const std::string& distinct, const std::string& column, const DataType& type) {
+  static std::string decimal_sum(const std::string& distinct, const std::string& column,
+                                 const DataType& type) {
     return fmt::format("CAST(sum({}{}) AS DECIMAL(38,{}))", distinct, column, type.scale());
   }
 
   // NULL in any argument takes the row out.
-  std::string count(const plan::ResolvedAggregate& aggregate, const std::string& first, const std::string& distinct) {
+  std::string count(const plan::ResolvedAggregate& aggregate, const std::string& first,
+                    const std::string& distinct) {
     if (aggregate.more.empty()) return fmt::format("count({}{})", distinct, first);
     std::string present = first + " IS NOT NULL", row = first;
     for (const auto& more : aggregate.more) {
@@ -130,8 +140,13 @@ class AggregationBuilder {
 
 class SettleStep final : public BatchStream {
  public:
-  SettleStep(StreamPtr input, Schema schema, size_t keys, std::vector<AggregatePlan> plans, bool ansi)
-      : input_(std::move(input)), schema_(std::move(schema)), keys_(keys), plans_(std::move(plans)), ansi_(ansi) {}
+  SettleStep(StreamPtr input, Schema schema, size_t keys, std::vector<AggregatePlan> plans,
+             bool ansi)
+      : input_(std::move(input)),
+        schema_(std::move(schema)),
+        keys_(keys),
+        plans_(std::move(plans)),
+        ansi_(ansi) {}
 
   const Schema& schema() const override { return schema_; }
 
@@ -139,7 +154,8 @@ class SettleStep final : public BatchStream {
     WEIR_ASSIGN(auto batch, input_->next(stop));
     if (!batch) return batch;
     arrow::ArrayVector arrays;
-    for (size_t i = 0; i < keys_; ++i) arrays.push_back(batch->column(static_cast<int>(i)));
+    for (size_t i = 0; i < keys_; ++i)
+      arrays.push_back(batch->column(static_cast<int>(i)));
     for (const auto& plan : plans_) {
       WEIR_ASSIGN(auto array, settle(plan, *batch));
       arrays.push_back(std::move(array));
@@ -149,13 +165,17 @@ class SettleStep final : public BatchStream {
 
  private:
   base::Error overflow(const AggregatePlan& plan) const {
-    return eval::kernel_error("ARITHMETIC_OVERFLOW", "22003",
-                              fmt::format("{} overflow in `{}`. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
-                                          plan.settle == Settle::kSumToLong ? "long" : "decimal", plan.aggregate.function->name),
-                              plan.aggregate.origin);
+    return eval::kernel_error(
+        "ARITHMETIC_OVERFLOW", "22003",
+        fmt::format("{} overflow in `{}`. If necessary set \"spark.sql.ansi.enabled\" to \"false\" "
+                    "to bypass this error.",
+                    plan.settle == Settle::kSumToLong ? "long" : "decimal",
+                    plan.aggregate.function->name),
+        plan.aggregate.origin);
   }
 
-  Result<std::shared_ptr<arrow::Array>> settle(const AggregatePlan& plan, const arrow::RecordBatch& batch) const {
+  Result<std::shared_ptr<arrow::Array>> settle(const AggregatePlan& plan,
+                                               const arrow::RecordBatch& batch) const {
     const auto& column = batch.column(static_cast<int>(plan.first_column));
     if (plan.settle == Settle::kAsIs) return column;
     const int64_t rows = batch.num_rows();
@@ -188,7 +208,8 @@ class SettleStep final : public BatchStream {
       } else {
         const eval::Vector counted{batch.column(static_cast<int>(plan.first_column + 1)), false};
         const Int128 count = eval::FixedReader<int64_t>(counted)[row];
-        fits = eval::divide_decimals(sums[row], scale, count, 0, type.precision(), type.scale(), value);
+        fits = eval::divide_decimals(sums[row], scale, count, 0, type.precision(), type.scale(),
+                                     value);
       }
       if (!fits && ansi_) return overflow(plan);
       if (fits) {
@@ -209,17 +230,21 @@ class SettleStep final : public BatchStream {
 
 }  // namespace
 
-Result<StreamPtr> aggregation_step(StreamPtr input, const plan::ResolvedQuery& query, DuckEngine& engine,
-                                   const eval::EvalContext& context) {
+Result<StreamPtr> aggregation_step(StreamPtr input, const plan::ResolvedQuery& query,
+                                   DuckEngine& engine, const eval::EvalContext& context) {
   AggregationBuilder builder(query);
   builder.build();
   WEIR_ASSIGN(auto arguments, projection_step(std::move(input), builder.arguments(), context));
   WEIR_ASSIGN(auto grouped, engine.run(builder.sql(), std::move(arguments), builder.duck_schema()));
   std::vector<columnar::Field> fields;
-  for (const auto& key : query.group_keys) fields.push_back(columnar::make_field("_g" + std::to_string(fields.size()), key->type, key->nullable));
-  for (const auto& one : query.aggregates) fields.push_back(columnar::make_field("_g" + std::to_string(fields.size()), one.type));
-  return StreamPtr(std::make_unique<SettleStep>(std::move(grouped), Schema::structure(std::move(fields)), query.group_keys.size(),
-                                                builder.plans(), context.ansi));
+  for (const auto& key : query.group_keys)
+    fields.push_back(
+        columnar::make_field("_g" + std::to_string(fields.size()), key->type, key->nullable));
+  for (const auto& one : query.aggregates)
+    fields.push_back(columnar::make_field("_g" + std::to_string(fields.size()), one.type));
+  return StreamPtr(
+      std::make_unique<SettleStep>(std::move(grouped), Schema::structure(std::move(fields)),
+                                   query.group_keys.size(), builder.plans(), context.ansi));
 }
 
 }  // namespace weir::relational

@@ -1,7 +1,8 @@
-// Rows on their way through a query: pulled batch by batch, so that memory stays bounded by a batch.
+// Rows on their way through a query: pulled batch by batch, so that memory stays bounded by a
+// batch.
 //
-// One thread pulls at a time. Columns come in order, in the types that columnar::to_arrow names (text may come in any
-// of Arrow's layouts until it crosses into DuckDB).
+// One thread pulls at a time. Columns come in order, in the types that columnar::to_arrow names
+// (text may come in any of Arrow's layouts until it crosses into DuckDB).
 #pragma once
 
 #include <memory>

@@ -1,13 +1,13 @@
 #include "relational/duck_engine.h"
 
 #include <atomic>
+#include <duckdb.h>
 #include <map>
 #include <mutex>
 #include <optional>
 
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
-#include <duckdb.h>
 #include <fmt/format.h>
 
 #include "columnar/arrow_adapter.h"
@@ -21,7 +21,8 @@ namespace {
 constexpr int64_t kChunkRows = 2048;  // DuckDB's vector size
 
 base::Error duck_error(std::string_view doing, const char* message) {
-  return base::error(base::ErrorKind::kInternal, "DuckDB: {}: {}", doing, message ? message : "unknown error");
+  return base::error(base::ErrorKind::kInternal, "DuckDB: {}: {}", doing,
+                     message ? message : "unknown error");
 }
 
 Result<void> from_duck(std::string_view doing, duckdb_error_data failure) {
@@ -34,7 +35,8 @@ Result<void> from_duck(std::string_view doing, duckdb_error_data failure) {
   return made;
 }
 
-// What weir_input(id) reads: a stream, and the batch under way. DuckDB calls from one thread at a time.
+// What weir_input(id) reads: a stream, and the batch under way. DuckDB calls from one thread at a
+// time.
 struct Input {
   std::unique_ptr<BatchStream> stream;
   std::vector<std::shared_ptr<arrow::DataType>> types;  // in DuckDB's form
@@ -88,7 +90,8 @@ void bind_input(duckdb_bind_info info) {
     duckdb_bind_add_result_column(info, ("c" + std::to_string(i)).c_str(), type);
     duckdb_destroy_logical_type(&type);
   }
-  duckdb_bind_set_bind_data(info, new InputHolder(input), [](void* holder) { delete static_cast<InputHolder*>(holder); });
+  duckdb_bind_set_bind_data(info, new InputHolder(input),
+                            [](void* holder) { delete static_cast<InputHolder*>(holder); });
 }
 
 Result<void> prepare_columns(Input& input, duckdb_init_info info) {
@@ -96,7 +99,8 @@ Result<void> prepare_columns(Input& input, duckdb_init_info info) {
   for (idx_t i = 0; i < duckdb_init_get_column_count(info); ++i) {
     const idx_t column = duckdb_init_get_column_index(info, i);
     input.columns.push_back(column);
-    if (column < input.types.size()) fields.push_back(arrow::field("c" + std::to_string(column), input.types[column]));
+    if (column < input.types.size())
+      fields.push_back(arrow::field("c" + std::to_string(column), input.types[column]));
   }
   input.schema = arrow::schema(fields);
   ArrowSchema exported{};
@@ -135,7 +139,8 @@ Result<void> fill_chunk(Input& input, duckdb_data_chunk output) {
   input.at += rows;
   if (!arrays.empty()) {
     ArrowArray exported{};
-    WEIR_ARROW_TRY(arrow::ExportRecordBatch(*arrow::RecordBatch::Make(input.schema, rows, arrays), &exported));
+    WEIR_ARROW_TRY(
+        arrow::ExportRecordBatch(*arrow::RecordBatch::Make(input.schema, rows, arrays), &exported));
     duckdb_data_chunk chunk = nullptr;
     auto failed = duckdb_data_chunk_from_arrow(input.helper, &exported, input.converted, &chunk);
     if (exported.release) exported.release(&exported);
@@ -143,7 +148,8 @@ Result<void> fill_chunk(Input& input, duckdb_data_chunk output) {
     idx_t source = 0;
     for (size_t i = 0; i < input.columns.size(); ++i) {
       if (input.columns[i] >= input.types.size()) continue;
-      duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(output, i), duckdb_data_chunk_get_vector(chunk, source++));
+      duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(output, i),
+                                     duckdb_data_chunk_get_vector(chunk, source++));
     }
     duckdb_destroy_data_chunk(&chunk);
   }
@@ -189,8 +195,12 @@ Result<void> register_input(duckdb_connection connection, Instance* instance) {
 // A running query. Its connection is its own.
 class DuckStream final : public BatchStream {
  public:
-  DuckStream(std::shared_ptr<Instance> instance, int64_t id, std::shared_ptr<Input> input, columnar::Schema schema)
-      : instance_(std::move(instance)), id_(id), input_(std::move(input)), schema_(std::move(schema)) {}
+  DuckStream(std::shared_ptr<Instance> instance, int64_t id, std::shared_ptr<Input> input,
+             columnar::Schema schema)
+      : instance_(std::move(instance)),
+        id_(id),
+        input_(std::move(input)),
+        schema_(std::move(schema)) {}
 
   ~DuckStream() override {
     if (started_) duckdb_destroy_result(&result_);
@@ -202,7 +212,8 @@ class DuckStream final : public BatchStream {
   }
 
   Result<void> prepare(const std::string& sql) {
-    if (duckdb_connect(instance_->database, &connection_) != DuckDBSuccess) return duck_error("connecting", nullptr);
+    if (duckdb_connect(instance_->database, &connection_) != DuckDBSuccess)
+      return duck_error("connecting", nullptr);
     duckdb_connection_get_arrow_options(connection_, &options_);
     if (duckdb_prepare(connection_, sql.c_str(), &prepared_) != DuckDBSuccess) {
       return duck_error(sql, duckdb_prepare_error(prepared_));
@@ -218,7 +229,8 @@ class DuckStream final : public BatchStream {
     const std::stop_callback interrupt(stop, [this] { duckdb_interrupt(connection_); });
     if (!started_) {
       started_ = true;
-      if (duckdb_execute_prepared_streaming(prepared_, &result_) != DuckDBSuccess) return failure(stop);
+      if (duckdb_execute_prepared_streaming(prepared_, &result_) != DuckDBSuccess)
+        return failure(stop);
       WEIR_TRY(read_schema());
     }
     auto chunk = duckdb_fetch_chunk(result_);
@@ -239,18 +251,23 @@ class DuckStream final : public BatchStream {
   }
 
   base::Error failure(const std::stop_token& stop) {
-    if (stop.stop_requested()) return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
+    if (stop.stop_requested())
+      return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
     const std::lock_guard lock(input_->mutex);
     if (input_->failure) return *input_->failure;
     const char* message = duckdb_result_error(&result_);
-    const bool memory = message && std::string_view(message).find("Out of Memory") != std::string_view::npos;
-    if (memory) return base::error(base::ErrorKind::kResourceExhausted, "the query needs more memory than its limit: {}", message);
+    const bool memory =
+        message && std::string_view(message).find("Out of Memory") != std::string_view::npos;
+    if (memory)
+      return base::error(base::ErrorKind::kResourceExhausted,
+                         "the query needs more memory than its limit: {}", message);
     return duck_error("running a query", message);
   }
 
   Result<void> read_schema() {
     const idx_t count = duckdb_column_count(&result_);
-    if (count != schema_.fields().size()) return duck_error("a query gave another number of columns", nullptr);
+    if (count != schema_.fields().size())
+      return duck_error("a query gave another number of columns", nullptr);
     std::vector<duckdb_logical_type> types;
     std::vector<const char*> names;
     for (idx_t i = 0; i < count; ++i) {
@@ -259,7 +276,8 @@ class DuckStream final : public BatchStream {
     }
     ArrowSchema exported{};
     auto failed = duckdb_to_arrow_schema(options_, types.data(), names.data(), count, &exported);
-    for (auto& type : types) duckdb_destroy_logical_type(&type);
+    for (auto& type : types)
+      duckdb_destroy_logical_type(&type);
     WEIR_TRY(from_duck("giving a schema back", failed));
     WEIR_ARROW_ASSIGN(arrow_schema_, arrow::ImportSchema(&exported));
     return {};
@@ -306,11 +324,14 @@ DuckEngine::~DuckEngine() = default;
 Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options) {
   auto instance = std::make_shared<Instance>();
   duckdb_config config = nullptr;
-  if (duckdb_create_config(&config) != DuckDBSuccess) return duck_error("making a configuration", nullptr);
+  if (duckdb_create_config(&config) != DuckDBSuccess)
+    return duck_error("making a configuration", nullptr);
   const std::pair<const char*, std::string> settings[] = {
-      {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
+      {"autoinstall_known_extensions", "false"},
+      {"autoload_known_extensions", "false"},
       {"memory_limit", fmt::format("{}MB", std::max<int64_t>(1, options.memory_bytes >> 20))},
-      {"threads", std::to_string(std::max(1, options.threads))}, {"temp_directory", options.spill_folder},
+      {"threads", std::to_string(std::max(1, options.threads))},
+      {"temp_directory", options.spill_folder},
       {"enable_external_access", "false"}};
   for (const auto& [name, value] : settings) {
     if (duckdb_set_config(config, name, value.c_str()) != DuckDBSuccess) {
@@ -327,7 +348,8 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
     return failed;
   }
   duckdb_connection connection = nullptr;
-  if (duckdb_connect(instance->database, &connection) != DuckDBSuccess) return duck_error("connecting", nullptr);
+  if (duckdb_connect(instance->database, &connection) != DuckDBSuccess)
+    return duck_error("connecting", nullptr);
   auto registered = register_input(connection, instance.get());
   if (registered.ok()) registered = execute(connection, "SET lock_configuration = true");
   duckdb_disconnect(&connection);
@@ -335,17 +357,21 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
   return std::unique_ptr<DuckEngine>(new DuckEngine(std::move(instance)));
 }
 
-Result<std::unique_ptr<BatchStream>> DuckEngine::run(const std::string& sql, std::unique_ptr<BatchStream> stream,
+Result<std::unique_ptr<BatchStream>> DuckEngine::run(const std::string& sql,
+                                                     std::unique_ptr<BatchStream> stream,
                                                      columnar::Schema result) {
   auto input = std::make_shared<Input>();
   for (const auto& field : stream->schema().fields()) {
     input->types.push_back(duck_form(columnar::to_arrow(field.type())));
     auto type = duck_logical_type(*input->types.back());
-    if (!type) return base::error(base::ErrorKind::kUnsupported, "a column of type {} in a sort or grouping", field.type().simple_string());
+    if (!type)
+      return base::error(base::ErrorKind::kUnsupported, "a column of type {} in a sort or grouping",
+                         field.type().simple_string());
     duckdb_destroy_logical_type(&type);
   }
   input->stream = std::move(stream);
-  if (duckdb_connect(instance_->database, &input->helper) != DuckDBSuccess) return duck_error("connecting", nullptr);
+  if (duckdb_connect(instance_->database, &input->helper) != DuckDBSuccess)
+    return duck_error("connecting", nullptr);
   int64_t id = 0;
   {
     const std::lock_guard lock(instance_->mutex);

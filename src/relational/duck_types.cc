@@ -67,14 +67,16 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& type) {
       return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP);
     case arrow::Type::DECIMAL128: {
       const auto& decimal = static_cast<const arrow::Decimal128Type&>(type);
-      return duckdb_create_decimal_type(static_cast<uint8_t>(decimal.precision()), static_cast<uint8_t>(decimal.scale()));
+      return duckdb_create_decimal_type(static_cast<uint8_t>(decimal.precision()),
+                                        static_cast<uint8_t>(decimal.scale()));
     }
     default:
       break;
   }
   std::vector<duckdb_logical_type> children;
   const auto release = [&] {
-    for (auto& child : children) duckdb_destroy_logical_type(&child);
+    for (auto& child : children)
+      duckdb_destroy_logical_type(&child);
   };
   const auto add = [&](const arrow::DataType& child) {
     auto made = duck_logical_type(child);
@@ -86,7 +88,8 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& type) {
     if (add(*type.field(0)->type())) made = duckdb_create_list_type(children[0]);
   } else if (type.id() == arrow::Type::MAP) {
     const auto& map = static_cast<const arrow::MapType&>(type);
-    if (add(*map.key_type()) && add(*map.item_type())) made = duckdb_create_map_type(children[0], children[1]);
+    if (add(*map.key_type()) && add(*map.item_type()))
+      made = duckdb_create_map_type(children[0], children[1]);
   } else if (type.id() == arrow::Type::STRUCT) {
     std::vector<const char*> names;
     bool all = true;
@@ -100,10 +103,12 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& type) {
   return made;
 }
 
-Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array, const std::shared_ptr<arrow::DataType>& type) {
+Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array,
+                                              const std::shared_ptr<arrow::DataType>& type) {
   if (array->type()->Equals(*type)) return array;
-  const bool other_layout = array->type_id() == arrow::Type::NA || arrow::is_binary_view_like(array->type_id()) ||
-                            arrow::is_large_binary_like(array->type_id()) || array->type_id() == arrow::Type::DICTIONARY;
+  const bool other_layout =
+      array->type_id() == arrow::Type::NA || arrow::is_binary_view_like(array->type_id()) ||
+      arrow::is_large_binary_like(array->type_id()) || array->type_id() == arrow::Type::DICTIONARY;
   if (other_layout) return eval::canonical(array, type);
   if (type->id() == arrow::Type::NA) {
     WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(type, array->length()));
@@ -113,7 +118,8 @@ Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array
   const bool map = type->id() == arrow::Type::MAP;
   for (int i = 0; i < type->num_fields(); ++i) {
     auto& child = data->child_data[static_cast<size_t>(i)];
-    const auto& wanted = map ? static_cast<const arrow::MapType&>(*type).value_type() : type->field(i)->type();
+    const auto& wanted =
+        map ? static_cast<const arrow::MapType&>(*type).value_type() : type->field(i)->type();
     WEIR_ASSIGN(auto relabelled, relabel(arrow::MakeArray(child), wanted));
     child = relabelled->data();
   }

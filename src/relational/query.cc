@@ -24,7 +24,8 @@ class DeltaScanStep final : public BatchStream {
   const Schema& schema() const override { return scan_.schema(); }
   Result<BatchPtr> next(std::stop_token stop) override {
     while (true) {
-      if (stop.stop_requested()) return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
+      if (stop.stop_requested())
+        return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
       if (!reader_) {
         if (file_ == scan_.files().size()) return BatchPtr();
         WEIR_ASSIGN(reader_, scan_.open(file_++));
@@ -44,7 +45,9 @@ class DeltaScanStep final : public BatchStream {
 class QueryBuilder {
  public:
   QueryBuilder(const plan::Query& query, const QueryEnvironment& environment, ScanReport* report)
-      : query_(query), environment_(environment), report_(report),
+      : query_(query),
+        environment_(environment),
+        report_(report),
         options_{environment.context.ansi, false, environment.context.session_zone} {}
 
   Result<StreamPtr> build() {
@@ -59,12 +62,14 @@ class QueryBuilder {
       WEIR_ASSIGN(stream, filter_step(std::move(stream), resolved_.where, environment_.context));
     }
     if (resolved_.grouped) {
-      WEIR_ASSIGN(stream, aggregation_step(std::move(stream), resolved_, environment_.engine, environment_.context));
+      WEIR_ASSIGN(stream, aggregation_step(std::move(stream), resolved_, environment_.engine,
+                                           environment_.context));
       if (resolved_.having) {
         WEIR_ASSIGN(stream, filter_step(std::move(stream), resolved_.having, environment_.context));
       }
     }
-    WEIR_ASSIGN(stream, projection_step(std::move(stream), resolved_.projection, environment_.context));
+    WEIR_ASSIGN(stream,
+                projection_step(std::move(stream), resolved_.projection, environment_.context));
     return order_and_limit(std::move(stream));
   }
 
@@ -73,16 +78,22 @@ class QueryBuilder {
     const auto& from = *query_.from;
     if (from.provider.empty()) {
       return plan::analysis_error("TABLE_OR_VIEW_NOT_FOUND", "42P01",
-                                  fmt::format("The table or view `{}` cannot be found: there is no catalog yet; name a table by its "
-                                              "folder, as delta.`/path/to/table`.", fmt::join(from.name, "`.`")),
+                                  fmt::format("The table or view `{}` cannot be found: there is no "
+                                              "catalog yet; name a table by its "
+                                              "folder, as delta.`/path/to/table`.",
+                                              fmt::join(from.name, "`.`")),
                                   from.origin);
     }
     if (from.provider != "delta") {
-      return plan::analysis_error("UNSUPPORTED_FEATURE", "0A000", fmt::format("weir cannot query {}.`…` in SQL yet, only delta.`…`.", from.provider),
-                                  from.origin);
+      return plan::analysis_error(
+          "UNSUPPORTED_FEATURE", "0A000",
+          fmt::format("weir cannot query {}.`…` in SQL yet, only delta.`…`.", from.provider),
+          from.origin);
     }
     if (from.time_travel.timestamp) {
-      return plan::analysis_error("UNSUPPORTED_FEATURE", "0A000", "weir has no TIMESTAMP AS OF yet; VERSION AS OF works.", from.origin);
+      return plan::analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                                  "weir has no TIMESTAMP AS OF yet; VERSION AS OF works.",
+                                  from.origin);
     }
     std::optional<base::TableVersion> version;
     if (from.time_travel.version) version = base::TableVersion(*from.time_travel.version);
@@ -91,7 +102,8 @@ class QueryBuilder {
     return {};
   }
 
-  // Only the columns that the steps over rows of the relation read; their expressions are renumbered.
+  // Only the columns that the steps over rows of the relation read; their expressions are
+  // renumbered.
   Result<StreamPtr> scan() {
     if (!query_.from) return one_row();
     std::vector<plan::TypedPtr> readers{resolved_.where};
@@ -102,7 +114,8 @@ class QueryBuilder {
         readers.insert(readers.end(), aggregate.more.begin(), aggregate.more.end());
       }
     } else {
-      for (const auto& one : resolved_.projection) readers.push_back(one.expression);
+      for (const auto& one : resolved_.projection)
+        readers.push_back(one.expression);
     }
     const auto needed = plan::columns_needed(readers);
     delta::ScanOptions options;
@@ -116,7 +129,8 @@ class QueryBuilder {
     renumber(new_index);
     WEIR_ASSIGN(auto scan, delta::Scan::plan(environment_.fs, snapshot_, std::move(options)));
     if (report_) {
-      *report_ = {static_cast<int64_t>(scan.files().size()), scan.files_skipped(), snapshot_->version().value()};
+      *report_ = {static_cast<int64_t>(scan.files().size()), scan.files_skipped(),
+                  snapshot_->version().value()};
     }
     return StreamPtr(std::make_unique<DeltaScanStep>(std::move(scan)));
   }
@@ -127,13 +141,16 @@ class QueryBuilder {
     };
     one(resolved_.where);
     if (!resolved_.grouped) {
-      for (auto& item : resolved_.projection) one(item.expression);
+      for (auto& item : resolved_.projection)
+        one(item.expression);
       return;
     }
-    for (auto& key : resolved_.group_keys) one(key);
+    for (auto& key : resolved_.group_keys)
+      one(key);
     for (auto& aggregate : resolved_.aggregates) {
       one(aggregate.argument);
-      for (auto& more : aggregate.more) one(more);
+      for (auto& more : aggregate.more)
+        one(more);
     }
   }
 
@@ -144,9 +161,10 @@ class QueryBuilder {
     WEIR_ASSIGN(const auto value, constant_value(typed, environment_.context));
     const auto* number = std::get_if<int64_t>(&value);
     if (!number || *number < 0 || typed->type.kind() > TypeKind::kLong) {
-      return plan::analysis_error("INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE", "42K0E",
-                                  fmt::format("The {} expression must be a constant whole number of at least 0.", clause),
-                                  expression->origin);
+      return plan::analysis_error(
+          "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE", "42K0E",
+          fmt::format("The {} expression must be a constant whole number of at least 0.", clause),
+          expression->origin);
     }
     return *number;
   }
@@ -155,21 +173,25 @@ class QueryBuilder {
     WEIR_ASSIGN(const int64_t limit, row_count(resolved_.limit, "LIMIT"));
     WEIR_ASSIGN(int64_t offset, row_count(resolved_.offset, "OFFSET"));
     offset = std::max<int64_t>(offset, 0);
-    if (!resolved_.distinct && resolved_.order_by.empty()) return limit_step(std::move(stream), offset, limit);
+    if (!resolved_.distinct && resolved_.order_by.empty())
+      return limit_step(std::move(stream), offset, limit);
     const auto schema = stream->schema();
     std::string columns;
-    for (size_t i = 0; i < schema.fields().size(); ++i) columns += fmt::format("{}c{}", i ? ", " : "", i);
-    std::string sql = fmt::format("SELECT {}{} FROM {{input}}", resolved_.distinct ? "DISTINCT " : "", columns);
+    for (size_t i = 0; i < schema.fields().size(); ++i)
+      columns += fmt::format("{}c{}", i ? ", " : "", i);
+    std::string sql =
+        fmt::format("SELECT {}{} FROM {{input}}", resolved_.distinct ? "DISTINCT " : "", columns);
     for (size_t i = 0; i < resolved_.order_by.size(); ++i) {
       const auto& key = resolved_.order_by[i];
-      sql += fmt::format("{}c{} {} NULLS {}", i ? ", " : " ORDER BY ", key.column, key.ascending ? "ASC" : "DESC",
-                         key.nulls_first ? "FIRST" : "LAST");
+      sql += fmt::format("{}c{} {} NULLS {}", i ? ", " : " ORDER BY ", key.column,
+                         key.ascending ? "ASC" : "DESC", key.nulls_first ? "FIRST" : "LAST");
     }
     if (limit >= 0) sql += fmt::format(" LIMIT {}", limit);
     if (offset > 0) sql += fmt::format(" OFFSET {}", offset);
     WEIR_ASSIGN(stream, environment_.engine.run(sql, std::move(stream), schema));
     if (static_cast<size_t>(resolved_.visible) == schema.fields().size()) return stream;
-    const std::vector<columnar::Field> visible(schema.fields().begin(), schema.fields().begin() + resolved_.visible);
+    const std::vector<columnar::Field> visible(schema.fields().begin(),
+                                               schema.fields().begin() + resolved_.visible);
     return take_columns_step(std::move(stream), Schema::structure(visible));
   }
 
@@ -183,7 +205,9 @@ class QueryBuilder {
 
 }  // namespace
 
-Result<std::unique_ptr<BatchStream>> run_query(const plan::Query& query, const QueryEnvironment& environment, ScanReport* report) {
+Result<std::unique_ptr<BatchStream>> run_query(const plan::Query& query,
+                                               const QueryEnvironment& environment,
+                                               ScanReport* report) {
   return QueryBuilder(query, environment, report).build();
 }
 

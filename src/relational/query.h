@@ -1,7 +1,9 @@
-// Runs a query: scan, filter and projections by our kernels; grouping, DISTINCT and sorting in DuckDB.
+// Runs a query: scan, filter and projections by our kernels; grouping, DISTINCT and sorting in
+// DuckDB.
 //
-// Steps are streams that pull from one another, so a LIMIT without ORDER BY stops the scan early. The scan reads only
-// the columns that the query needs, and skips files by the simple conditions of WHERE.
+// Steps are streams that pull from one another, so a LIMIT without ORDER BY stops the scan early.
+// The scan reads only the columns that the query needs, and skips files by the simple conditions of
+// WHERE.
 #pragma once
 
 #include <memory>
@@ -27,7 +29,8 @@ struct ScanReport {
 };
 
 // The environment's members outlive the stream.
-Result<std::unique_ptr<BatchStream>> run_query(const plan::Query& query, const QueryEnvironment& environment,
+Result<std::unique_ptr<BatchStream>> run_query(const plan::Query& query,
+                                               const QueryEnvironment& environment,
                                                ScanReport* report = nullptr);
 
 }  // namespace weir::relational

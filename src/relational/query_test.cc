@@ -1,4 +1,6 @@
 // Queries over real Delta tables, and the engine's edges.
+#include "relational/query.h"
+
 #include <filesystem>
 #include <fstream>
 
@@ -8,7 +10,6 @@
 #include "columnar/arrow_types.h"
 #include "eval/cast.h"
 #include "plan/analysis.h"
-#include "relational/query.h"
 #include "relational/steps.h"
 #include "sql/parser.h"
 
@@ -21,7 +22,8 @@ using ::testing::HasSubstr;
 // Rows of SELECTs without FROM, one batch each, as an input of the engine.
 class Given final : public BatchStream {
  public:
-  Given(columnar::Schema schema, std::vector<BatchPtr> batches) : schema_(std::move(schema)), batches_(std::move(batches)) {}
+  Given(columnar::Schema schema, std::vector<BatchPtr> batches)
+      : schema_(std::move(schema)), batches_(std::move(batches)) {}
   const columnar::Schema& schema() const override { return schema_; }
   Result<BatchPtr> next(std::stop_token) override {
     ++pulled;
@@ -48,8 +50,11 @@ std::vector<std::string> rows_of(Result<StreamPtr> stream) {
       for (int i = 0; i < (*batch)->num_columns(); ++i) {
         if (i > 0) text += "|";
         const auto& array = *(*batch)->column(i);
-        if (array.IsNull(row)) text += "NULL";
-        else eval::append_text((*stream)->schema().fields()[static_cast<size_t>(i)].type(), array, row, zone, true, text);
+        if (array.IsNull(row))
+          text += "NULL";
+        else
+          eval::append_text((*stream)->schema().fields()[static_cast<size_t>(i)].type(), array, row,
+                            zone, true, text);
       }
       rows.push_back(text);
     }
@@ -67,14 +72,18 @@ class QueryTest : public ::testing::Test {
 
   // 10,000 rows: k = id % 7 (NULL where 3), v = id, s = text, in batches of 3,000.
   StreamPtr numbers() {
-    auto schema = columnar::parse_ddl_schema("k INT, v BIGINT, s STRING, d DECIMAL(10,2), t TIMESTAMP, p STRUCT<a: INT, A: STRING>").value();
+    auto schema =
+        columnar::parse_ddl_schema(
+            "k INT, v BIGINT, s STRING, d DECIMAL(10,2), t TIMESTAMP, p STRUCT<a: INT, A: STRING>")
+            .value();
     std::vector<BatchPtr> batches;
     for (int64_t begin = 0; begin < 10'000; begin += 3'000) {
       arrow::Int32Builder k;
       arrow::Int64Builder v;
       arrow::StringBuilder s;
       arrow::Decimal128Builder d(arrow::decimal128(10, 2));
-      arrow::TimestampBuilder t(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
+      arrow::TimestampBuilder t(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
+                                arrow::default_memory_pool());
       for (int64_t id = begin; id < std::min<int64_t>(begin + 3'000, 10'000); ++id) {
         EXPECT_TRUE((id % 7 == 3 ? k.AppendNull() : k.Append(static_cast<int32_t>(id % 7))).ok());
         EXPECT_TRUE(v.Append(id).ok());
@@ -83,9 +92,12 @@ class QueryTest : public ::testing::Test {
         EXPECT_TRUE(t.Append(id * 1'000'000).ok());
       }
       arrow::ArrayVector arrays{*k.Finish(), *v.Finish(), *s.Finish(), *d.Finish(), *t.Finish()};
-      auto structure = arrow::StructArray::Make({arrays[0], arrays[2]}, {arrow::field("a", arrow::int32()), arrow::field("A", arrow::utf8())});
+      auto structure = arrow::StructArray::Make(
+          {arrays[0], arrays[2]},
+          {arrow::field("a", arrow::int32()), arrow::field("A", arrow::utf8())});
       arrays.push_back(*structure);
-      batches.push_back(arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), arrays[0]->length(), arrays));
+      batches.push_back(
+          arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), arrays[0]->length(), arrays));
     }
     return std::make_unique<Given>(schema, batches);
   }
@@ -98,8 +110,10 @@ class QueryTest : public ::testing::Test {
 TEST_F(QueryTest, SelectWithoutFrom) {
   EXPECT_THAT(run("SELECT 1 + 1, upper('a') AS u, NULL"), ElementsAre("2|A|NULL"));
   EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("[DIVIDE_BY_ZERO]"));
-  EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
-  EXPECT_THAT(run("SELECT count(*), sum(1), avg(2), min(3), max('x'), count(DISTINCT 1)"), ElementsAre("1|1|2.0|3|x|1"));
+  EXPECT_THAT(run("SELECT 1/0")[0],
+              HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
+  EXPECT_THAT(run("SELECT count(*), sum(1), avg(2), min(3), max('x'), count(DISTINCT 1)"),
+              ElementsAre("1|1|2.0|3|x|1"));
   EXPECT_THAT(run("SELECT avg(1.50), sum(1.50), avg(DISTINCT 2.25), sum(9223372036854775807L)"),
               ElementsAre("1.500000|1.50|2.250000|9223372036854775807"));
   EXPECT_THAT(run("SELECT 1 WHERE 1 > 2"), ElementsAre());
@@ -115,15 +129,20 @@ TEST_F(QueryTest, ErrorsNameWhatIsNotThere) {
 
 TEST_F(QueryTest, EngineGroupsManyChunks) {
   auto result = columnar::parse_ddl_schema("k INT, n BIGINT, v BIGINT").value();
-  EXPECT_THAT(rows_of(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2", numbers(), result)),
+  EXPECT_THAT(rows_of(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} "
+                                   "GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2",
+                                   numbers(), result)),
               ElementsAre("NULL|1429|7146429", "0|1429|7142142"));
 }
 
 TEST_F(QueryTest, EngineKeepsEveryTypeThroughASort) {
   auto input = numbers();
   const auto schema = input->schema();
-  EXPECT_THAT(rows_of(engine_->run("SELECT c0, c1, c2, c3, c4, c5 FROM {input} ORDER BY c1 DESC LIMIT 2", std::move(input), schema)),
-              ElementsAre("NULL|9999|row 9999|99.99|1970-01-01 02:46:39|{null, row 9999}", "2|9998|row 9998|99.98|1970-01-01 02:46:38|{2, row 9998}"));
+  EXPECT_THAT(
+      rows_of(engine_->run("SELECT c0, c1, c2, c3, c4, c5 FROM {input} ORDER BY c1 DESC LIMIT 2",
+                           std::move(input), schema)),
+      ElementsAre("NULL|9999|row 9999|99.99|1970-01-01 02:46:39|{null, row 9999}",
+                  "2|9998|row 9998|99.98|1970-01-01 02:46:38|{2, row 9998}"));
 }
 
 TEST_F(QueryTest, LimitPullsNoMoreThanItNeeds) {
@@ -137,8 +156,11 @@ TEST_F(QueryTest, LimitPullsNoMoreThanItNeeds) {
 
 TEST_F(QueryTest, EngineReachesNothingOutside) {
   auto result = columnar::parse_ddl_schema("a INT").value();
-  EXPECT_THAT(rows_of(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(), result))[0], HasSubstr("disabled"));
-  EXPECT_THAT(rows_of(engine_->run("SET enable_external_access = true", numbers(), result))[0], HasSubstr("locked"));
+  EXPECT_THAT(rows_of(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(),
+                                   result))[0],
+              HasSubstr("disabled"));
+  EXPECT_THAT(rows_of(engine_->run("SET enable_external_access = true", numbers(), result))[0],
+              HasSubstr("locked"));
 }
 
 TEST_F(QueryTest, StopCancels) {

@@ -1,8 +1,8 @@
 #include "relational/steps.h"
 
+#include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-#include <arrow/array.h>
 
 #include "columnar/arrow_types.h"
 #include "plan/function_catalog.h"
@@ -15,7 +15,8 @@ using columnar::Schema;
 using columnar::TypeKind;
 
 BatchPtr row_without_columns() {
-  return arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
+  return arrow::RecordBatch::Make(arrow::schema({}), 1,
+                                  std::vector<std::shared_ptr<arrow::Array>>{});
 }
 
 class OneRow final : public BatchStream {
@@ -48,7 +49,9 @@ class FilterStep final : public BatchStream {
 class ProjectionStep final : public BatchStream {
  public:
   ProjectionStep(StreamPtr input, eval::Projection projection, eval::EvalContext context)
-      : input_(std::move(input)), projection_(std::move(projection)), context_(std::move(context)) {}
+      : input_(std::move(input)),
+        projection_(std::move(projection)),
+        context_(std::move(context)) {}
   const Schema& schema() const override { return projection_.schema(); }
   Result<BatchPtr> next(std::stop_token stop) override {
     WEIR_ASSIGN(auto batch, input_->next(stop));
@@ -64,7 +67,8 @@ class ProjectionStep final : public BatchStream {
 
 class LimitStep final : public BatchStream {
  public:
-  LimitStep(StreamPtr input, int64_t offset, int64_t limit) : input_(std::move(input)), skip_(offset), left_(limit) {}
+  LimitStep(StreamPtr input, int64_t offset, int64_t limit)
+      : input_(std::move(input)), skip_(offset), left_(limit) {}
   const Schema& schema() const override { return input_->schema(); }
   Result<BatchPtr> next(std::stop_token stop) override {
     while (left_ != 0) {
@@ -89,7 +93,8 @@ class LimitStep final : public BatchStream {
 
 class TakeColumnsStep final : public BatchStream {
  public:
-  TakeColumnsStep(StreamPtr input, Schema schema) : input_(std::move(input)), schema_(std::move(schema)) {}
+  TakeColumnsStep(StreamPtr input, Schema schema)
+      : input_(std::move(input)), schema_(std::move(schema)) {}
   const Schema& schema() const override { return schema_; }
   Result<BatchPtr> next(std::stop_token stop) override {
     WEIR_ASSIGN(auto batch, input_->next(stop));
@@ -113,7 +118,8 @@ std::vector<std::string> column_path(const plan::Typed& expression) {
   if (const auto* column = std::get_if<plan::TypedColumn>(&expression.node)) return {column->name};
   if (const auto* field = std::get_if<plan::TypedField>(&expression.node)) {
     auto path = column_path(*field->child);
-    if (!path.empty()) path.push_back(field->child->type.fields()[static_cast<size_t>(field->index)].name);
+    if (!path.empty())
+      path.push_back(field->child->type.fields()[static_cast<size_t>(field->index)].name);
     return path;
   }
   return {};
@@ -127,18 +133,23 @@ delta::Literal to_delta(const plan::Value& value) {
   return std::monostate{};
 }
 
-void collect_conditions(const plan::Typed& condition, const eval::EvalContext& context, delta::Predicate& predicate) {
+void collect_conditions(const plan::Typed& condition, const eval::EvalContext& context,
+                        delta::Predicate& predicate) {
   const auto* call = std::get_if<plan::TypedCall>(&condition.node);
   if (!call) return;
   const auto name = call->function->name;
   if (name == "and") {
-    for (const auto& side : call->arguments) collect_conditions(*side, context, predicate);
+    for (const auto& side : call->arguments)
+      collect_conditions(*side, context, predicate);
     return;
   }
   if (name == "isnull" || name == "isnotnull") {
     auto path = column_path(*call->arguments[0]);
     if (path.empty()) return;
-    predicate.push_back({std::move(path), name == "isnull" ? delta::ComparisonOp::kIsNull : delta::ComparisonOp::kIsNotNull, {}});
+    predicate.push_back(
+        {std::move(path),
+         name == "isnull" ? delta::ComparisonOp::kIsNull : delta::ComparisonOp::kIsNotNull,
+         {}});
     return;
   }
   struct Operator {
@@ -146,8 +157,10 @@ void collect_conditions(const plan::Typed& condition, const eval::EvalContext& c
     delta::ComparisonOp as_written, turned;
   };
   using Op = delta::ComparisonOp;
-  static constexpr Operator kOperators[] = {{"=", Op::kEqual, Op::kEqual}, {"<", Op::kLess, Op::kGreater},
-                                            {"<=", Op::kLessOrEqual, Op::kGreaterOrEqual}, {">", Op::kGreater, Op::kLess},
+  static constexpr Operator kOperators[] = {{"=", Op::kEqual, Op::kEqual},
+                                            {"<", Op::kLess, Op::kGreater},
+                                            {"<=", Op::kLessOrEqual, Op::kGreaterOrEqual},
+                                            {">", Op::kGreater, Op::kLess},
                                             {">=", Op::kGreaterOrEqual, Op::kLessOrEqual}};
   for (const auto& op : kOperators) {
     if (op.name != name) continue;
@@ -156,8 +169,11 @@ void collect_conditions(const plan::Typed& condition, const eval::EvalContext& c
       const auto& constant = call->arguments[turned ? 0 : 1];
       auto path = column_path(*column);
       if (path.empty() || !plan::columns_needed({constant}).empty()) continue;
-      const auto value = constant_value(constant, context);  // a failing constant fails when rows are filtered
-      if (!value.ok() || std::holds_alternative<plan::Int128>(*value) || std::holds_alternative<std::monostate>(*value)) continue;
+      const auto value =
+          constant_value(constant, context);  // a failing constant fails when rows are filtered
+      if (!value.ok() || std::holds_alternative<plan::Int128>(*value) ||
+          std::holds_alternative<std::monostate>(*value))
+        continue;
       predicate.push_back({std::move(path), turned ? op.turned : op.as_written, to_delta(*value)});
       return;
     }
@@ -168,14 +184,17 @@ void collect_conditions(const plan::Typed& condition, const eval::EvalContext& c
 
 StreamPtr one_row() { return std::make_unique<OneRow>(); }
 
-Result<StreamPtr> filter_step(StreamPtr input, const plan::TypedPtr& condition, const eval::EvalContext& context) {
+Result<StreamPtr> filter_step(StreamPtr input, const plan::TypedPtr& condition,
+                              const eval::EvalContext& context) {
   WEIR_ASSIGN(auto program, eval::compile(condition));
   return StreamPtr(std::make_unique<FilterStep>(std::move(input), std::move(program), context));
 }
 
-Result<StreamPtr> projection_step(StreamPtr input, const std::vector<plan::NamedTyped>& list, const eval::EvalContext& context) {
+Result<StreamPtr> projection_step(StreamPtr input, const std::vector<plan::NamedTyped>& list,
+                                  const eval::EvalContext& context) {
   WEIR_ASSIGN(auto projection, eval::Projection::compile(list));
-  return StreamPtr(std::make_unique<ProjectionStep>(std::move(input), std::move(projection), context));
+  return StreamPtr(
+      std::make_unique<ProjectionStep>(std::move(input), std::move(projection), context));
 }
 
 StreamPtr limit_step(StreamPtr input, int64_t offset, int64_t limit) {
@@ -186,14 +205,19 @@ StreamPtr take_columns_step(StreamPtr input, Schema schema) {
   return std::make_unique<TakeColumnsStep>(std::move(input), std::move(schema));
 }
 
-Result<plan::Value> constant_value(const plan::TypedPtr& expression, const eval::EvalContext& context) {
-  if (const auto* literal = std::get_if<plan::TypedLiteral>(&expression->node)) return literal->value;
+Result<plan::Value> constant_value(const plan::TypedPtr& expression,
+                                   const eval::EvalContext& context) {
+  if (const auto* literal = std::get_if<plan::TypedLiteral>(&expression->node))
+    return literal->value;
   WEIR_ASSIGN(const auto program, eval::compile(expression));
   WEIR_ASSIGN(const auto array, program.evaluate(*row_without_columns(), context));
   if (array->IsNull(0)) return plan::Value{};
   const auto fixed = [&]<typename T>(T) {
     T value;
-    std::memcpy(&value, array->data()->buffers[1]->data() + array->offset() * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    std::memcpy(
+        &value,
+        array->data()->buffers[1]->data() + array->offset() * static_cast<int64_t>(sizeof(T)),
+        sizeof(T));
     return value;
   };
   switch (expression->type.kind()) {
@@ -222,11 +246,13 @@ Result<plan::Value> constant_value(const plan::TypedPtr& expression, const eval:
     case TypeKind::kDayTimeInterval:
       return plan::Value{fixed(int64_t{})};
     default:
-      return base::error(base::ErrorKind::kUnsupported, "a constant of type {}", expression->type.simple_string());
+      return base::error(base::ErrorKind::kUnsupported, "a constant of type {}",
+                         expression->type.simple_string());
   }
 }
 
-delta::Predicate simple_conditions(const plan::TypedPtr& condition, const eval::EvalContext& context) {
+delta::Predicate simple_conditions(const plan::TypedPtr& condition,
+                                   const eval::EvalContext& context) {
   delta::Predicate predicate;
   if (condition) collect_conditions(*condition, context, predicate);
   return predicate;

@@ -15,13 +15,13 @@ int64_t interval_commits(const delta::Metadata& metadata, int64_t otherwise) {
   int64_t commits = 0;
   const std::string& text = found->second;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), commits);
-  return code == std::errc() && end == text.data() + text.size() && commits > 0 ? commits : otherwise;
+  return code == std::errc() && end == text.data() + text.size() && commits > 0 ? commits
+                                                                                : otherwise;
 }
 
 }  // namespace
 
-CheckpointWorker::CheckpointWorker(delta::Environment environment)
-    : environment_(environment) {}
+CheckpointWorker::CheckpointWorker(delta::Environment environment) : environment_(environment) {}
 
 CheckpointWorker::~CheckpointWorker() {
   if (!thread_.joinable()) return;
@@ -36,9 +36,11 @@ void CheckpointWorker::after_commit(delta::Table& table, const DeltaSinkOptions&
   if (!tail || tail->commits < 1) return;
   const auto header = table.header();
   if (!header.ok()) return;
-  const bool due = tail->commits >= interval_commits(*header->metadata, options.checkpoint_commits) ||
-                   tail->log_bytes >= options.checkpoint_log_bytes;
-  // A checkpoint rewrites the whole table's list: it waits until the tail is worth it, so that its cost stays in proportion.
+  const bool due =
+      tail->commits >= interval_commits(*header->metadata, options.checkpoint_commits) ||
+      tail->log_bytes >= options.checkpoint_log_bytes;
+  // A checkpoint rewrites the whole table's list: it waits until the tail is worth it, so that its
+  // cost stays in proportion.
   if (!due || tail->log_bytes * 4 < tail->checkpoint_bytes) return;
   const int64_t now_us = environment_.clock.monotonic_us();
   const std::lock_guard lock(mutex_);
@@ -72,10 +74,12 @@ void CheckpointWorker::run(std::stop_token stop) {
     if (written.ok()) {
       table->checkpoint_written(written->version, written->bytes);
       auto cleaned = delta::clean_up_log(environment_, table->path(), *content->metadata);
-      if (!cleaned.ok()) base::log_warn("log clean-up failed table={} error=\"{}\"", table->path(), cleaned.error().to_string());
+      if (!cleaned.ok())
+        base::log_warn("log clean-up failed table={} error=\"{}\"", table->path(),
+                       cleaned.error().to_string());
     } else {
-      base::log_warn("table checkpoint failed table={} table_version={} error=\"{}\"", table->path(), content->version.value(),
-                     written.error().to_string());
+      base::log_warn("table checkpoint failed table={} table_version={} error=\"{}\"",
+                     table->path(), content->version.value(), written.error().to_string());
     }
     content.reset();
     {

@@ -1,8 +1,8 @@
 // Writes table checkpoints beside the stream, one at a time, so that no batch waits for one.
 //
-// after_commit() decides by the log's tail and hands the work to a thread of its own. A checkpoint that fails is
-// logged and tried again after a later commit: the table is whole without it. The destructor waits for the one
-// under way. Called by the query's thread.
+// after_commit() decides by the log's tail and hands the work to a thread of its own. A checkpoint
+// that fails is logged and tried again after a later commit: the table is whole without it. The
+// destructor waits for the one under way. Called by the query's thread.
 #pragma once
 
 #include <condition_variable>
@@ -32,11 +32,11 @@ class CheckpointWorker {
   delta::Environment environment_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  delta::Table* table_ = nullptr;  // of the work that waits
+  delta::Table* table_ = nullptr;                            // of the work that waits
   std::shared_ptr<const delta::CheckpointContent> content_;  // not null: work waits
   bool working_ = false;
   std::optional<int64_t> last_us_;  // when the last one was begun
-  std::jthread thread_;  // started with the first checkpoint
+  std::jthread thread_;             // started with the first checkpoint
 };
 
 }  // namespace weir::sink

@@ -5,11 +5,10 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/util/byte_size.h>
+#include <fmt/format.h>
 
 #include "delta/schema_evolution.h"
 #include "delta/table_features.h"
@@ -28,9 +27,12 @@ using OutputMode = DeltaSinkOptions::OutputMode;
 
 constexpr int kConflictRetries = 10;
 
-std::string_view output_mode_name(OutputMode mode) { return mode == OutputMode::kAppend ? "Append" : "Complete"; }
+std::string_view output_mode_name(OutputMode mode) {
+  return mode == OutputMode::kAppend ? "Append" : "Complete";
+}
 
-// What a batch is written against: the ground may move (another writer changes the schema), then it is planned anew.
+// What a batch is written against: the ground may move (another writer changes the schema), then it
+// is planned anew.
 struct WritePlan {
   std::optional<TableHeader> header;        // nullopt: this batch creates the table
   std::optional<delta::Protocol> protocol;  // to commit
@@ -39,11 +41,13 @@ struct WritePlan {
   const delta::Metadata& file_metadata() const { return metadata ? *metadata : *header->metadata; }
 };
 
-Result<WritePlan> plan_write(delta::Table& table, const DeltaSinkOptions& options, const Schema& rows) {
+Result<WritePlan> plan_write(delta::Table& table, const DeltaSinkOptions& options,
+                             const Schema& rows) {
   WEIR_TRY(table.refresh());
   WritePlan plan;
   if (!table.version()) {
-    WEIR_ASSIGN(auto fresh, delta::new_table(table.environment(), rows.as_nullable(), options.partition_by));
+    WEIR_ASSIGN(auto fresh,
+                delta::new_table(table.environment(), rows.as_nullable(), options.partition_by));
     WEIR_ASSIGN(plan.schema, columnar::parse_type_json_text(fresh.metadata.schema_string));
     plan.protocol = std::move(fresh.protocol);
     plan.metadata = std::move(fresh.metadata);
@@ -53,22 +57,29 @@ Result<WritePlan> plan_write(delta::Table& table, const DeltaSinkOptions& option
   const TableHeader& header = *plan.header;
   WEIR_TRY(delta::check_writable(table.path(), *header.protocol, *header.metadata, header.schema));
   if (!options.partition_by.empty() && options.partition_by != header.metadata->partition_columns) {
-    return base::error(ErrorKind::kInvalidArgument, "table {} is partitioned by ({}), not by ({}) as partitionBy says", table.path(),
-                       fmt::join(header.metadata->partition_columns, ","), fmt::join(options.partition_by, ","));
+    return base::error(ErrorKind::kInvalidArgument,
+                       "table {} is partitioned by ({}), not by ({}) as partitionBy says",
+                       table.path(), fmt::join(header.metadata->partition_columns, ","),
+                       fmt::join(options.partition_by, ","));
   }
   if (options.output_mode == OutputMode::kComplete && delta::is_append_only(*header.metadata)) {
     return base::error(ErrorKind::kInvalidArgument,
-                       "table {} is append-only (delta.appendOnly): output mode complete would replace its rows", table.path())
+                       "table {} is append-only (delta.appendOnly): output mode complete would "
+                       "replace its rows",
+                       table.path())
         .with_class("DELTA_CANNOT_MODIFY_APPEND_ONLY");
   }
   WEIR_ASSIGN(const Schema wanted, delta::delta_schema(rows));
   auto merged = delta::merged_schema(header.schema, wanted, options.merge_schema);
-  if (!merged.ok()) return std::move(merged).error().with_context(fmt::format("table {}", table.path()));
+  if (!merged.ok())
+    return std::move(merged).error().with_context(fmt::format("table {}", table.path()));
   plan.schema = std::move(merged).value();
   if (!plan.schema.same_type(header.schema)) {
     if (delta::has_timestamp_ntz(plan.schema) && !delta::has_timestamp_ntz(header.schema)) {
-      return base::error(ErrorKind::kUnsupported, "table {}: adding a timestamp_ntz column needs the table feature timestampNtz",
-                         table.path());
+      return base::error(
+          ErrorKind::kUnsupported,
+          "table {}: adding a timestamp_ntz column needs the table feature timestampNtz",
+          table.path());
     }
     plan.metadata = *header.metadata;
     plan.metadata->schema_string = base::json_text(plan.schema.to_json());
@@ -81,7 +92,10 @@ class DeltaSink;
 class DeltaBatchWriter final : public BatchWriter {
  public:
   DeltaBatchWriter(DeltaSink& sink, BatchId batch, int parts, WritePlan plan)
-      : sink_(sink), batch_(batch), plan_(std::move(plan)), gathered_(static_cast<size_t>(std::max(parts, 1))) {}
+      : sink_(sink),
+        batch_(batch),
+        plan_(std::move(plan)),
+        gathered_(static_cast<size_t>(std::max(parts, 1))) {}
   ~DeltaBatchWriter() override { (void)abort(); }
 
   Result<void> write(int part, const std::shared_ptr<arrow::RecordBatch>& rows) override;
@@ -102,14 +116,16 @@ class DeltaBatchWriter final : public BatchWriter {
   DeltaSink& sink_;
   BatchId batch_;
   WritePlan plan_;
-  std::mutex mutex_;               // guards what follows
+  std::mutex mutex_;                // guards what follows
   std::vector<Gathered> gathered_;  // by part, until the batch is no longer small
   int64_t gathered_bytes_ = 0;
   int64_t rows_ = 0;
   bool large_ = false;
-  std::vector<std::unique_ptr<DataFileWriter>> idle_;  // writers that nobody uses at the moment, the last used at the end
+  std::vector<std::unique_ptr<DataFileWriter>>
+      idle_;  // writers that nobody uses at the moment, the last used at the end
   // Used by the query's thread only.
-  std::vector<std::unique_ptr<DataFileWriter>> finished_;  // keep the names of their files, to remove them
+  std::vector<std::unique_ptr<DataFileWriter>>
+      finished_;               // keep the names of their files, to remove them
   bool named_in_log_ = false;  // a log entry names the files, or may: they must stay
 };
 
@@ -152,22 +168,28 @@ class DeltaSink final : public Sink {
     const auto recorded = table_->transaction_version(query_.query_id);
     if (recorded && *recorded >= batch.value()) return {};
     return base::error(ErrorKind::kConflict,
-                       "the checkpoint says that batch {} of query {} is in the table, but {} {}: the checkpoint belongs to "
-                       "another table, or the table was made anew. Use the table it belongs to, or a new checkpoint",
+                       "the checkpoint says that batch {} of query {} is in the table, but {} {}: "
+                       "the checkpoint belongs to "
+                       "another table, or the table was made anew. Use the table it belongs to, or "
+                       "a new checkpoint",
                        batch.value(), query_.query_id, table_->path(),
-                       recorded ? fmt::format("has its batches only up to {}", *recorded) : "has none of that query");
+                       recorded ? fmt::format("has its batches only up to {}", *recorded)
+                                : "has none of that query");
   }
 
   Result<std::unique_ptr<BatchWriter>> begin(BatchId batch, int parts) override {
     WEIR_CHECK(table_ != nullptr, "prepare() comes before begin()");
     WEIR_TRY(table_->refresh());
-    if (const auto recorded = table_->transaction_version(query_.query_id); recorded && *recorded >= batch.value()) {
-      // Whoever wrote that entry may have died before its name was durable; the query is about to rely on it.
+    if (const auto recorded = table_->transaction_version(query_.query_id);
+        recorded && *recorded >= batch.value()) {
+      // Whoever wrote that entry may have died before its name was durable; the query is about to
+      // rely on it.
       WEIR_TRY(environment_.fs.sync_dir(table_->path() + "/_delta_log"));
       return std::unique_ptr<BatchWriter>(std::make_unique<DoneBatchWriter>(*recorded));
     }
     WEIR_ASSIGN(WritePlan plan, plan_write(*table_, options_, *schema_));
-    return std::unique_ptr<BatchWriter>(std::make_unique<DeltaBatchWriter>(*this, batch, parts, std::move(plan)));
+    return std::unique_ptr<BatchWriter>(
+        std::make_unique<DeltaBatchWriter>(*this, batch, parts, std::move(plan)));
   }
 
  private:
@@ -220,7 +242,8 @@ Result<std::unique_ptr<DataFileWriter>> DeltaBatchWriter::borrow_writer() {
       return writer;
     }
   }
-  return DataFileWriter::create(sink_.environment_, sink_.table_->path(), plan_.schema, plan_.file_metadata(), sink_.options_.files);
+  return DataFileWriter::create(sink_.environment_, sink_.table_->path(), plan_.schema,
+                                plan_.file_metadata(), sink_.options_.files);
 }
 
 void DeltaBatchWriter::return_writer(std::unique_ptr<DataFileWriter> writer) {
@@ -280,10 +303,12 @@ Result<delta::CommitOutcome> DeltaBatchWriter::commit_files(const std::vector<Ad
   return transaction.commit(operation);
 }
 
-SinkCommit DeltaBatchWriter::report(const std::vector<AddFile>& files, base::TableVersion version) const {
+SinkCommit DeltaBatchWriter::report(const std::vector<AddFile>& files,
+                                    base::TableVersion version) const {
   SinkCommit commit;
   commit.rows = rows_;
-  for (const AddFile& file : files) commit.bytes += file.size;
+  for (const AddFile& file : files)
+    commit.bytes += file.size;
   commit.details["tableVersion"] = version.value();
   commit.details["tableId"] = plan_.file_metadata().id;
   commit.details["files"] = static_cast<int64_t>(files.size());
@@ -307,17 +332,22 @@ Result<SinkCommit> DeltaBatchWriter::commit() {
       return commit;
     }
     const auto& conflict = std::get<delta::Conflict>(outcome);
-    const bool ground_moved =
-        conflict.kind == delta::ConflictKind::kMetadataChanged || conflict.kind == delta::ConflictKind::kProtocolChanged;
+    const bool ground_moved = conflict.kind == delta::ConflictKind::kMetadataChanged ||
+                              conflict.kind == delta::ConflictKind::kProtocolChanged;
     if (!ground_moved || attempt >= kConflictRetries) {
-      return base::error(ErrorKind::kConflict, "{}", conflict.text).with_class("DELTA_CONCURRENT_WRITE");
+      return base::error(ErrorKind::kConflict, "{}", conflict.text)
+          .with_class("DELTA_CONCURRENT_WRITE");
     }
-    // The files stay good where the table still has (or takes) exactly the columns that they were written with.
+    // The files stay good where the table still has (or takes) exactly the columns that they were
+    // written with.
     WEIR_ASSIGN(WritePlan again, plan_write(*sink_.table_, sink_.options_, *sink_.schema_));
-    const bool same_files = again.schema.same_type(plan_.schema) &&
-                            again.file_metadata().partition_columns == plan_.file_metadata().partition_columns;
+    const bool same_files =
+        again.schema.same_type(plan_.schema) &&
+        again.file_metadata().partition_columns == plan_.file_metadata().partition_columns;
     if (!same_files) {
-      return base::error(ErrorKind::kConflict, "{}; the rows were written for another schema, start the batch again", conflict.text)
+      return base::error(ErrorKind::kConflict,
+                         "{}; the rows were written for another schema, start the batch again",
+                         conflict.text)
           .with_class("DELTA_METADATA_CHANGED")
           .as_retryable();
     }
@@ -342,7 +372,8 @@ Result<void> DeltaBatchWriter::abort() {
 
 }  // namespace
 
-Result<std::unique_ptr<Sink>> make_delta_sink(delta::Environment environment, DeltaSinkOptions options) {
+Result<std::unique_ptr<Sink>> make_delta_sink(delta::Environment environment,
+                                              DeltaSinkOptions options) {
   WEIR_ASSIGN(options.path, delta::table_path(options.path));
   return std::unique_ptr<Sink>(std::make_unique<DeltaSink>(environment, std::move(options)));
 }

@@ -1,9 +1,10 @@
 // The Delta sink: one table, one commit a batch, exactly once.
 //
-// The commit carries txn(appId = query id, version = batch id). begin() looks whether the table has that
-// already (then nothing is written), and so does every retry after a lost race. Parts may be written at once:
-// rows are gathered first and small batches become one file; large ones are encoded by as many writers as
-// threads write. Files of an attempt that failed are removed as far as that works; no reader sees them.
+// The commit carries txn(appId = query id, version = batch id). begin() looks whether the table has
+// that already (then nothing is written), and so does every retry after a lost race. Parts may be
+// written at once: rows are gathered first and small batches become one file; large ones are
+// encoded by as many writers as threads write. Files of an attempt that failed are removed as far
+// as that works; no reader sees them.
 #pragma once
 
 #include <memory>
@@ -18,9 +19,13 @@ namespace weir::sink {
 
 struct DeltaSinkOptions {
   std::string path;
-  enum class OutputMode { kAppend, kComplete } output_mode = OutputMode::kAppend;  // complete: each batch replaces the rows
+  enum class OutputMode {
+    kAppend,
+    kComplete
+  } output_mode = OutputMode::kAppend;  // complete: each batch replaces the rows
   bool merge_schema = false;
-  std::vector<std::string> partition_by;  // of a new table; must be an existing table's own where given
+  std::vector<std::string>
+      partition_by;  // of a new table; must be an existing table's own where given
   delta::DataFileOptions files;
   int64_t small_batch_bytes = 4LL << 20;  // a batch below this (Arrow bytes) becomes one file
   // Checkpoint after so many commits …
@@ -31,10 +36,13 @@ struct DeltaSinkOptions {
   int64_t checkpoint_interval_us_min = 60'000'000;
 };
 
-// path, outputMode (append|complete), mergeSchema, partitionBy (comma-separated), targetFileSize ("128mb", bytes),
-// compression, checkpointInterval (commits). An unknown option is refused by name.
-base::Result<DeltaSinkOptions> parse_delta_sink_options(const std::vector<std::pair<std::string, std::string>>& options);
+// path, outputMode (append|complete), mergeSchema, partitionBy (comma-separated), targetFileSize
+// ("128mb", bytes), compression, checkpointInterval (commits). An unknown option is refused by
+// name.
+base::Result<DeltaSinkOptions> parse_delta_sink_options(
+    const std::vector<std::pair<std::string, std::string>>& options);
 
-base::Result<std::unique_ptr<Sink>> make_delta_sink(delta::Environment environment, DeltaSinkOptions options);
+base::Result<std::unique_ptr<Sink>> make_delta_sink(delta::Environment environment,
+                                                    DeltaSinkOptions options);
 
 }  // namespace weir::sink

@@ -10,12 +10,14 @@ using base::Result;
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : result)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return result;
 }
 
 base::Error bad_value(std::string_view option, std::string_view value, std::string_view expected) {
-  return base::error(ErrorKind::kInvalidArgument, "Delta sink: option {} is \"{}\"; {} is expected", option, value, expected);
+  return base::error(ErrorKind::kInvalidArgument, "Delta sink: option {} is \"{}\"; {} is expected",
+                     option, value, expected);
 }
 
 Result<bool> parse_bool(std::string_view option, const std::string& value) {
@@ -27,7 +29,8 @@ Result<bool> parse_bool(std::string_view option, const std::string& value) {
 Result<int64_t> parse_number(std::string_view option, std::string_view value) {
   int64_t number = 0;
   const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (code != std::errc() || end != value.data() + value.size() || number < 0) return bad_value(option, value, "a number");
+  if (code != std::errc() || end != value.data() + value.size() || number < 0)
+    return bad_value(option, value, "a number");
   return number;
 }
 
@@ -36,10 +39,16 @@ Result<int64_t> parse_bytes(std::string_view option, const std::string& value) {
   const std::string text = lower(value);
   const size_t digits = text.find_first_not_of("0123456789");
   const std::string unit = digits == std::string::npos ? "b" : text.substr(digits);
-  const int shift = unit == "b" ? 0 : unit == "k" || unit == "kb" ? 10 : unit == "m" || unit == "mb" ? 20 : unit == "g" || unit == "gb" ? 30 : -1;
-  if (shift < 0 || digits == 0 || (digits != std::string::npos && digits > 12)) return bad_value(option, value, "a size like 128mb");
+  const int shift = unit == "b"                   ? 0
+                    : unit == "k" || unit == "kb" ? 10
+                    : unit == "m" || unit == "mb" ? 20
+                    : unit == "g" || unit == "gb" ? 30
+                                                  : -1;
+  if (shift < 0 || digits == 0 || (digits != std::string::npos && digits > 12))
+    return bad_value(option, value, "a size like 128mb");
   WEIR_ASSIGN(const int64_t count, parse_number(option, text.substr(0, digits)));
-  if (count == 0 || count > (int64_t{1} << 50 >> shift)) return bad_value(option, value, "a size like 128mb");
+  if (count == 0 || count > (int64_t{1} << 50 >> shift))
+    return bad_value(option, value, "a size like 128mb");
   return count << shift;
 }
 
@@ -49,24 +58,30 @@ std::vector<std::string> parse_list(std::string_view value) {
     const size_t end = value.find(',');
     std::string_view item = value.substr(0, end);
     value.remove_prefix(end == std::string_view::npos ? value.size() : end + 1);
-    while (item.starts_with(' ')) item.remove_prefix(1);
-    while (item.ends_with(' ')) item.remove_suffix(1);
+    while (item.starts_with(' '))
+      item.remove_prefix(1);
+    while (item.ends_with(' '))
+      item.remove_suffix(1);
     if (!item.empty()) list.emplace_back(item);
   }
   return list;
 }
 
-Result<void> parse_option(DeltaSinkOptions& options, const std::string& name, const std::string& value) {
+Result<void> parse_option(DeltaSinkOptions& options, const std::string& name,
+                          const std::string& value) {
   const std::string key = lower(name);
   if (key == "path") {
     options.path = value;
   } else if (key == "outputmode") {
     const std::string mode = lower(value);
     if (mode != "append" && mode != "complete") {
-      return base::error(ErrorKind::kUnsupported, "Delta sink: output mode {} is not supported; use append or complete", value)
+      return base::error(ErrorKind::kUnsupported,
+                         "Delta sink: output mode {} is not supported; use append or complete",
+                         value)
           .with_class("DELTA_UNSUPPORTED_OUTPUT_MODE");
     }
-    options.output_mode = mode == "append" ? DeltaSinkOptions::OutputMode::kAppend : DeltaSinkOptions::OutputMode::kComplete;
+    options.output_mode = mode == "append" ? DeltaSinkOptions::OutputMode::kAppend
+                                           : DeltaSinkOptions::OutputMode::kComplete;
   } else if (key == "mergeschema") {
     WEIR_ASSIGN(options.merge_schema, parse_bool(name, value));
   } else if (key == "partitionby") {
@@ -79,7 +94,8 @@ Result<void> parse_option(DeltaSinkOptions& options, const std::string& name, co
     WEIR_ASSIGN(options.checkpoint_commits, parse_number(name, value));
   } else {
     return base::error(ErrorKind::kUnsupported,
-                       "Delta sink: option {} is not supported; there are path, outputMode, mergeSchema, partitionBy, targetFileSize, "
+                       "Delta sink: option {} is not supported; there are path, outputMode, "
+                       "mergeSchema, partitionBy, targetFileSize, "
                        "compression, checkpointInterval",
                        name);
   }
@@ -88,10 +104,13 @@ Result<void> parse_option(DeltaSinkOptions& options, const std::string& name, co
 
 }  // namespace
 
-Result<DeltaSinkOptions> parse_delta_sink_options(const std::vector<std::pair<std::string, std::string>>& given) {
+Result<DeltaSinkOptions> parse_delta_sink_options(
+    const std::vector<std::pair<std::string, std::string>>& given) {
   DeltaSinkOptions options;
-  for (const auto& [name, value] : given) WEIR_TRY(parse_option(options, name, value));
-  if (options.path.empty()) return base::error(ErrorKind::kInvalidArgument, "Delta sink: option path is missing");
+  for (const auto& [name, value] : given)
+    WEIR_TRY(parse_option(options, name, value));
+  if (options.path.empty())
+    return base::error(ErrorKind::kInvalidArgument, "Delta sink: option path is missing");
   return options;
 }
 

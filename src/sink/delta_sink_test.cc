@@ -22,14 +22,16 @@ using base::ErrorKind;
 using testing::HasSubstr;
 
 const Schema& event_schema() {
-  static const Schema schema = *columnar::parse_ddl_schema("device STRING, value LONG, at TIMESTAMP");
+  static const Schema schema =
+      *columnar::parse_ddl_schema("device STRING, value LONG, at TIMESTAMP");
   return schema;
 }
 
 std::shared_ptr<arrow::RecordBatch> events(int64_t first, int64_t count) {
   arrow::StringBuilder device;
   arrow::Int64Builder value;
-  arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
+  arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
+                             arrow::default_memory_pool());
   for (int64_t i = first; i < first + count; ++i) {
     EXPECT_TRUE(device.Append("d-" + std::to_string(i % 3)).ok());
     EXPECT_TRUE(value.Append(i).ok());
@@ -47,7 +49,8 @@ class DeltaSinkTest : public testing::Test {
 
   delta::Environment environment() { return {fs_, clock_, random_}; }
 
-  std::unique_ptr<Sink> sink(DeltaSinkOptions options = {}, const std::string& query = "query-1", const Schema& schema = event_schema()) {
+  std::unique_ptr<Sink> sink(DeltaSinkOptions options = {}, const std::string& query = "query-1",
+                             const Schema& schema = event_schema()) {
     options.path = kPath;
     auto made = make_delta_sink(environment(), options);
     EXPECT_TRUE(made.ok());
@@ -56,9 +59,11 @@ class DeltaSinkTest : public testing::Test {
     return std::move(*made);
   }
 
-  static Result<SinkCommit> write(Sink& sink, int64_t batch, const std::vector<std::shared_ptr<arrow::RecordBatch>>& parts) {
+  static Result<SinkCommit> write(Sink& sink, int64_t batch,
+                                  const std::vector<std::shared_ptr<arrow::RecordBatch>>& parts) {
     WEIR_ASSIGN(auto writer, sink.begin(BatchId(batch), static_cast<int>(parts.size())));
-    for (size_t part = 0; part < parts.size(); ++part) WEIR_TRY(writer->write(static_cast<int>(part), parts[part]));
+    for (size_t part = 0; part < parts.size(); ++part)
+      WEIR_TRY(writer->write(static_cast<int>(part), parts[part]));
     return writer->commit();
   }
 
@@ -72,11 +77,13 @@ class DeltaSinkTest : public testing::Test {
     auto scan = delta::Scan::plan(fs_, *snapshot, options);
     EXPECT_TRUE(scan.ok());
     std::vector<int64_t> result;
-    auto read = scan->for_each([&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Result<void> {
-      const auto& column = static_cast<const arrow::Int64Array&>(*batch->column(0));
-      for (int64_t i = 0; i < column.length(); ++i) result.push_back(column.Value(i));
-      return {};
-    });
+    auto read =
+        scan->for_each([&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Result<void> {
+          const auto& column = static_cast<const arrow::Int64Array&>(*batch->column(0));
+          for (int64_t i = 0; i < column.length(); ++i)
+            result.push_back(column.Value(i));
+          return {};
+        });
     EXPECT_TRUE(read.ok()) << read.error().to_string();
     std::sort(result.begin(), result.end());
     return result;
@@ -84,7 +91,8 @@ class DeltaSinkTest : public testing::Test {
 
   static std::vector<int64_t> numbers(int64_t first, int64_t count) {
     std::vector<int64_t> result;
-    for (int64_t i = 0; i < count; ++i) result.push_back(first + i);
+    for (int64_t i = 0; i < count; ++i)
+      result.push_back(first + i);
     return result;
   }
 
@@ -100,7 +108,8 @@ class DeltaSinkTest : public testing::Test {
 
   void write_log(int64_t version, const std::string& text) {
     ASSERT_TRUE(fs_.make_dirs(delta::log_path(kPath)).ok());
-    auto created = fs_.create_if_absent(delta::commit_path(kPath, base::TableVersion(version)), text);
+    auto created =
+        fs_.create_if_absent(delta::commit_path(kPath, base::TableVersion(version)), text);
     ASSERT_TRUE(created.ok() && *created == io::CreateOutcome::kCreated);
   }
 
@@ -209,7 +218,8 @@ TEST_F(DeltaSinkTest, RowsThatAnOverwriteHasNotSeenAreAConflict) {
 
 TEST_F(DeltaSinkTest, NewColumnsNeedMergeSchema) {
   ASSERT_TRUE(write(*sink(), 0, {events(0, 2)}).ok());
-  const Schema wider = *columnar::parse_ddl_schema("device STRING, value LONG, at TIMESTAMP, note STRING");
+  const Schema wider =
+      *columnar::parse_ddl_schema("device STRING, value LONG, at TIMESTAMP, note STRING");
   DeltaSinkOptions options;
   options.path = kPath;
   auto refusing = *make_delta_sink(environment(), options);
@@ -228,7 +238,8 @@ TEST_F(DeltaSinkTest, NewColumnsNeedMergeSchema) {
   ASSERT_TRUE(commit.ok()) << commit.error().to_string();
   EXPECT_EQ(values(), numbers(0, 4));
   auto snapshot = *delta::Table::snapshot_at(fs_, kPath);
-  EXPECT_EQ(columnar::schema_to_ddl(snapshot->schema()), "device STRING,value BIGINT,at TIMESTAMP,note STRING");
+  EXPECT_EQ(columnar::schema_to_ddl(snapshot->schema()),
+            "device STRING,value BIGINT,at TIMESTAMP,note STRING");
 }
 
 TEST_F(DeltaSinkTest, WideningAColumnIsRefusedByName) {
@@ -247,11 +258,12 @@ TEST_F(DeltaSinkTest, WideningAColumnIsRefusedByName) {
 }
 
 TEST_F(DeltaSinkTest, TablesWithFeaturesThatWeLackAreRefusedBeforeAByteIsWritten) {
-  write_log(0,
-            R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking","domainMetadata"]}})"
-            "\n"
-            R"({"metaData":{"id":"i","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"value\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":[],"configuration":{}}})"
-            "\n");
+  write_log(
+      0,
+      R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking","domainMetadata"]}})"
+      "\n"
+      R"({"metaData":{"id":"i","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"value\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":[],"configuration":{}}})"
+      "\n");
   DeltaSinkOptions options;
   options.path = kPath;
   auto delta = *make_delta_sink(environment(), options);
@@ -264,11 +276,12 @@ TEST_F(DeltaSinkTest, TablesWithFeaturesThatWeLackAreRefusedBeforeAByteIsWritten
 }
 
 TEST_F(DeltaSinkTest, CheckConstraintsAreRefused) {
-  write_log(0,
-            R"({"protocol":{"minReaderVersion":1,"minWriterVersion":3}})"
-            "\n"
-            R"({"metaData":{"id":"i","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"value\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":[],"configuration":{"delta.constraints.positive":"value > 0"}}})"
-            "\n");
+  write_log(
+      0,
+      R"({"protocol":{"minReaderVersion":1,"minWriterVersion":3}})"
+      "\n"
+      R"({"metaData":{"id":"i","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"value\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":[],"configuration":{"delta.constraints.positive":"value > 0"}}})"
+      "\n");
   DeltaSinkOptions options;
   options.path = kPath;
   options.merge_schema = true;
@@ -308,7 +321,8 @@ TEST_F(DeltaSinkTest, StatisticsChooseFiles) {
   EXPECT_EQ(files_for({{"value"}, Op::kGreaterOrEqual, int64_t{10}}), 1u);
   EXPECT_EQ(files_for({{"value"}, Op::kGreater, int64_t{19}}), 0u);
   EXPECT_EQ(files_for({{"VALUE"}, Op::kLess, 10.5}), 2u);
-  EXPECT_EQ(files_for({{"at"}, Op::kGreater, int64_t{1'700'000'000'000'000 + 9 * 1001}}), 2u) << "maxima are rounded up";
+  EXPECT_EQ(files_for({{"at"}, Op::kGreater, int64_t{1'700'000'000'000'000 + 9 * 1001}}), 2u)
+      << "maxima are rounded up";
   EXPECT_EQ(files_for({{"at"}, Op::kGreater, int64_t{1'700'000'000'000'000 + 11 * 1001}}), 1u);
   EXPECT_EQ(files_for({{"device"}, Op::kIsNull, {}}), 0u);
   EXPECT_EQ(files_for({{"device"}, Op::kEqual, std::string("zzz")}), 0u);
@@ -345,7 +359,8 @@ TEST_F(DeltaSinkTest, LargeBatchesAreWrittenFromSeveralThreads) {
   std::vector<std::jthread> threads;
   for (int part = 0; part < 4; ++part) {
     threads.emplace_back([&writer, part] {
-      for (int i = 0; i < 20; ++i) EXPECT_TRUE(writer->write(part, events(part * 2000 + i * 100, 100)).ok());
+      for (int i = 0; i < 20; ++i)
+        EXPECT_TRUE(writer->write(part, events(part * 2000 + i * 100, 100)).ok());
     });
   }
   threads.clear();
@@ -357,7 +372,8 @@ TEST_F(DeltaSinkTest, LargeBatchesAreWrittenFromSeveralThreads) {
 
 TEST_F(DeltaSinkTest, ATableThatWasDeletedUnderTheQueryIsNotWrittenWithAGap) {
   auto delta = sink();
-  for (int64_t batch = 0; batch < 3; ++batch) ASSERT_TRUE(write(*delta, batch, {events(batch, 1)}).ok());
+  for (int64_t batch = 0; batch < 3; ++batch)
+    ASSERT_TRUE(write(*delta, batch, {events(batch, 1)}).ok());
   ASSERT_TRUE(fs_.rename(kPath, "/tables/away").ok());
   ASSERT_TRUE(write(*sink({}, "other"), 0, {events(100, 1)}).ok());
   auto commit = write(*delta, 3, {events(3, 1)});
@@ -379,8 +395,8 @@ TEST_F(DeltaSinkTest, AnAbortedBatchLeavesNoFiles) {
   EXPECT_TRUE(data_files().empty());
 }
 
-// A batch meets each fault at each call; afterwards (and after a power loss) the batch is there once or can be
-// delivered again, and every file that the log names is whole.
+// A batch meets each fault at each call; afterwards (and after a power loss) the batch is there
+// once or can be delivered again, and every file that the log names is whole.
 class DeltaSinkFaultTest : public testing::TestWithParam<io::Fault> {};
 
 TEST_P(DeltaSinkFaultTest, EveryCallMayFail) {
@@ -411,7 +427,8 @@ TEST_P(DeltaSinkFaultTest, EveryCallMayFail) {
     if (faulty.ok()) {
       auto snapshot = delta::Table::snapshot_at(fs, "/t");
       ASSERT_TRUE(snapshot.ok()) << "seed " << seed << " " << snapshot.error().to_string();
-      ASSERT_EQ((*snapshot)->transaction_version("query"), 1) << "seed " << seed << ": a commit that was answered is gone";
+      ASSERT_EQ((*snapshot)->transaction_version("query"), 1)
+          << "seed " << seed << ": a commit that was answered is gone";
     }
     auto again = deliver(1);
     ASSERT_TRUE(again.ok()) << "seed " << seed << " " << again.error().to_string();
@@ -421,10 +438,11 @@ TEST_P(DeltaSinkFaultTest, EveryCallMayFail) {
     ASSERT_TRUE(snapshot.ok()) << "seed " << seed << " " << snapshot.error().to_string();
     int64_t rows = 0;
     auto scan = *delta::Scan::plan(fs, *snapshot);
-    auto read = scan.for_each([&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Result<void> {
-      rows += batch->num_rows();
-      return {};
-    });
+    auto read =
+        scan.for_each([&](const std::shared_ptr<arrow::RecordBatch>& batch) -> Result<void> {
+          rows += batch->num_rows();
+          return {};
+        });
     ASSERT_TRUE(read.ok()) << "seed " << seed << " " << read.error().to_string();
     ASSERT_EQ(rows, 20) << "seed " << seed;
     past_the_end = !reached;
@@ -437,7 +455,8 @@ std::string fault_name(const testing::TestParamInfo<io::Fault>& fault) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, DeltaSinkFaultTest,
-                         testing::Values(io::Fault::kError, io::Fault::kNoSpace, io::Fault::kShortWrite, io::Fault::kPowerLoss),
+                         testing::Values(io::Fault::kError, io::Fault::kNoSpace,
+                                         io::Fault::kShortWrite, io::Fault::kPowerLoss),
                          fault_name);
 
 TEST(DeltaSinkOptionsTest, RefusesByName) {
@@ -447,7 +466,10 @@ TEST(DeltaSinkOptionsTest, RefusesByName) {
   EXPECT_THAT(unknown.error().message(), HasSubstr("zorder"));
   EXPECT_FALSE(parse_delta_sink_options({}).ok());
   EXPECT_FALSE(parse_delta_sink_options({{"path", "/t"}, {"outputMode", "update"}}).ok());
-  auto good = parse_delta_sink_options({{"path", "/t"}, {"targetFileSize", "64mb"}, {"partitionBy", "a, b"}, {"compression", "ZSTD"}});
+  auto good = parse_delta_sink_options({{"path", "/t"},
+                                        {"targetFileSize", "64mb"},
+                                        {"partitionBy", "a, b"},
+                                        {"compression", "ZSTD"}});
   ASSERT_TRUE(good.ok());
   EXPECT_EQ(good->files.target_file_bytes, 64 << 20);
   EXPECT_EQ(good->partition_by, (std::vector<std::string>{"a", "b"}));

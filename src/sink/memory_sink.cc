@@ -12,7 +12,8 @@ using Batches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
 int64_t count_rows(const Batches& batches) {
   int64_t rows = 0;
-  for (const auto& batch : batches) rows += batch->num_rows();
+  for (const auto& batch : batches)
+    rows += batch->num_rows();
   return rows;
 }
 
@@ -20,7 +21,8 @@ class MemorySinkImpl;
 
 class MemoryWriter final : public BatchWriter {
  public:
-  MemoryWriter(MemorySinkImpl& sink, BatchId batch, int parts) : sink_(sink), batch_(batch), parts_(static_cast<size_t>(std::max(parts, 1))) {}
+  MemoryWriter(MemorySinkImpl& sink, BatchId batch, int parts)
+      : sink_(sink), batch_(batch), parts_(static_cast<size_t>(std::max(parts, 1))) {}
 
   Result<void> write(int part, const std::shared_ptr<arrow::RecordBatch>& rows) override {
     WEIR_CHECK(part >= 0 && static_cast<size_t>(part) < parts_.size(), "part of the batch");
@@ -47,7 +49,9 @@ class MemorySinkImpl final : public MemorySink {
 
   std::string description() const override { return "MemorySink"; }
   bool exactly_once() const override { return true; }
-  Result<std::string> prepare(const QueryIdentity&, const Schema&) override { return std::string(); }
+  Result<std::string> prepare(const QueryIdentity&, const Schema&) override {
+    return std::string();
+  }
   Result<std::unique_ptr<BatchWriter>> begin(BatchId batch, int parts) override {
     return std::unique_ptr<BatchWriter>(std::make_unique<MemoryWriter>(*this, batch, parts));
   }
@@ -61,7 +65,8 @@ class MemorySinkImpl final : public MemorySink {
     }
     commit.rows = count_rows(rows);
     if (rows_ + commit.rows > rows_max_) {
-      return base::error(base::ErrorKind::kResourceExhausted, "memory sink: {} rows are kept, {} more would pass the limit of {}", rows_,
+      return base::error(base::ErrorKind::kResourceExhausted,
+                         "memory sink: {} rows are kept, {} more would pass the limit of {}", rows_,
                          commit.rows, rows_max_);
     }
     last_ = batch;
@@ -94,13 +99,16 @@ class MemorySinkImpl final : public MemorySink {
 
 Result<SinkCommit> MemoryWriter::commit() {
   Batches all;
-  for (Batches& part : parts_) std::move(part.begin(), part.end(), std::back_inserter(all));
+  for (Batches& part : parts_)
+    std::move(part.begin(), part.end(), std::back_inserter(all));
   parts_.clear();
   return sink_.take(batch_, std::move(all));
 }
 
 }  // namespace
 
-std::unique_ptr<MemorySink> make_memory_sink(int64_t rows_max) { return std::make_unique<MemorySinkImpl>(rows_max); }
+std::unique_ptr<MemorySink> make_memory_sink(int64_t rows_max) {
+  return std::make_unique<MemorySinkImpl>(rows_max);
+}
 
 }  // namespace weir::sink

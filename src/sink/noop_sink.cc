@@ -28,7 +28,9 @@ class NoopSink final : public Sink {
  public:
   std::string description() const override { return "NoopSink"; }
   bool exactly_once() const override { return false; }
-  Result<std::string> prepare(const QueryIdentity&, const Schema&) override { return std::string(); }
+  Result<std::string> prepare(const QueryIdentity&, const Schema&) override {
+    return std::string();
+  }
   Result<std::unique_ptr<BatchWriter>> begin(BatchId, int) override {
     return std::unique_ptr<BatchWriter>(std::make_unique<NoopWriter>());
   }

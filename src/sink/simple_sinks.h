@@ -1,4 +1,5 @@
-// Sinks without a store behind them: console (prints), noop (counts), memory (keeps rows for tests and queries).
+// Sinks without a store behind them: console (prints), noop (counts), memory (keeps rows for tests
+// and queries).
 #pragma once
 
 #include <cstdio>
@@ -20,13 +21,15 @@ struct ConsoleOptions {
   bool truncate = true;   // cells of more than 20 characters are cut
 };
 
-// Prints "-----\nBatch: N\n-----" and a table as Spark's console sink does. `out` outlives the sink.
+// Prints "-----\nBatch: N\n-----" and a table as Spark's console sink does. `out` outlives the
+// sink.
 std::unique_ptr<Sink> make_console_sink(ConsoleOptions options, std::FILE* out);
 
 // Takes rows and forgets them.
 std::unique_ptr<Sink> make_noop_sink();
 
-// Keeps the rows of committed batches; a batch delivered again is not taken twice. Any thread may read.
+// Keeps the rows of committed batches; a batch delivered again is not taken twice. Any thread may
+// read.
 class MemorySink : public Sink {
  public:
   // In order of batch and part; all parts of a batch appear at once.

@@ -1,8 +1,10 @@
-// The contract of a sink: a batch's rows are taken part by part and become visible all at once by commit().
+// The contract of a sink: a batch's rows are taken part by part and become visible all at once by
+// commit().
 //
-// The stream may deliver a batch again after a failure or restart, with the same BatchId and, from a
-// replayable source, the same rows. A sink with exactly_once() takes no second effect then.
-// begin(), commit(), abort() are called by the query's thread; write() of different parts may run at once.
+// The stream may deliver a batch again after a failure or restart, with the same BatchId and, from
+// a replayable source, the same rows. A sink with exactly_once() takes no second effect then.
+// begin(), commit(), abort() are called by the query's thread; write() of different parts may run
+// at once.
 #pragma once
 
 #include <memory>
@@ -31,10 +33,10 @@ struct QueryIdentity {
 };
 
 struct SinkCommit {
-  int64_t rows = 0;             // -1 where the sink cannot tell
+  int64_t rows = 0;  // -1 where the sink cannot tell
   int64_t bytes = 0;
-  bool already_done = false;    // the batch had been committed before; nothing was written now
-  base::JsonObject details;     // e.g. {"tableVersion": 7, "files": 2}
+  bool already_done = false;  // the batch had been committed before; nothing was written now
+  base::JsonObject details;   // e.g. {"tableVersion": 7, "files": 2}
 };
 
 class BatchWriter {
@@ -52,11 +54,13 @@ class Sink {
   // As in Spark's progress: "DeltaSink[/tables/events]".
   virtual std::string description() const = 0;
   virtual bool exactly_once() const = 0;
-  // Checks before any row is read that rows of this schema can be written (creates nothing a reader would see).
-  // Returns what binds the checkpoint to this sink (a table's id), empty where there is nothing.
+  // Checks before any row is read that rows of this schema can be written (creates nothing a reader
+  // would see). Returns what binds the checkpoint to this sink (a table's id), empty where there is
+  // nothing.
   virtual Result<std::string> prepare(const QueryIdentity& query, const Schema& schema) = 0;
-  // Called once after prepare() where the query's checkpoint says that all batches up to `batch` are committed.
-  // kConflict where this sink keeps record of a query's batches and has none of that one: it is another table.
+  // Called once after prepare() where the query's checkpoint says that all batches up to `batch`
+  // are committed. kConflict where this sink keeps record of a query's batches and has none of that
+  // one: it is another table.
   virtual Result<void> confirm_committed(BatchId batch) {
     (void)batch;
     return {};

@@ -1,6 +1,7 @@
-// A query from a replayable source into a Delta table over the file system model: power is lost, or a call
-// fails, at any call that changes something of offset log, commit log, data files and table log. After
-// recovery the table has every row exactly once. WEIR_POWER_LOSS_RUNS sets the number of seeded runs.
+// A query from a replayable source into a Delta table over the file system model: power is lost, or
+// a call fails, at any call that changes something of offset log, commit log, data files and table
+// log. After recovery the table has every row exactly once. WEIR_POWER_LOSS_RUNS sets the number of
+// seeded runs.
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -42,15 +43,19 @@ std::shared_ptr<arrow::RecordBatch> rows_from(int64_t first) {
     EXPECT_TRUE(ids.Append(id).ok());
     EXPECT_TRUE(texts.Append("row " + std::to_string(id)).ok());
   }
-  const auto schema = columnar::to_arrow_schema(*columnar::parse_ddl_schema("id BIGINT, text STRING"));
-  return arrow::RecordBatch::Make(schema, kRowsPerBatch, {ids.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
+  const auto schema =
+      columnar::to_arrow_schema(*columnar::parse_ddl_schema("id BIGINT, text STRING"));
+  return arrow::RecordBatch::Make(schema, kRowsPerBatch,
+                                  {ids.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
 }
 
 // One machine: its disk, and data that the source can always give again.
 class Machine {
  public:
-  explicit Machine(uint64_t seed) : files(seed), random(seed), data_(std::make_shared<source::MemorySource::Data>(schema())) {
-    for (int batch = 0; batch < kBatches; ++batch) data_->add(rows_from(batch * kRowsPerBatch));
+  explicit Machine(uint64_t seed)
+      : files(seed), random(seed), data_(std::make_shared<source::MemorySource::Data>(schema())) {
+    for (int batch = 0; batch < kBatches; ++batch)
+      data_->add(rows_from(batch * kRowsPerBatch));
   }
 
   // Runs the query until all data are in the table, or it fails.
@@ -69,7 +74,8 @@ class Machine {
     options.trigger = stream::Trigger::available_now();
     options.threads = 1;
     options.retry.attempts = 0;
-    WEIR_ASSIGN(auto query, stream::MicroBatchQuery::start(environment, std::move(parts), std::move(options)));
+    WEIR_ASSIGN(auto query,
+                stream::MicroBatchQuery::start(environment, std::move(parts), std::move(options)));
     return query->wait();
   }
 
@@ -78,15 +84,17 @@ class Machine {
     WEIR_ASSIGN(const auto snapshot, delta::Table::snapshot_at(files, "/lake/table"));
     WEIR_ASSIGN(const auto scan, delta::Scan::plan(files, snapshot));
     std::map<int64_t, int> counts;
-    WEIR_TRY(scan.for_each([&](const std::shared_ptr<arrow::RecordBatch>& rows) -> base::Result<void> {
-      const auto& ids = static_cast<const arrow::Int64Array&>(*rows->GetColumnByName("id"));
-      const auto& texts = static_cast<const arrow::StringArray&>(*rows->GetColumnByName("text"));
-      for (int64_t i = 0; i < ids.length(); ++i) {
-        ++counts[ids.Value(i)];
-        EXPECT_EQ(texts.GetString(i), "row " + std::to_string(ids.Value(i)));
-      }
-      return {};
-    }));
+    WEIR_TRY(
+        scan.for_each([&](const std::shared_ptr<arrow::RecordBatch>& rows) -> base::Result<void> {
+          const auto& ids = static_cast<const arrow::Int64Array&>(*rows->GetColumnByName("id"));
+          const auto& texts =
+              static_cast<const arrow::StringArray&>(*rows->GetColumnByName("text"));
+          for (int64_t i = 0; i < ids.length(); ++i) {
+            ++counts[ids.Value(i)];
+            EXPECT_EQ(texts.GetString(i), "row " + std::to_string(ids.Value(i)));
+          }
+          return {};
+        }));
     return counts;
   }
 
@@ -95,7 +103,9 @@ class Machine {
   base::SeededRandom random;
 
  private:
-  static columnar::Schema schema() { return columnar::parse_ddl_schema("id BIGINT, text STRING").value(); }
+  static columnar::Schema schema() {
+    return columnar::parse_ddl_schema("id BIGINT, text STRING").value();
+  }
   std::shared_ptr<source::MemorySource::Data> data_;
 };
 
@@ -103,7 +113,8 @@ void expect_each_row_once(Machine& machine, const std::string& what) {
   const auto rows = machine.table_rows();
   ASSERT_TRUE(rows.ok()) << what << ": " << rows.error().to_string();
   EXPECT_EQ(rows->size(), static_cast<size_t>(kBatches * kRowsPerBatch)) << what;
-  for (const auto& [id, count] : *rows) EXPECT_EQ(count, 1) << what << ": row " << id;
+  for (const auto& [id, count] : *rows)
+    EXPECT_EQ(count, 1) << what << ": row " << id;
 }
 
 int64_t calls_of_a_run() {
@@ -120,7 +131,8 @@ int64_t calls_of_a_run() {
 void expect_whole_batches(Machine& machine, const std::string& what) {
   const auto rows = machine.table_rows();
   if (!rows.ok()) {
-    EXPECT_EQ(rows.error().kind(), base::ErrorKind::kNotFound) << what << ": " << rows.error().to_string();
+    EXPECT_EQ(rows.error().kind(), base::ErrorKind::kNotFound)
+        << what << ": " << rows.error().to_string();
     return;
   }
   EXPECT_EQ(rows->size() % kRowsPerBatch, 0U) << what;
@@ -152,7 +164,8 @@ void run_with_fault(uint64_t seed, io::Fault fault, int64_t calls, bool lose_pow
 
 TEST(QueryPowerLossTest, EveryRowOnceAfterPowerLossAtAnyCall) {
   const int64_t calls = calls_of_a_run();
-  for (uint64_t seed = 1; seed <= run_count(); ++seed) run_with_fault(seed, io::Fault::kPowerLoss, calls, true);
+  for (uint64_t seed = 1; seed <= run_count(); ++seed)
+    run_with_fault(seed, io::Fault::kPowerLoss, calls, true);
 }
 
 TEST(QueryPowerLossTest, EveryRowOnceAfterAFailingCall) {

@@ -1,5 +1,5 @@
-// delta_dump: reads "TABLE<tab>OUT.arrow" lines from standard input, writes each table's rows as an Arrow IPC file, and
-// answers a line each: "ok<tab>rows" or "error<tab>KIND<tab>message".
+// delta_dump: reads "TABLE<tab>OUT.arrow" lines from standard input, writes each table's rows as an
+// Arrow IPC file, and answers a line each: "ok<tab>rows" or "error<tab>KIND<tab>message".
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -17,7 +17,8 @@ namespace {
 
 using weir::base::Result;
 
-Result<int64_t> dump(weir::io::FileSystem& fs, const std::string& table, const std::string& out_path) {
+Result<int64_t> dump(weir::io::FileSystem& fs, const std::string& table,
+                     const std::string& out_path) {
   WEIR_ASSIGN(auto snapshot, weir::delta::Table::snapshot_at(fs, table));
   WEIR_ASSIGN(const auto scan, weir::delta::Scan::plan(fs, snapshot));
   WEIR_ARROW_ASSIGN(auto out, arrow::io::FileOutputStream::Open(out_path));
@@ -47,8 +48,10 @@ int main() {
       std::cout << "ok\t" << *rows << std::endl;
     } else {
       std::string message = rows.error().message();
-      for (char& c : message) c = c == '\n' || c == '\t' ? ' ' : c;
-      std::cout << "error\t" << weir::base::error_kind_name(rows.error().kind()) << "\t" << message << std::endl;
+      for (char& c : message)
+        c = c == '\n' || c == '\t' ? ' ' : c;
+      std::cout << "error\t" << weir::base::error_kind_name(rows.error().kind()) << "\t" << message
+                << std::endl;
     }
   }
   return 0;

@@ -1,5 +1,6 @@
-// delta_write TABLE ROWS.arrow QUERY BATCH [option=value…]: one batch through the Delta sink, for the interop test.
-// Prints "version N", "done" or "error KIND message". checkpoint=now writes a checkpoint afterwards.
+// delta_write TABLE ROWS.arrow QUERY BATCH [option=value…]: one batch through the Delta sink, for
+// the interop test. Prints "version N", "done" or "error KIND message". checkpoint=now writes a
+// checkpoint afterwards.
 #include <cstdio>
 #include <string>
 
@@ -17,8 +18,10 @@ namespace {
 
 using weir::base::Result;
 
-Result<weir::sink::SinkCommit> write(const weir::delta::Environment& environment, int argc, char** argv) {
-  std::vector<std::pair<std::string, std::string>> given = {{"path", argv[1]}, {"checkpointInterval", "0"}};
+Result<weir::sink::SinkCommit> write(const weir::delta::Environment& environment, int argc,
+                                     char** argv) {
+  std::vector<std::pair<std::string, std::string>> given = {{"path", argv[1]},
+                                                            {"checkpointInterval", "0"}};
   bool checkpoint = false;
   for (int i = 5; i < argc; ++i) {
     const std::string option = argv[i];
@@ -43,7 +46,8 @@ Result<weir::sink::SinkCommit> write(const weir::delta::Environment& environment
   WEIR_ASSIGN(auto commit, writer->commit());
   if (checkpoint) {
     WEIR_ASSIGN(auto table, weir::delta::Table::open(environment, argv[1]));
-    WEIR_TRY(weir::delta::write_checkpoint(environment, table->path(), *table->checkpoint_content()));
+    WEIR_TRY(
+        weir::delta::write_checkpoint(environment, table->path(), *table->checkpoint_content()));
   }
   return commit;
 }
@@ -63,7 +67,8 @@ int main(int argc, char** argv) {
   if (commit->already_done) {
     std::printf("done\n");
   } else {
-    std::printf("version %lld\n", static_cast<long long>(*weir::base::json_int(commit->details, "tableVersion")));
+    std::printf("version %lld\n",
+                static_cast<long long>(*weir::base::json_int(commit->details, "tableVersion")));
   }
   return 0;
 }

@@ -1,4 +1,5 @@
-// Our answers against those that real Spark gave (tests/golden/eval/golden.json; record.py says how to record again).
+// Our answers against those that real Spark gave (tests/golden/eval/golden.json; record.py says how
+// to record again).
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -36,10 +37,12 @@ struct Samples {
 Samples build_samples(const JsonObject& golden, const EvalContext& context) {
   Samples samples;
   std::string ddl;
-  for (const auto& column : golden.at("columns").as_array()) ddl += (ddl.empty() ? "" : ", ") + std::string(column.as_string());
+  for (const auto& column : golden.at("columns").as_array())
+    ddl += (ddl.empty() ? "" : ", ") + std::string(column.as_string());
   samples.schema = columnar::parse_ddl_schema(ddl).value();
   std::vector<std::vector<std::shared_ptr<arrow::Array>>> columns(samples.schema.fields().size());
-  const auto empty = arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
+  const auto empty =
+      arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
   for (const auto& row : golden.at("rows").as_array()) {
     std::vector<std::shared_ptr<arrow::Array>> arrays;
     for (size_t i = 0; i < columns.size(); ++i) {
@@ -52,7 +55,8 @@ Samples build_samples(const JsonObject& golden, const EvalContext& context) {
       EXPECT_TRUE(value.ok()) << row.as_array()[i].as_string() << value.error().to_string();
       arrays.push_back(*value);
     }
-    samples.rows.push_back(arrow::RecordBatch::Make(columnar::to_arrow_schema(samples.schema), 1, arrays));
+    samples.rows.push_back(
+        arrow::RecordBatch::Make(columnar::to_arrow_schema(samples.schema), 1, arrays));
   }
   auto table = arrow::Table::FromRecordBatches(samples.rows).ValueOrDie();
   samples.all = table->CombineChunksToBatch().ValueOrDie();
@@ -66,9 +70,12 @@ std::string shown(const base::JsonValue& value) {
   return "'" + std::string(value.as_string()) + "'";
 }
 
-std::string ours(const Program& program, const arrow::RecordBatch& batch, const EvalContext& context, int64_t row = 0) {
+std::string ours(const Program& program, const arrow::RecordBatch& batch,
+                 const EvalContext& context, int64_t row = 0) {
   auto value = program.evaluate(batch, context);
-  if (!value.ok()) return value.error().error_class().empty() ? value.error().to_string() : value.error().error_class();
+  if (!value.ok())
+    return value.error().error_class().empty() ? value.error().to_string()
+                                               : value.error().error_class();
   if ((*value)->IsNull(row)) return "NULL";
   const Vector vector{*value, false};
   return "'" + std::string(TextReader(vector)[row]) + "'";
@@ -77,7 +84,7 @@ std::string ours(const Program& program, const arrow::RecordBatch& batch, const 
 // Where we knowingly differ; each with its reason.
 const std::set<std::string>& known_differences() {
   static const std::set<std::string> kKnown = {
-#include "eval/golden_differences.inc"
+#include "golden_differences.inc"
   };
   return kKnown;
 }
@@ -111,11 +118,15 @@ void check_mode(const JsonObject& golden, const char* mode, bool ansi) {
       std::string got = typed.ok() ? "" : typed.error().error_class();
       if (typed.ok()) {  // Spark folds constants during analysis
         auto program = compile(*typed);
-        if (!program.ok()) got = program.error().error_class();
-        else if (auto value = program->evaluate(*samples.rows[0], context); !value.ok()) got = value.error().error_class();
+        if (!program.ok())
+          got = program.error().error_class();
+        else if (auto value = program->evaluate(*samples.rows[0], context); !value.ok())
+          got = value.error().error_class();
       }
-      if (got != wanted) report("expected " + wanted + ", got " + (got.empty() ? "a value" : got));
-      else ++matched;
+      if (got != wanted)
+        report("expected " + wanted + ", got " + (got.empty() ? "a value" : got));
+      else
+        ++matched;
       continue;
     }
     if (!typed.ok()) {
@@ -123,12 +134,15 @@ void check_mode(const JsonObject& golden, const char* mode, bool ansi) {
       continue;
     }
     std::string type = (*typed)->type.simple_string();
-    if (type != expected.at("type").as_string()) report("type " + type + ", Spark " + std::string(expected.at("type").as_string()));
+    if (type != expected.at("type").as_string())
+      report("type " + type + ", Spark " + std::string(expected.at("type").as_string()));
     auto as_text = (*typed)->type.is(columnar::TypeKind::kBinary)
                        ? plan::make_expression(plan::Call{"hex", {*parsed}})
-                       : plan::make_expression(plan::CastTo{*parsed, columnar::DataType::of(columnar::TypeKind::kString)});
+                       : plan::make_expression(plan::CastTo{
+                             *parsed, columnar::DataType::of(columnar::TypeKind::kString)});
     auto shown_typed = plan::analyze_expression(*as_text, scope, options);
-    auto program = shown_typed.ok() ? compile(*shown_typed) : base::Result<Program>(shown_typed.error());
+    auto program =
+        shown_typed.ok() ? compile(*shown_typed) : base::Result<Program>(shown_typed.error());
     if (!program.ok()) {
       report("compile: " + program.error().to_string());
       continue;
@@ -148,7 +162,8 @@ void check_mode(const JsonObject& golden, const char* mode, bool ansi) {
       const auto got = ours(*program, *samples.all, context, static_cast<int64_t>(row));
       if (got != shown(values[row])) {
         good = false;
-        report("in the whole column, row " + std::to_string(row + 1) + ": " + got + ", Spark " + shown(values[row]));
+        report("in the whole column, row " + std::to_string(row + 1) + ": " + got + ", Spark " +
+               shown(values[row]));
       }
     }
     matched += good;
