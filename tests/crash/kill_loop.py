@@ -104,7 +104,7 @@ def read_log(port):
         low, high = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=30)
         consumer.assign([TopicPartition(TOPIC, partition, low)])
         while low < high:
-            messages = consumer.consume(10000, timeout=10)
+            messages = consumer.consume(min(10_000, high - low), timeout=10)
             if not messages:
                 raise SystemExit(f"partition {partition}: no record at offset {low} of {high}")
             for message in messages:
