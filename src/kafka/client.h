@@ -69,8 +69,8 @@ enum class FetchStatus {
   kBatches,           // `fetched` holds some
   kOffsetOutOfRange,  // `fetched.range` was asked for at `requested_offset`; the log is [start,
                       // end). The range is not fetched any further until seek().
-  kTimeout,   // nothing came within the time
-  kFinished,  // all ranges have reached their ends
+  kTimeout,           // nothing came within the time
+  kFinished,          // all ranges have reached their ends
 };
 
 struct FetchOutcome {
