@@ -144,20 +144,15 @@ void add_connection(Table& table, ConnectionOptions& o) {
   table["ssl.certificate.location"] = text(o.certificate_file);
   table["ssl.key.location"] = text(o.key_file);
   table["ssl.key.password"] = text(o.key_password);
-  table["ssl.protocol"] = only({"TLS", "TLSv1.3", "TLSv1.2"});
+  table["ssl.protocol"] = only({"TLS"});  // versions below 1.2 are never spoken
   table["ssl.enabled.protocols"] = only({"TLSv1.2,TLSv1.3", "TLSv1.3,TLSv1.2"});
   table["receive.buffer.bytes"] = integer(o.receive_buffer_bytes, -1);
   table["send.buffer.bytes"] = integer(o.send_buffer_bytes, -1);
   table["request.timeout.ms"] = integer(o.request_timeout_ms, 1);
   table["socket.connection.setup.timeout.ms"] = integer(o.connect_timeout_ms, 1);
-  table["socket.connection.setup.timeout.max.ms"] = without_effect(1);
   table["default.api.timeout.ms"] = integer(o.api_timeout_ms, 1);
   table["retry.backoff.ms"] = integer(o.retry_backoff_ms, 0);
   table["retry.backoff.max.ms"] = integer(o.retry_backoff_max_ms, 0);
-  table["reconnect.backoff.ms"] = integer(o.retry_backoff_ms, 0);
-  table["reconnect.backoff.max.ms"] = integer(o.retry_backoff_max_ms, 0);
-  table["metadata.max.age.ms"] = integer(o.metadata_max_age_ms, 0);
-  table["connections.max.idle.ms"] = without_effect();
   table["client.dns.lookup"] = only({"use_all_dns_ips"});
   table["metric.reporters"] = only({""});
   table["enable.metrics.push"] = only({"false"});
@@ -232,6 +227,10 @@ constexpr std::string_view kKnown[] = {"sasl.kerberos.",
                                        "interceptor.classes",
                                        "partition.assignment.strategy",
                                        "client.rack",
+                                       "connections.max.idle.ms",
+                                       "metadata.max.age.ms",
+                                       "reconnect.backoff.",
+                                       "socket.connection.setup.timeout.max.ms",
                                        "group.protocol",
                                        "group.remote.assignor",
                                        "metadata.recovery.",
@@ -253,8 +252,9 @@ Result<void> apply_properties(const Table& table, const Properties& properties) 
       WEIR_TRY(entry->second(name, trim(value)));
       continue;
     }
+    const std::string_view option = name;
     bool known = std::any_of(std::begin(kKnown), std::end(kKnown),
-                             [&](std::string_view prefix) { return name.starts_with(prefix); });
+                             [=](std::string_view prefix) { return option.starts_with(prefix); });
     if (known)
       return base::error(ErrorKind::kUnsupported, "Kafka option {} is not supported; leave it out",
                          name);

@@ -47,7 +47,6 @@ struct ConnectionOptions {
   int api_timeout_ms = 60000;          // default.api.timeout.ms: a call with all its retries
   int retry_backoff_ms = 100;          // retry.backoff.ms
   int retry_backoff_max_ms = 1000;     // retry.backoff.max.ms
-  int metadata_max_age_ms = 300000;    // metadata.max.age.ms
 };
 
 using Properties = std::map<std::string, std::string>;
