@@ -29,7 +29,8 @@ CaseTable make_table(const char* function) {
   WEIR_CHECK(input.ok(), "case table");
   auto mapped = arrow::compute::CallFunction(function, {*input});
   WEIR_CHECK(mapped.ok(), "case table");
-  const auto& texts = static_cast<const arrow::StringArray&>(*mapped->make_array());
+  const auto array = mapped->make_array();  // owns what `texts` refers to
+  const auto& texts = static_cast<const arrow::StringArray&>(*array);
   for (int64_t i = 0; i < texts.length(); ++i) {
     const auto code = static_cast<uint32_t>(i) + 0x80;
     const auto to = decode_character(texts.GetView(i), 0);
