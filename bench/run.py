@@ -141,7 +141,7 @@ def duck_columns():
 
 
 def case_parquet(options):
-    out, _, _, peak = bench_binary("delta_bench", "--benchmark_format=json", "--benchmark_filter=Parquet",
+    out, _, _, peak = bench_binary("delta_bench", "--benchmark_format=json", "--benchmark_filter=parquet_encode",
                                    f"--benchmark_repetitions={options.rounds}", "--benchmark_report_aggregates_only=true")
     for result in json.loads(out)["benchmarks"]:
         if result.get("aggregate_name") == "median":
@@ -305,7 +305,7 @@ def case_startup(options):
 
 
 def case_commits(options):
-    out, *_ = bench_binary("delta_bench", "--benchmark_filter=Commits", "--benchmark_format=json")
+    out, *_ = bench_binary("delta_bench", "--benchmark_filter=hour_of_commits", "--benchmark_format=json")
     for result in json.loads(out)["benchmarks"]:
         record("commits", result["name"], **{k: round(v, 3) for k, v in result.items() if isinstance(v, float)})
 
