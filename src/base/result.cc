@@ -43,6 +43,30 @@ Error Error::with_context(std::string_view context) && {
   return std::move(*this);
 }
 
+const std::string& Error::sql_state() const {
+  static const std::string kNone;
+  return details_ ? details_->sql_state : kNone;
+}
+
+const std::vector<std::pair<std::string, std::string>>& Error::parameters() const {
+  static const std::vector<std::pair<std::string, std::string>> kNone;
+  return details_ ? details_->parameters : kNone;
+}
+
+Error Error::with_sql_state(std::string sql_state) && {
+  auto details = details_ ? std::make_shared<Details>(*details_) : std::make_shared<Details>();
+  details->sql_state = std::move(sql_state);
+  details_ = std::move(details);
+  return std::move(*this);
+}
+
+Error Error::with_parameter(std::string name, std::string value) && {
+  auto details = details_ ? std::make_shared<Details>(*details_) : std::make_shared<Details>();
+  details->parameters.emplace_back(std::move(name), std::move(value));
+  details_ = std::move(details);
+  return std::move(*this);
+}
+
 Error Error::with_class(std::string error_class) && {
   error_class_ = std::move(error_class);
   return std::move(*this);

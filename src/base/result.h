@@ -7,10 +7,12 @@
 #pragma once
 
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -45,12 +47,18 @@ class Error {
   const std::string& message() const { return message_; }
   // Spark's error class where Spark has one ("UNRESOLVED_COLUMN.WITH_SUGGESTION"), else empty.
   const std::string& error_class() const { return error_class_; }
+  // SQLSTATE where Spark's error class has one ("42703"), else empty.
+  const std::string& sql_state() const;
+  // What the error class's message is filled with, as Spark names it ("objectName").
+  const std::vector<std::pair<std::string, std::string>>& parameters() const;
   // True where the same call may succeed later without anything else changing.
   bool retryable() const { return retryable_; }
 
   // "while committing version 7: <message>"
   Error with_context(std::string_view context) &&;
   Error with_class(std::string error_class) &&;
+  Error with_sql_state(std::string sql_state) &&;
+  Error with_parameter(std::string name, std::string value) &&;
   Error as_retryable() &&;
 
   // "CORRUPTION: <message>", or "[CLASS] <message>" where there is an error class.
@@ -61,6 +69,11 @@ class Error {
   bool retryable_ = false;
   std::string message_;
   std::string error_class_;
+  struct Details {
+    std::string sql_state;
+    std::vector<std::pair<std::string, std::string>> parameters;
+  };
+  std::shared_ptr<const Details> details_;  // null: none
 };
 
 // error(ErrorKind::kNotFound, "no table at {}", path)

@@ -83,6 +83,14 @@ class Analyzer {
     return make(literal.type, null, TypedLiteral{literal.value}, origin);
   }
 
+  // What only a whole plan's analysis can resolve.
+  template <typename Node>
+  Result<TypedPtr> visit(const Node&, const Origin& origin) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          "weir cannot use this kind of expression here: it needs a whole query.",
+                          origin);
+  }
+
   bool names_equal(std::string_view a, std::string_view b) const {
     return options_.case_sensitive ? a == b : boost::iequals(a, b);
   }

@@ -19,12 +19,23 @@ Origin cover(const Origin& first, const Origin& last) {
   return {first.text, std::min(first.begin, last.begin), std::max(first.end, last.end)};
 }
 
-ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
-  int below = 0;
-  const auto look = [&](const ExpressionPtr& child) { below = std::max(below, child->height); };
+namespace {
+
+// Calls `look` for every expression right below the node.
+template <typename Look>
+void for_each_child(const ExpressionNode& node, Look&& look) {
+  const auto list = [&](const std::vector<ExpressionPtr>& children) {
+    for (const auto& child : children)
+      look(child);
+  };
+  const auto keys = [&](const std::vector<SortKey>& children) {
+    for (const auto& key : children)
+      look(key.expression);
+  };
   if (const auto* call = std::get_if<Call>(&node)) {
-    for (const auto& argument : call->arguments)
-      look(argument);
+    list(call->arguments);
+    look(call->filter);
+    keys(call->within_group);
   } else if (const auto* cast = std::get_if<CastTo>(&node)) {
     look(cast->child);
   } else if (const auto* alias = std::get_if<Alias>(&node)) {
@@ -32,7 +43,29 @@ ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
   } else if (const auto* extract = std::get_if<Extract>(&node)) {
     look(extract->child);
     look(extract->key);
+  } else if (const auto* over = std::get_if<Over>(&node)) {
+    look(over->function);
+    list(over->window.partition_by);
+    keys(over->window.order_by);
+  } else if (const auto* lambda = std::get_if<Lambda>(&node)) {
+    look(lambda->body);
+  } else if (const auto* subquery = std::get_if<Subquery>(&node)) {
+    list(subquery->values);
+  } else if (const auto* update = std::get_if<UpdateField>(&node)) {
+    look(update->child);
+    look(update->value);
+  } else if (const auto* python = std::get_if<PythonCall>(&node)) {
+    list(python->arguments);
   }
+}
+
+}  // namespace
+
+ExpressionPtr make_expression(ExpressionNode node, Origin origin) {
+  int below = 0;
+  for_each_child(node, [&](const ExpressionPtr& child) {
+    if (child) below = std::max(below, child->height);
+  });
   return std::make_shared<const Expression>(
       Expression{std::move(node), std::move(origin), below + 1});
 }
@@ -149,6 +182,26 @@ std::string text_of(const Expression& expression, Style style) {
                              text_of(*node.child, style), node.type.sql());
         } else if constexpr (std::is_same_v<Node, Alias>) {
           return style == Style::kName ? node.name : text_of(*node.child, style);
+        } else if constexpr (std::is_same_v<Node, Over>) {
+          return text_of(*node.function, style) + " OVER (...)";
+        } else if constexpr (std::is_same_v<Node, ColumnRegex>) {
+          return node.pattern;
+        } else if constexpr (std::is_same_v<Node, Lambda>) {
+          return fmt::format("lambdafunction({}, {})", text_of(*node.body, style),
+                             fmt::join(node.parameters, ", "));
+        } else if constexpr (std::is_same_v<Node, LambdaVariable>) {
+          return node.name;
+        } else if constexpr (std::is_same_v<Node, Subquery>) {
+          return node.kind == SubqueryKind::kScalar ? "scalarsubquery()"
+                 : node.kind == SubqueryKind::kExists
+                     ? "exists()"
+                     : fmt::format("(({}) IN (listquery()))", join(node.values, 0, style));
+        } else if constexpr (std::is_same_v<Node, UpdateField>) {
+          return fmt::format("update_fields({})", text_of(*node.child, style));
+        } else if constexpr (std::is_same_v<Node, Parameter>) {
+          return node.name.empty() ? "?" : ":" + node.name;
+        } else if constexpr (std::is_same_v<Node, PythonCall>) {
+          return fmt::format("{}({})", node.function->name, join(node.arguments, 0, style));
         } else {
           const auto* key = std::get_if<Literal>(&node.key->node);
           const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr;
@@ -159,20 +212,49 @@ std::string text_of(const Expression& expression, Style style) {
       expression.node);
 }
 
-void collect_columns(const Typed& expression, std::set<int>& columns) {
+// Calls `look` with every typed expression right below the node (a reference to the pointer, so
+// that it can be replaced where Node is not const). Plans of subqueries are not entered.
+template <typename Node, typename Look>
+void for_each_typed_child(Node& node, Look&& look) {
   std::visit(
-      [&](const auto& node) {
-        using Node = std::decay_t<decltype(node)>;
-        if constexpr (std::is_same_v<Node, TypedColumn>) {
-          columns.insert(node.index);
-        } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
-          collect_columns(*node.child, columns);
-        } else if constexpr (std::is_same_v<Node, TypedCall>) {
-          for (const auto& argument : node.arguments)
-            collect_columns(*argument, columns);
+      [&](auto& one) {
+        using Kind = std::decay_t<decltype(one)>;
+        const auto list = [&](auto& children) {
+          for (auto& child : children)
+            look(child);
+        };
+        const auto keys = [&](auto& children) {
+          for (auto& key : children)
+            look(key.expression);
+        };
+        if constexpr (std::is_same_v<Kind, TypedField> || std::is_same_v<Kind, TypedCast>) {
+          look(one.child);
+        } else if constexpr (std::is_same_v<Kind, TypedCall>) {
+          list(one.arguments);
+          if (one.filter) look(one.filter);
+          keys(one.within_group);
+        } else if constexpr (std::is_same_v<Kind, TypedLambda>) {
+          look(one.body);
+        } else if constexpr (std::is_same_v<Kind, TypedSubquery>) {
+          list(one.values);
+        } else if constexpr (std::is_same_v<Kind, TypedWindow>) {
+          look(one.function);
+          list(one.partition_by);
+          keys(one.order_by);
+          if (one.lower.value) look(one.lower.value);
+          if (one.upper.value) look(one.upper.value);
+        } else if constexpr (std::is_same_v<Kind, TypedPython>) {
+          list(one.arguments);
         }
       },
-      expression.node);
+      node);
+}
+
+void collect_columns(const Typed& expression, std::set<int>& columns) {
+  if (const auto* column = std::get_if<TypedColumn>(&expression.node))
+    columns.insert(column->index);
+  for_each_typed_child(expression.node,
+                       [&](const TypedPtr& child) { collect_columns(*child, columns); });
 }
 
 }  // namespace
@@ -199,46 +281,71 @@ std::vector<int> columns_needed(const std::vector<TypedPtr>& expressions) {
   return {columns.begin(), columns.end()};
 }
 
-TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_index) {
+std::vector<TypedPtr> typed_children(const Typed& expression) {
+  std::vector<TypedPtr> children;
+  for_each_typed_child(expression.node, [&](const TypedPtr& child) { children.push_back(child); });
+  return children;
+}
+
+TypedPtr map_typed_children(const TypedPtr& expression,
+                            const std::function<TypedPtr(const TypedPtr&)>& replace) {
   Typed copy = *expression;
-  std::visit(
-      [&](auto& node) {
-        using Node = std::decay_t<decltype(node)>;
-        if constexpr (std::is_same_v<Node, TypedColumn>) {
-          WEIR_CHECK(node.index >= 0 && static_cast<size_t>(node.index) < new_index.size(),
-                     "column out of range");
-          node.index = new_index[static_cast<size_t>(node.index)];
-          WEIR_CHECK(node.index >= 0, "an expression reads a column that was projected away");
-        } else if constexpr (std::is_same_v<Node, TypedField> || std::is_same_v<Node, TypedCast>) {
-          node.child = remap_columns(node.child, new_index);
-        } else if constexpr (std::is_same_v<Node, TypedCall>) {
-          for (auto& argument : node.arguments)
-            argument = remap_columns(argument, new_index);
-        }
-      },
-      copy.node);
-  return std::make_shared<const Typed>(std::move(copy));
+  bool changed = false;
+  for_each_typed_child(copy.node, [&](TypedPtr& child) {
+    auto made = replace(child);
+    changed = changed || made != child;
+    child = std::move(made);
+  });
+  return changed ? std::make_shared<const Typed>(std::move(copy)) : expression;
+}
+
+TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_index) {
+  if (const auto* column = std::get_if<TypedColumn>(&expression->node)) {
+    WEIR_CHECK(column->index >= 0 && static_cast<size_t>(column->index) < new_index.size(),
+               "column out of range");
+    const int index = new_index[static_cast<size_t>(column->index)];
+    WEIR_CHECK(index >= 0, "an expression reads a column that was projected away");
+    Typed copy = *expression;
+    std::get<TypedColumn>(copy.node).index = index;
+    return std::make_shared<const Typed>(std::move(copy));
+  }
+  return map_typed_children(expression,
+                            [&](const TypedPtr& child) { return remap_columns(child, new_index); });
 }
 
 bool same_expression(const Typed& a, const Typed& b) {
   if (a.node.index() != b.node.index() || !a.type.same_type(b.type)) return false;
-  if (const auto* left = std::get_if<TypedLiteral>(&a.node))
-    return left->value == std::get<TypedLiteral>(b.node).value;
-  if (const auto* left = std::get_if<TypedColumn>(&a.node))
-    return left->index == std::get<TypedColumn>(b.node).index;
-  if (const auto* left = std::get_if<TypedField>(&a.node)) {
-    const auto& right = std::get<TypedField>(b.node);
-    return left->index == right.index && same_expression(*left->child, *right.child);
-  }
-  if (const auto* left = std::get_if<TypedCast>(&a.node)) {
-    const auto& right = std::get<TypedCast>(b.node);
-    return left->try_cast == right.try_cast && same_expression(*left->child, *right.child);
-  }
-  const auto& left = std::get<TypedCall>(a.node);
-  const auto& right = std::get<TypedCall>(b.node);
-  return left.function == right.function && left.distinct == right.distinct &&
-         std::equal(left.arguments.begin(), left.arguments.end(), right.arguments.begin(),
-                    right.arguments.end(),
+  const auto same_heads = [&](const auto& left) {
+    using Kind = std::decay_t<decltype(left)>;
+    const auto& right = std::get<Kind>(b.node);
+    if constexpr (std::is_same_v<Kind, TypedLiteral>) return left.value == right.value;
+    if constexpr (std::is_same_v<Kind, TypedColumn>) return left.index == right.index;
+    if constexpr (std::is_same_v<Kind, TypedOuterColumn>)
+      return left.level == right.level && left.index == right.index;
+    if constexpr (std::is_same_v<Kind, TypedField>) return left.index == right.index;
+    if constexpr (std::is_same_v<Kind, TypedCast>) return left.try_cast == right.try_cast;
+    if constexpr (std::is_same_v<Kind, TypedCall>) {
+      return left.function == right.function && left.distinct == right.distinct &&
+             left.ignore_nulls == right.ignore_nulls && !left.filter == !right.filter &&
+             left.within_group.size() == right.within_group.size();
+    }
+    if constexpr (std::is_same_v<Kind, TypedLambda>) return left.variables == right.variables;
+    if constexpr (std::is_same_v<Kind, TypedLambdaVariable>) return left.id == right.id;
+    if constexpr (std::is_same_v<Kind, TypedSubquery>)
+      return left.kind == right.kind && left.plan == right.plan;
+    if constexpr (std::is_same_v<Kind, TypedWindow>) {
+      return left.unit == right.unit && left.lower.kind == right.lower.kind &&
+             left.upper.kind == right.upper.kind &&
+             left.partition_by.size() == right.partition_by.size() &&
+             left.order_by.size() == right.order_by.size();
+    }
+    if constexpr (std::is_same_v<Kind, TypedPython>) return left.function == right.function;
+    return true;
+  };
+  if (!std::visit(same_heads, a.node)) return false;
+  const auto left = typed_children(a);
+  const auto right = typed_children(b);
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](const TypedPtr& x, const TypedPtr& y) { return same_expression(*x, *y); });
 }
 

@@ -32,12 +32,6 @@ struct Relation {
   Origin origin;
 };
 
-struct SortKey {
-  ExpressionPtr expression;
-  bool ascending = true;
-  bool nulls_first = true;
-};
-
 struct Query {
   bool distinct = false;
   std::vector<ExpressionPtr> select;
