@@ -18,7 +18,7 @@
 
 namespace weir::plan {
 
-enum class FunctionKind : uint8_t { kScalar, kAggregate };
+enum class FunctionKind : uint8_t { kScalar, kAggregate, kWindow, kGenerator };
 
 // How a call's arguments are evaluated. All but kStrict may leave arguments unevaluated for some
 // rows.
