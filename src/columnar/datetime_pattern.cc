@@ -446,10 +446,16 @@ std::optional<int32_t> DatetimePattern::parse_date(std::string_view text) const 
 }
 
 std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offset_seconds) const {
-  const int64_t local = micros + offset_seconds * kMicrosPerSecond;
-  const int64_t days =
-      local >= 0 ? local / kMicrosPerDay : (local - kMicrosPerDay + 1) / kMicrosPerDay;
-  const int64_t in_day = local - days * kMicrosPerDay;
+  // The offset is added to the time of day: the sum of all may be beyond 64 bits.
+  const auto whole_days = [](int64_t us) {
+    return us / kMicrosPerDay - (us % kMicrosPerDay < 0 ? 1 : 0);
+  };
+  const int64_t utc_days = whole_days(micros);
+  const int64_t shifted_in_day = micros % kMicrosPerDay +
+                                 (micros % kMicrosPerDay < 0 ? kMicrosPerDay : 0) +
+                                 offset_seconds * kMicrosPerSecond;
+  const int64_t days = utc_days + whole_days(shifted_in_day);
+  const int64_t in_day = shifted_in_day - whole_days(shifted_in_day) * kMicrosPerDay;
   // Civil from days: the inverse of days_of.
   const int64_t z = days + 719'468;
   const int64_t era = (z >= 0 ? z : z - 146'096) / 146'097;

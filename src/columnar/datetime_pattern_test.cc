@@ -45,6 +45,13 @@ TEST(DatetimePatternTest, Formats) {
             "2015-03-18T12:03:17.000042Z");
   EXPECT_EQ(format("EEE d MMM yy h:mm a D xx", k2015, 5400), "Wed 18 Mar 15 1:33 PM 77 +0130");
   EXPECT_EQ(format("yyyy-MM-dd HH:mm:ss", -1, 0), "1969-12-31 23:59:59");
+  // The ends of the range, and beyond it by the offset.
+  EXPECT_EQ(format("uuuuuu-MM-dd HH:mm:ss.SSSSSS", INT64_MAX, 0), "294247-01-10 04:00:54.775807");
+  EXPECT_EQ(format("uuuuuu-MM-dd HH:mm:ss.SSSSSS", INT64_MAX, 7200),
+            "294247-01-10 06:00:54.775807");
+  EXPECT_EQ(format("uuuuuu-MM-dd HH:mm:ss.SSSSSS", INT64_MIN, 0), "-290308-12-21 19:59:05.224192");
+  EXPECT_EQ(format("uuuuuu-MM-dd HH:mm:ss.SSSSSS", INT64_MIN, -86400),
+            "-290308-12-20 19:59:05.224192");
 }
 
 }  // namespace

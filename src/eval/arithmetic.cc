@@ -132,6 +132,20 @@ int64_t add_months_to_days(int64_t days, int64_t months) {
   return plan::days_from_civil(year, month, std::min(date.day, plan::days_in_month(year, month)));
 }
 
+base::Error time_overflow(const KernelCall& call) {
+  return call.fail("ARITHMETIC_OVERFLOW", "22003",
+                   fmt::format("long overflow in a value of type {}.", call.type().sql()));
+}
+
+// Days of the interval are days of the zone (none for local times), the rest is elapsed time.
+bool shift_by_interval(Zone* zone, int64_t t, int64_t interval, int64_t& out) {
+  const int64_t whole = interval / plan::kMicrosPerDay * plan::kMicrosPerDay;
+  if (zone == nullptr || whole == 0) return !__builtin_add_overflow(t, interval, &out);
+  int64_t local = 0;
+  if (__builtin_add_overflow(zone->to_local(t), whole, &local)) return false;
+  return !__builtin_add_overflow(zone->to_utc(local), interval - whole, &out);
+}
+
 // One operand is a date or timestamp, the other an interval or days.
 Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType& time_type,
                             const Vector& delta, const DataType& delta_type, int sign) {
@@ -157,26 +171,29 @@ Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType
   const bool instant = time_type.is(TypeKind::kTimestamp);
   const FixedReader<int64_t> us(time);
   if (delta_type.is(TypeKind::kDayTimeInterval)) {
-    // Days of the interval are days of the zone, the rest is elapsed time.
-    return map_fixed<int64_t>(
+    return map_failing<int64_t>(
         call,
-        [&](int64_t t, int64_t interval) {
-          const int64_t total = sign * interval;
-          const int64_t whole = total / plan::kMicrosPerDay * plan::kMicrosPerDay;
-          if (!instant || whole == 0) return t + total;
-          return call.zone.to_utc(call.zone.to_local(t) + whole) + (total - whole);
+        [&](int64_t t, int64_t interval, std::optional<int64_t>& out) -> Result<void> {
+          int64_t total = 0, moved = 0;
+          if (__builtin_mul_overflow(int64_t{sign}, interval, &total) ||
+              !shift_by_interval(instant ? &call.zone : nullptr, t, total, moved))
+            return time_overflow(call);
+          out = moved;
+          return {};
         },
         us, FixedReader<int64_t>(delta));
   }
-  return map_fixed<int64_t>(
+  return map_failing<int64_t>(
       call,
-      [&](int64_t t, int32_t months) {
+      [&](int64_t t, int32_t months, std::optional<int64_t>& out) -> Result<void> {
         const int64_t local = instant ? call.zone.to_local(t) : t;
         const int64_t days = plan::floor_div(local, plan::kMicrosPerDay);
-        const int64_t moved =
-            add_months_to_days(days, int64_t{sign} * months) * plan::kMicrosPerDay +
-            plan::floor_mod(local, plan::kMicrosPerDay);
-        return instant ? call.zone.to_utc(moved) : moved;
+        int64_t moved = 0;
+        if (!plan::micros_of(add_months_to_days(days, int64_t{sign} * months),
+                             plan::floor_mod(local, plan::kMicrosPerDay), moved))
+          return time_overflow(call);
+        out = instant ? call.zone.to_utc(moved) : moved;
+        return {};
       },
       us, FixedReader<int32_t>(delta));
 }
@@ -199,15 +216,26 @@ Result<ArrayPtr> temporal(KernelCall& call, std::span<const Vector> arguments) {
   }
   if (is_datetime(a) && is_datetime(b)) {  // the difference, as an interval
     if (a.is(TypeKind::kDate)) {
-      return map_fixed<int64_t>(
-          call, [](int32_t x, int32_t y) { return (int64_t{x} - y) * plan::kMicrosPerDay; },
+      return map_failing<int64_t>(
+          call,
+          [&](int32_t x, int32_t y, std::optional<int64_t>& out) -> Result<void> {
+            int64_t us = 0;
+            if (!plan::micros_of(int64_t{x} - y, 0, us)) return time_overflow(call);
+            out = us;
+            return {};
+          },
           FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
     }
     const bool instants = a.is(TypeKind::kTimestamp);
-    return map_fixed<int64_t>(
+    return map_failing<int64_t>(
         call,
-        [&](int64_t x, int64_t y) {
-          return instants ? call.zone.to_local(x) - call.zone.to_local(y) : x - y;
+        [&](int64_t x, int64_t y, std::optional<int64_t>& out) -> Result<void> {
+          int64_t us = 0;
+          if (__builtin_sub_overflow(instants ? call.zone.to_local(x) : x,
+                                     instants ? call.zone.to_local(y) : y, &us))
+            return time_overflow(call);
+          out = us;
+          return {};
         },
         FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
   }

@@ -252,9 +252,11 @@ Result<ArrayPtr> number_to_timestamp(CastCall& call, const Vector& input, int64_
           return Outcome::kOverflow;
         out = java_narrow<int64_t>(us);
       } else if constexpr (std::is_same_v<Value, Int128>) {
-        const Int128 us =
-            scale <= 6 ? value * power_of_ten(6 - scale) : value / power_of_ten(scale - 6);
-        out = static_cast<int64_t>(us);
+        // What is too large wraps around, as in Spark (BigDecimal.longValue).
+        out = static_cast<int64_t>(
+            scale <= 6 ? static_cast<unsigned __int128>(value) *
+                             static_cast<unsigned __int128>(power_of_ten(6 - scale))
+                       : static_cast<unsigned __int128>(value / power_of_ten(scale - 6)));
       } else if (call.from.is(TypeKind::kBoolean)) {
         out = value;
       } else if (__builtin_mul_overflow(value, kMicrosPerSecond, &out)) {
@@ -322,7 +324,8 @@ Result<ArrayPtr> temporal_to_temporal(CastCall& call, const Vector& input, int64
     const FixedReader<int32_t> days(input);
     const bool instant = call.to.is(TypeKind::kTimestamp);
     return convert_fixed<int64_t>(call, input, rows, [&](int64_t row, int64_t& out) {
-      const int64_t local = days[row] * kMicrosPerDay;
+      int64_t local = 0;
+      if (!plan::micros_of(days[row], 0, local)) return Outcome::kOverflow;
       out = instant ? zone.to_utc(local) : local;
       return Outcome::kValue;
     });

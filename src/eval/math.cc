@@ -122,10 +122,11 @@ Int128 drop_digits(Int128 x, int drop) {
   return whole;
 }
 
+// Below -100 no number has digits left: no need to count them further.
 int32_t scale_of(std::span<const Vector> arguments) {
   return arguments.size() < 2 || arguments[1].array->IsNull(0)
              ? 0
-             : FixedReader<int32_t>(arguments[1])[0];
+             : std::max(FixedReader<int32_t>(arguments[1])[0], -100);
 }
 
 template <bool half_even, typename T>

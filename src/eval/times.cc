@@ -146,11 +146,13 @@ Result<ArrayPtr> since_epoch(KernelCall& call, std::span<const Vector> arguments
       call, [](int64_t us) { return floor_div(us, unit_us); }, FixedReader<int64_t>(arguments[0]));
 }
 
+base::Error out_of_range(const KernelCall& call) {
+  return call.fail("ARITHMETIC_OVERFLOW", "22003", "long overflow in a timestamp.");
+}
+
 template <int64_t unit_us>
 Result<ArrayPtr> from_epoch(KernelCall& call, std::span<const Vector> arguments) {
-  const auto overflow = [&] {
-    return call.fail("ARITHMETIC_OVERFLOW", "22003", "long overflow in a timestamp.");
-  };
+  const auto overflow = [&] { return out_of_range(call); };
   const auto& type = call.type_of(0);
   if (type.is(TypeKind::kDouble)) {
     return map_nullable<int64_t>(
@@ -239,38 +241,41 @@ int64_t truncate_days(int64_t days, Unit unit) {
 }
 
 Result<ArrayPtr> date_trunc(KernelCall& call, std::span<const Vector> arguments) {
-  return map_nullable<int64_t>(
+  return map_failing<int64_t>(
       call,
-      [&](std::string_view name, int64_t us, int64_t& out) {
+      [&](std::string_view name, int64_t us, std::optional<int64_t>& out) -> Result<void> {
         const Unit unit = unit_of(name);
-        const auto floor_to = [](int64_t value, int64_t step) {
-          return floor_div(value, step) * step;
-        };
+        int64_t step = 1;
         switch (unit) {
           case Unit::kNone:
-            return false;
+            return {};
           case Unit::kMicrosecond:
-            out = us;
-            return true;
+            break;
           case Unit::kMillisecond:
-            out = floor_to(us, 1000);
-            return true;
+            step = 1000;
+            break;
           case Unit::kSecond:
-            out = floor_to(us, kMicrosPerSecond);
-            return true;
+            step = kMicrosPerSecond;
+            break;
           case Unit::kMinute:
-          case Unit::kHour: {
-            const int64_t step = (unit == Unit::kMinute ? 60 : 3600) * kMicrosPerSecond;
-            const int64_t shift = call.zone.to_local(us) - us;
-            out = floor_to(us + shift, step) - shift;
-            return true;
+            step = 60 * kMicrosPerSecond;
+            break;
+          case Unit::kHour:
+            step = 3600 * kMicrosPerSecond;
+            break;
+          default: {
+            const int64_t days = floor_div(call.zone.to_local(us), kMicrosPerDay);
+            int64_t local = 0;
+            if (!plan::micros_of(truncate_days(days, unit), 0, local)) return out_of_range(call);
+            out = call.zone.to_utc(local);
+            return {};
           }
-          default:
-            out = call.zone.to_utc(
-                truncate_days(floor_div(call.zone.to_local(us), kMicrosPerDay), unit) *
-                kMicrosPerDay);
-            return true;
         }
+        const int64_t local = step > kMicrosPerSecond ? call.zone.to_local(us) : us;
+        int64_t start = 0;
+        if (__builtin_sub_overflow(us, floor_mod(local, step), &start)) return out_of_range(call);
+        out = start;
+        return {};
       },
       TextReader(arguments[0]), FixedReader<int64_t>(arguments[1]));
 }
@@ -326,7 +331,9 @@ Result<ArrayPtr> format_timestamps(KernelCall& call, std::span<const Vector> arg
     int64_t us = 0;
     if (__builtin_mul_overflow(times[row], unit_us, &us))
       us = times[row] < 0 ? INT64_MIN : INT64_MAX;
-    const int64_t offset = (call.zone.to_local(us) - us) / kMicrosPerSecond;
+    int64_t offset_us = 0;  // right also where the local time has wrapped around
+    (void)__builtin_sub_overflow(call.zone.to_local(us), us, &offset_us);
+    const int64_t offset = offset_us / kMicrosPerSecond;
     const auto text = pattern->format(us, offset);
     if (text) {
       writer.add(*text);

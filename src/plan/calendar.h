@@ -19,7 +19,18 @@ struct CivilDate {
 constexpr int64_t floor_div(int64_t a, int64_t b) {
   return a / b - ((a % b != 0) && ((a % b < 0) != (b < 0)));
 }
-constexpr int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
+constexpr int64_t floor_mod(int64_t a, int64_t b) {
+  const int64_t rest = a % b;
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+// Microseconds of a day and a time in it; false where they are beyond 64 bits (±292,000 years, and
+// a date has more).
+constexpr bool micros_of(int64_t days, int64_t us_of_day, int64_t& us) {
+  const __int128 exact = static_cast<__int128>(days) * kMicrosPerDay + us_of_day;
+  us = static_cast<int64_t>(exact);
+  return us == exact;
+}
 
 constexpr int64_t days_from_civil(int64_t year, int month, int day) {
   year -= month <= 2;

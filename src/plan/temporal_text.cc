@@ -114,7 +114,7 @@ std::optional<ParsedTimestamp> parse_timestamp(std::string_view text) {
       if (!read_time(text, at, us)) return std::nullopt;
     }
   }
-  result.local_us = days * kMicrosPerDay + us;
+  if (!micros_of(days, us, result.local_us)) return std::nullopt;
   auto zone = trimmed(text.substr(at));
   if (!zone.empty() && !looks_like_zone(zone)) return std::nullopt;
   result.zone = std::string(zone);

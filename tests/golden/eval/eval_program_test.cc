@@ -124,6 +124,36 @@ TEST(Program, TimeIsThatOfTheBatch) {
   EXPECT_EQ(run(given, "now()", context), "INVALID_TIMEZONE");
 }
 
+// The ends of what a value holds: an error or a value, never an overflow that goes unseen.
+TEST(Program, TimesBeyondTheRangeAreErrors) {
+  const auto given = rows(arrow::utf8());
+  const auto first = [&](const std::string& expression) {
+    const std::string all = run(given, expression);
+    return all.substr(0, all.find(','));
+  };
+  const std::string last = "TIMESTAMP '294247-01-10 04:00:54.775807'";
+  const std::string least = "TIMESTAMP '-290308-12-21 19:59:06'";
+  for (const char* expression : {
+           "CAST(DATE '999999-01-01' AS TIMESTAMP)",
+           "DATE '999999-01-01' - DATE '-999999-01-01'",
+           "TIMESTAMP '9999-01-01 00:00:00' + INTERVAL '106751990' DAY",
+           "TIMESTAMP '-9999-01-01 00:00:00' - INTERVAL '106751990' DAY",
+       })
+    EXPECT_THAT(first(expression), HasSubstr("OVERFLOW")) << expression;
+  for (const std::string& expression :
+       {last + " - " + least, last + " + INTERVAL 1 SECOND", last + " + INTERVAL 1 YEAR",
+        least + " - INTERVAL 1 DAY", "date_trunc('YEAR', " + least + ")",
+        std::string("date_trunc('HOUR', timestamp_micros(-9223372036854775808))")})
+    EXPECT_EQ(first(expression), "ARITHMETIC_OVERFLOW") << expression;
+  EXPECT_EQ(first("CAST(" + least + " AS STRING)"), "-290308-12-21 19:59:06");
+  EXPECT_EQ(first("CAST(timestamp_micros(-9223372036854775808) AS STRING)"),
+            "-290308-12-21 19:59:05.224192");
+  EXPECT_EQ(first("date_trunc('MINUTE', " + last + ")"),
+            first("TIMESTAMP '294247-01-10 04:00:00'"));
+  EXPECT_EQ(first("round(1.5, -2147483648)"), "0");
+  EXPECT_EQ(first("round(7, -2147483648)"), "0");
+}
+
 TEST(Program, FilterKeepsTrueRows) {
   const auto given = rows(arrow::utf8_view());
   const plan::Scope scope{&given.schema, {}};
