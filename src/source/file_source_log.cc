@@ -18,17 +18,36 @@ constexpr int64_t kEntriesRetained = 100;
 constexpr int64_t kInterval = 10;
 constexpr std::string_view kCompact = ".compact";
 
-// As java.net.URI leaves a path: letters, digits and a few marks stay, the rest is %XX of its UTF-8
-// bytes.
+// The length of the UTF-8 character at `at`, 0 where there is none.
+size_t utf8_length(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(at);
+  const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (length == 0 || lead > 0xF4 || at + length > text.size()) return 0;
+  unsigned code = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (size_t i = at + 1; i < at + length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3F);
+  }
+  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+  return overlong || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000) ? 0 : length;
+}
+
+// As java.net.URI leaves a path: letters, digits and a few marks stay, and what is beyond ASCII;
+// the rest is %XX, also bytes that are no UTF-8 (a file's name may have any), as JSON holds none.
 std::string encode_path(std::string_view path) {
   static constexpr std::string_view kPlain = "-_.!~*'(),;:$&+=@/";
   std::string out = "file://";
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) || kPlain.find(c) != std::string_view::npos || byte >= 0x80)
-      out += c;
-    else
-      out += fmt::format("%{:02X}", byte);
+  for (size_t at = 0; at < path.size();) {
+    const char c = path[at];
+    const size_t length = utf8_length(path, at);
+    if (length > 1 || (length == 1 && (std::isalnum(static_cast<unsigned char>(c)) ||
+                                       kPlain.find(c) != std::string_view::npos))) {
+      out += path.substr(at, length);
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    at += std::max<size_t>(length, 1);
   }
   return out;
 }

@@ -58,6 +58,19 @@ TEST(FileSourceLog, TextIsSparks) {
             "/a/b/0");
 }
 
+TEST(FileSourceLog, NamesOfAnyBytesAreReadBack) {
+  for (const std::string path :
+       {"/in/\xc3\xa4.json", "/in/\x80.json", "/in/\xc3", "/in/\xed\xa0\x80",
+        "/in/\xf0\x9f\x98\x80 100%25\n", "/in/\xc0\xaf\xf5"}) {
+    const std::string text = file_entries_text({{path, 5, 1}});
+    const auto entries = parse_file_entries(text, "x");
+    ASSERT_TRUE(entries.ok()) << entries.error().to_string();
+    EXPECT_EQ(entries->at(0).path, path);
+  }
+  EXPECT_THAT(file_entries_text({{"/\xc3\xa4\x80", 5, 1}}),
+              ::testing::HasSubstr("file:///\xc3\xa4%80\""));
+}
+
 TEST(FileSourceLog, CompactsEveryTenthEntryAndReadsThemBack) {
   io::ModelFileSystem files(1);
   FileSourceLog log(files, "/cp/sources/0");
