@@ -113,7 +113,10 @@ void Verification::count_out_of_sequence(const Epoch& epoch) {
 }
 
 void Verification::count_places() {
-  for (const auto& [partition, acknowledged] : journal_.acknowledged()) {
+  // No names by structured binding where a lambda uses them: clang captures none.
+  for (const auto& known : journal_.acknowledged()) {
+    const auto& partition = known.first;
+    const auto& acknowledged = known.second;
     report_.acknowledged_twice += acknowledged.twice;
     const auto found = places_.find(partition);
     if (found == places_.end()) continue;
@@ -135,7 +138,9 @@ void Verification::count_places() {
       });
   }
   if (!report_.has_log || !report_.has_places) return;
-  for (const auto& [partition, place] : places_) {
+  for (const auto& entry : places_) {
+    const auto& partition = entry.first;
+    const Place& place = entry.second;
     if (place.log_end < 0) continue;
     const int64_t different = report_.not_in_table + report_.not_in_log;
     const auto where = [&](int64_t offset) {
