@@ -111,7 +111,8 @@ Result<ArrayPtr> last_day(KernelCall& call, std::span<const Vector> arguments) {
       call,
       [](int32_t d) {
         const auto date = civil_from_days(d);
-        return static_cast<int32_t>(d + plan::days_in_month(date.year, date.month) - date.day);
+        return static_cast<int32_t>(int64_t{d} + plan::days_in_month(date.year, date.month) -
+                                    date.day);
       },
       FixedReader<int32_t>(arguments[0]));
 }
@@ -120,8 +121,11 @@ Result<ArrayPtr> make_date(KernelCall& call, std::span<const Vector> arguments) 
   return map_failing<int32_t>(
       call,
       [&](int32_t year, int32_t month, int32_t day, std::optional<int32_t>& out) -> Result<void> {
-        if (month >= 1 && month <= 12 && day >= 1 && day <= plan::days_in_month(year, month)) {
-          out = static_cast<int32_t>(days_from_civil(year, month, day));
+        const bool exists =
+            month >= 1 && month <= 12 && day >= 1 && day <= plan::days_in_month(year, month);
+        const int64_t days = exists ? days_from_civil(year, month, day) : INT64_MAX;
+        if (days == static_cast<int32_t>(days)) {
+          out = static_cast<int32_t>(days);
         } else if (call.ansi()) {
           return call.fail(
               "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", "22023",

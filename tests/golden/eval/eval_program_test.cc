@@ -150,6 +150,8 @@ TEST(Program, TimesBeyondTheRangeAreErrors) {
             "-290308-12-21 19:59:05.224192");
   EXPECT_EQ(first("date_trunc('MINUTE', " + last + ")"),
             first("TIMESTAMP '294247-01-10 04:00:00'"));
+  EXPECT_EQ(first("make_date(2147483647, 1, 1)"), "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION");
+  EXPECT_EQ(first("last_day(date_add(DATE '1970-01-01', 2147483647)) < DATE '1970-01-01'"), "true");
   EXPECT_EQ(first("round(1.5, -2147483648)"), "0");
   EXPECT_EQ(first("round(7, -2147483648)"), "0");
 }
