@@ -308,8 +308,10 @@ Result<std::vector<HostPort>> parse_bootstrap_servers(std::string_view text) {
         colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
     std::string_view host = has_port ? item.substr(0, colon) : item;
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    if (host.empty() || host.find_first_of("[]/ ") != std::string_view::npos)
-      return bad_value("bootstrap.servers", whole, "host:port is needed");
+    const bool odd = std::any_of(host.begin(), host.end(), [](char c) {
+      return static_cast<unsigned char>(c) <= ' ' || c == '[' || c == ']' || c == '/';
+    });
+    if (host.empty() || odd) return bad_value("bootstrap.servers", whole, "host:port is needed");
     server.host = host;
     if (has_port)
       WEIR_TRY(set_integer("bootstrap.servers", item.substr(colon + 1), 1, 65535, server.port));

@@ -73,7 +73,7 @@ TEST(ClientOptions, BootstrapServersInEveryForm) {
   EXPECT_EQ(*servers, (std::vector<HostPort>{{"a", 1}, {"b", 9092}, {"::1", 3}}));
   EXPECT_EQ((*servers)[2].to_string(), "[::1]:3");
   for (std::string bad :
-       {"", ",", "a:0", "a:99999", "a:x", ":9092", "SSL://b://c:1", "[[a]:1", "a b"})
+       {"", ",", "a:0", "a:99999", "a:x", ":9092", "SSL://b://c:1", "[[a]:1", "a b", "a\t:1"})
     EXPECT_FALSE(parse_bootstrap_servers(bad).ok()) << bad;
 }
 
