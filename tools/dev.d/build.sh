@@ -89,47 +89,123 @@ dev_bench() {
   exec "$DEPS/venv/bin/python" bench/run.py "$@"
 }
 
+# Sanitizer settings of every run: Arrow and DuckDB are not instrumented, so containers that cross into them
+# would be misjudged; leaks and races inside them are not ours.
+sanitizer_environment() {
+  export ASAN_OPTIONS="detect_container_overflow=0:strict_string_checks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+  export LSAN_OPTIONS="suppressions=$ROOT/tests/check/lsan.supp:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
+  export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+  export TSAN_OPTIONS="suppressions=$ROOT/tests/check/tsan.supp:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+}
+
 dev_soak() {
+  local argument
+  for argument in "$@"; do
+    case $argument in
+      -h | --help)
+        cat <<'TEXT'
+usage: ./dev soak [--cycles N] [--seed S] [--rate R] [--dir DIR] [--keep]
+
+Kills hub, simulator and query with SIGKILL at random moments, N times, then counts: the log holds every
+acknowledged event, and the table every record of the log exactly once.
+
+  --cycles N   kills of one to three of the programs (default 100; about 1 s each)
+  --seed S     of the moments and of what is killed (default 1)
+  --rate R     messages a second (default 2000)
+  --dir DIR    a new or empty folder for all data; stays
+  --keep       keep the temporary folder that is used without --dir
+
+WEIR_PRESET=asan ./dev soak kills programs that were built with the address sanitizer.
+TEXT
+        return
+        ;;
+    esac
+  done
   [ -f tests/crash/kill_loop.py ] || die "tests/crash/kill_loop.py is not in this tree: no soak to run"
   dev_setup all
   dev_build weir
   test_environment
+  sanitizer_environment
   exec "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
 }
 
+# fuzz_one TARGET SECONDS: goes on with the corpus that earlier runs have left.
+fuzz_one() {
+  local name=$1 seconds=$2 corpus=$BUILD/corpus/$1 inputs=() program
+  mkdir -p "$corpus"
+  inputs=("$corpus")
+  [ -d "tests/corpus/$name" ] && inputs+=("tests/corpus/$name")
+  [ -f "tests/corpus/$name.dict" ] && inputs+=("-dict=tests/corpus/$name.dict")
+  program=$(find "$BUILD/src" -name "$name" -type f -perm -u+x | head -1)
+  "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+    -artifact_prefix="$BUILD/$name-" "${inputs[@]}" >"$BUILD/$name.log" 2>&1
+}
+
 dev_fuzz() {
-  local seconds=60 names=() all name corpus
+  local seconds=60 names=() all name running failed=0 list=
   while [ $# -gt 0 ]; do
     case $1 in
       --seconds) seconds=${2:?--seconds takes a number}; shift 2 ;;
       --seconds=*) seconds=${1#*=}; shift ;;
-      -*) die "./dev fuzz takes --seconds N and targets, not $1" ;;
+      --list) list=yes; shift ;;
+      -h | --help)
+        cat <<'TEXT'
+usage: ./dev fuzz [--seconds N] [--list] [TARGET ...]
+
+Builds the fuzzers (src/ROOM/NAME_fuzz.cc is the target ROOM_NAME_fuzz) with clang, libFuzzer, the address and the
+undefined-behaviour sanitizer, and runs each of them N seconds (default 60), as many at a time as there are jobs.
+
+  --list       only print the targets
+
+Seeds are in tests/corpus/TARGET/, words in tests/corpus/TARGET.dict. What a run has found to be worth keeping stays in
+build/fuzz/corpus/TARGET and is where the next run starts. An input that fails is in build/fuzz/TARGET-crash-…; run it
+again by build/fuzz/src/ROOM/TARGET FILE.
+TEXT
+        return
+        ;;
+      -*) die "./dev fuzz takes --seconds N, --list and targets, not $1" ;;
       *) names+=("$1"); shift ;;
     esac
   done
+  [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "--seconds takes a whole number above 0, not '$seconds'"
   dev_setup all
   have clang++ || die "clang++ is not installed: fuzzers are built with it"
   BUILD=$ROOT/build/fuzz
   configure fuzz
   all=$(targets | grep '_fuzz$' | sort -u || true)
   [ -n "$all" ] || die "this tree has no fuzzers (src/*/*_fuzz.cc)"
+  [ -z "$list" ] || { echo "$all"; return; }
   # shellcheck disable=SC2086
   [ ${#names[@]} -gt 0 ] || names=($all)
   for name in "${names[@]}"; do
     grep -qx -- "$name" <<<"$all" || die "no fuzzer '$name'; there are: ${all//$'\n'/ }"
   done
   compile fuzz "${names[@]}"
-  for name in "${names[@]}"; do
-    corpus=$BUILD/corpus/$name
-    mkdir -p "$corpus"
+  sanitizer_environment
+  local -A target_of=()
+  for name in "${names[@]}" end; do
+    # Before the next one starts, and at the end, somebody has to be done.
+    while [ ${#target_of[@]} -ge "$(jobs_count)" ] || { [ "$name" = end ] && [ ${#target_of[@]} -gt 0 ]; }; do
+      local status=0
+      wait -n -p running "${!target_of[@]}" || status=$?
+      fuzz_result "${target_of[$running]}" "$status" || failed=1
+      unset "target_of[$running]"
+    done
+    [ "$name" = end ] && break
     say "fuzz: $name for $seconds s (corpus build/fuzz/corpus/$name)"
-    local seeds=()
-    [ -d "tests/corpus/$name" ] && seeds=("tests/corpus/$name")
-    "$(find "$BUILD" -name "$name" -type f -perm -u+x | head -1)" -max_total_time="$seconds" -timeout=20 \
-      -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$BUILD/$name-" "$corpus" "${seeds[@]}" \
-      >"$BUILD/$name.log" 2>&1 ||
-      { tail -40 "$BUILD/$name.log" >&2; die "fuzz: $name failed, see build/fuzz/$name.log"; }
-    grep -E '^(stat::|Done)' "$BUILD/$name.log" || true
+    fuzz_one "$name" "$seconds" &
+    target_of[$!]=$name
   done
+  [ $failed = 0 ] || die "fuzz: something was found"
   say "fuzz: ${#names[@]} targets clean"
+}
+
+fuzz_result() { # fuzz_result TARGET STATUS
+  if [ "$2" != 0 ]; then
+    tail -40 "$BUILD/$1.log" >&2
+    say "fuzz: $1 failed, see build/fuzz/$1.log"
+    return 1
+  fi
+  say "fuzz: $1: $(awk '/DONE/ { for (i = 1; i < NF; i++) if ($i == "cov:" || $i == "corp:") s = s " " $i " " $(i + 1) }
+    /^stat::number_of_executed_units/ { runs = $2 } END { print runs " runs," s }' "$BUILD/$1.log")"
 }
