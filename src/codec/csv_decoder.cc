@@ -84,10 +84,16 @@ Result<std::unique_ptr<CsvDecoder>> CsvDecoder::create(const Schema& file_schema
 
 bool CsvDecoder::ends_field(std::string_view text, size_t at) const {
   if (at >= text.size()) return true;
-  if (options_.multi_line &&
-      (text[at] == '\n' || (text[at] == '\r' && text.substr(at, 2) == "\r\n")))
-    return true;
+  if (options_.multi_line && line_end(text, at) > 0) return true;
   return text[at] == options_.separator[0] && text.substr(at).starts_with(options_.separator);
+}
+
+size_t CsvDecoder::line_end(std::string_view text, size_t at) const {
+  if (at >= text.size()) return 0;
+  if (text[at] == '\n') return 1;
+  if (text[at] != '\r') return 0;
+  if (crlf_ends_) return text.substr(at, 2) == "\r\n" ? 2 : 0;
+  return cr_ends_ ? 1 : 0;
 }
 
 size_t CsvDecoder::read_quoted(std::string_view text, size_t at, Token* token) {
@@ -119,10 +125,19 @@ size_t CsvDecoder::read_quoted(std::string_view text, size_t at, Token* token) {
       scratch_ += escape;
       run = ++at + 1;
     } else if (c == quote) {
-      size_t after = at + 1;
+      // Of quotes in a row that nobody escaped, each after the first stands for itself at the end.
+      size_t quotes = 1;
+      while (at + quotes < text.size() && text[at + quotes] == quote)
+        ++quotes;
+      size_t after = at + quotes;
       while (after < text.size() && is_blank(text[after]) && !ends_field(text, after))
         ++after;
       if (ends_field(text, after)) {
+        if (quotes > 1) {
+          take(at);
+          scratch_.append(quotes - 1, quote);
+          run = at;
+        }
         token->text = value(at);
         if (token->text.empty()) token->text = options_.empty_value;
         return after;
@@ -177,8 +192,8 @@ size_t CsvDecoder::split(std::string_view text) {
     }
     tokens_.push_back(token);
     if (at >= text.size()) return at;
-    if (options_.multi_line && (text[at] == '\n' || text[at] == '\r'))
-      return at + (text[at] == '\r' ? 2 : 1);
+    if (options_.multi_line)
+      if (const size_t end = line_end(text, at); end > 0) return at + end;
     at += options_.separator.size();
   }
 }
@@ -192,15 +207,19 @@ Result<void> CsvDecoder::append(std::string_view text) {
   if (at_begin_ && !text.empty()) {
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
     at_begin_ = false;
+    const size_t first = text.find_first_of("\r\n");
+    crlf_ends_ = first != std::string_view::npos && text.substr(first, 2) == "\r\n";
+    cr_ends_ = first != std::string_view::npos && text[first] == '\r' && !crlf_ends_;
   }
   if (options_.multi_line) {
     while (!text.empty()) {
-      if (text[0] == '\n' || text.starts_with("\r\n")) {
-        text.remove_prefix(text[0] == '\n' ? 1 : 2);
+      if (const size_t empty = line_end(text, 0); empty > 0) {
+        text.remove_prefix(empty);
         continue;
       }
       if (options_.comment != 0 && text[0] == options_.comment) {
-        text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+        const char last = cr_ends_ ? '\r' : '\n';
+        text.remove_prefix(std::min(text.find(last), text.size() - 1) + 1);
         continue;
       }
       const size_t length = split(text);

@@ -94,6 +94,7 @@ class CsvDecoder {
   size_t split(std::string_view text);
   size_t read_quoted(std::string_view text, size_t at, Token* token);
   bool ends_field(std::string_view text, size_t at) const;
+  size_t line_end(std::string_view text, size_t at) const;  // its length at `at`; 0 for none
   bool convert(const Token& token, ColumnWriter& column);
   bool convert_real(std::string_view text, double* value) const;
 
@@ -106,6 +107,9 @@ class CsvDecoder {
   bool check_count_ = true;
   bool header_pending_ = false;
   bool at_begin_ = true;
+  // With multi_line, by the first line end of the file: CR and LF, or CR LF; otherwise LF alone.
+  bool cr_ends_ = false;
+  bool crlf_ends_ = false;
   std::vector<Token> tokens_;
   std::string scratch_;  // unescaped values of the record
   int64_t rows_ = 0;

@@ -39,19 +39,16 @@ Result<DatetimeFormats> DatetimeFormats::create(const std::string& timestamp,
   WEIR_ASSIGN(formats.timestamp_, compile(timestamp, "timestampFormat"));
   WEIR_ASSIGN(formats.timestamp_ntz_, compile(timestamp_ntz, "timestampNTZFormat"));
   WEIR_ASSIGN(formats.date_, compile(date, "dateFormat"));
-  const auto offset = columnar::zone_offset_seconds(time_zone);
-  if (!offset && time_zone != "Etc/UTC") {
-    return error(ErrorKind::kUnsupported, "timeZone '{}': give UTC or an offset as +01:00",
-                 time_zone);
-  }
-  formats.offset_seconds_ = offset.value_or(0);
+  auto zone = columnar::Zone::find(time_zone);
+  if (!zone.ok()) return std::move(zone).error().with_context("option timeZone");
+  formats.zone_ = *zone;
   return formats;
 }
 
 std::optional<int64_t> DatetimeFormats::timestamp(std::string_view text) const {
-  if (timestamp_) return timestamp_->parse_timestamp(text, offset_seconds_);
-  if (auto micros = columnar::parse_timestamp(text, offset_seconds_)) return micros;
-  return columnar::parse_timestamp(without_gmt(text), offset_seconds_);
+  if (timestamp_) return timestamp_->parse_timestamp(text, zone_);
+  if (auto micros = columnar::parse_timestamp(text, zone_)) return micros;
+  return columnar::parse_timestamp(without_gmt(text), zone_);
 }
 
 std::optional<int64_t> DatetimeFormats::timestamp_ntz(std::string_view text) const {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "columnar/zone.h"
 
 namespace weir::columnar {
 class DatetimePattern;
@@ -21,8 +22,7 @@ using base::Result;
 // The format options of a reader, compiled.
 class DatetimeFormats {
  public:
-  // Empty patterns stand for Spark's default rules. time_zone: UTC, an offset; regions are
-  // kUnsupported.
+  // Empty patterns stand for Spark's default rules. time_zone: any that Spark knows.
   static Result<DatetimeFormats> create(const std::string& timestamp,
                                         const std::string& timestamp_ntz, const std::string& date,
                                         const std::string& time_zone);
@@ -34,7 +34,7 @@ class DatetimeFormats {
   bool default_timestamp() const { return !timestamp_; }
 
  private:
-  int64_t offset_seconds_ = 0;
+  columnar::Zone zone_;  // of texts that name none
   std::shared_ptr<const columnar::DatetimePattern> timestamp_;
   std::shared_ptr<const columnar::DatetimePattern> timestamp_ntz_;
   std::shared_ptr<const columnar::DatetimePattern> date_;

@@ -159,6 +159,7 @@ struct DatetimePattern::Fields {
   std::optional<bool> pm;
   int64_t nanos = 0;
   bool zone = false;
+  std::optional<Zone> named;
 };
 
 base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern, bool for_parsing) {
@@ -360,7 +361,9 @@ bool DatetimePattern::match(size_t from, size_t to, std::string_view text, size_
                (std::isalnum(static_cast<unsigned char>(text[end])) ||
                 std::string_view("+-:/_").find(text[end]) != std::string_view::npos))
           ++end;
-        if (!(fields.offset = zone_offset_seconds(text.substr(at, end - at)))) return false;
+        auto named = Zone::find(text.substr(at, end - at));
+        if (!named.ok()) return false;
+        fields.named = *named;
         at = end;
       }
     }
@@ -417,16 +420,14 @@ std::optional<int64_t> local_micros_from(const auto& fields) {
 }  // namespace
 
 std::optional<int64_t> DatetimePattern::parse_timestamp(std::string_view text,
-                                                        int64_t default_offset_seconds) const {
+                                                        Zone default_zone) const {
   const auto fields = parse(text);
   if (!fields) return std::nullopt;
   const auto local = local_micros_from(*fields);
-  int64_t micros;
-  if (!local ||
-      __builtin_sub_overflow(
-          *local, fields->offset.value_or(default_offset_seconds) * kMicrosPerSecond, &micros))
-    return std::nullopt;
-  return micros;
+  if (!local) return std::nullopt;
+  if (fields->named) default_zone = *fields->named;
+  if (fields->offset) default_zone = Zone::fixed(*fields->offset);
+  return default_zone.to_utc_checked(*local);
 }
 
 std::optional<int64_t> DatetimePattern::parse_timestamp_ntz(std::string_view text) const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "columnar/zone.h"
 
 namespace weir::columnar {
 
@@ -23,11 +24,13 @@ class DatetimePattern {
   // for_parsing: what Spark only formats (E) is refused too.
   static base::Result<DatetimePattern> compile(std::string_view pattern, bool for_parsing = false);
 
-  // Microseconds since the epoch; a text without a zone is taken at default_offset_seconds. Missing
-  // fields are those of 1970-01-01T00:00:00. nullopt where the text does not match or names no
-  // time.
+  // Microseconds since the epoch; a text without a zone is taken in default_zone. Missing fields
+  // are those of 1970-01-01T00:00:00. nullopt where the text does not match or names no time.
+  std::optional<int64_t> parse_timestamp(std::string_view text, Zone default_zone) const;
   std::optional<int64_t> parse_timestamp(std::string_view text,
-                                         int64_t default_offset_seconds) const;
+                                         int64_t default_offset_seconds) const {
+    return parse_timestamp(text, Zone::fixed(default_offset_seconds));
+  }
   // As a local time; a zone in the text is refused.
   std::optional<int64_t> parse_timestamp_ntz(std::string_view text) const;
   std::optional<int32_t> parse_date(std::string_view text) const;

@@ -183,21 +183,23 @@ std::optional<int64_t> zone_offset_seconds(std::string_view zone) {
   return sign * seconds;
 }
 
-std::optional<int64_t> parse_timestamp(std::string_view text, int64_t default_offset_seconds) {
+std::optional<int64_t> parse_timestamp(std::string_view text, Zone default_zone) {
   const auto parts = split_timestamp(text);
   if (!parts || parts->only_time) return std::nullopt;
-  const auto offset = parts->zone ? zone_offset_seconds(*parts->zone) : default_offset_seconds;
   const auto local = local_micros(*parts);
-  int64_t micros;
-  if (!offset || !local || __builtin_sub_overflow(*local, *offset * kMicrosPerSecond, &micros))
-    return std::nullopt;
-  return micros;
+  if (!local) return std::nullopt;
+  if (parts->zone) {
+    auto named = Zone::find(*parts->zone);
+    if (!named.ok()) return std::nullopt;
+    default_zone = *named;
+  }
+  return default_zone.to_utc_checked(*local);
 }
 
 std::optional<int64_t> parse_timestamp_ntz(std::string_view text, bool allow_zone) {
   const auto parts = split_timestamp(text);
   if (!parts || parts->only_time) return std::nullopt;
-  if (parts->zone && (!allow_zone || !zone_offset_seconds(*parts->zone))) return std::nullopt;
+  if (parts->zone && (!allow_zone || !Zone::find(*parts->zone).ok())) return std::nullopt;
   return local_micros(*parts);
 }
 

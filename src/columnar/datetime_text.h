@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "columnar/zone.h"
+
 namespace weir::columnar {
 
 inline constexpr int64_t kMicrosPerSecond = 1'000'000;
@@ -21,9 +23,13 @@ std::optional<int64_t> days_of(int64_t year, int month, int day);
 std::optional<int64_t> zone_offset_seconds(std::string_view zone);
 
 // "2015", "2015-03", "2015-3-18", "2015-03-18T12:03:17.123456+01:00", "2015-03-18 12:03" … to
-// microseconds since the epoch; a text without a zone is taken at default_offset_seconds. nullopt
-// where Spark gives NULL.
-std::optional<int64_t> parse_timestamp(std::string_view text, int64_t default_offset_seconds);
+// microseconds since the epoch; the zone may be a region ("2015-03-18 12:03 Europe/Oslo"), and a
+// text without one is taken in default_zone. nullopt where Spark gives NULL.
+std::optional<int64_t> parse_timestamp(std::string_view text, Zone default_zone);
+inline std::optional<int64_t> parse_timestamp(std::string_view text,
+                                              int64_t default_offset_seconds) {
+  return parse_timestamp(text, Zone::fixed(default_offset_seconds));
+}
 // The same texts to a local timestamp. A zone in the text is dropped where allow_zone, else the
 // text is refused.
 std::optional<int64_t> parse_timestamp_ntz(std::string_view text, bool allow_zone);

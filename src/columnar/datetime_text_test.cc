@@ -38,6 +38,28 @@ TEST(DatetimeText, Dates) {
     EXPECT_EQ(parse_date(text), std::nullopt) << text;
 }
 
+TEST(DatetimeText, RegionsAsZones) {
+  const int64_t winter = *parse_timestamp("2020-01-01 00:00:00Z", 0);
+  const int64_t hour = 3600 * kMicrosPerSecond;
+  EXPECT_EQ(parse_timestamp("2020-01-01 00:00:00 Europe/Berlin", 0), winter - hour);
+  EXPECT_EQ(parse_timestamp("2020-07-01T00:00:00.5Europe/Berlin", 0),
+            *parse_timestamp("2020-07-01 00:00:00.5Z", 0) - 2 * hour);
+  EXPECT_EQ(parse_timestamp("2020-01-01 00:00:00 PST", 0), winter + 8 * hour);
+  // A time that the clocks left out moves forward; of one that came twice the first is taken.
+  EXPECT_EQ(parse_timestamp("2020-03-29 02:30:00 Europe/Berlin", 0),
+            parse_timestamp("2020-03-29 03:30:00 +02:00", 0));
+  EXPECT_EQ(parse_timestamp("2020-10-25 02:30:00 Europe/Berlin", 0),
+            parse_timestamp("2020-10-25 02:30:00 +02:00", 0));
+  EXPECT_EQ(parse_timestamp("2020-01-01 00:00:00", *Zone::find("Europe/Berlin")), winter - hour);
+  EXPECT_EQ(parse_timestamp("2020-01-01 00:00:00 Europe/Nowhere", 0), std::nullopt);
+  EXPECT_EQ(parse_timestamp_ntz("2020-01-01 00:00:00 Europe/Berlin", true), winter);
+  EXPECT_EQ(parse_timestamp_ntz("2020-01-01 00:00:00 Europe/Berlin", false), std::nullopt);
+  // At the ends of the range of 64 bits.
+  EXPECT_NE(parse_timestamp("294247-01-10 04:00:54.775807Z", 0), std::nullopt);
+  EXPECT_EQ(parse_timestamp("294247-01-10 04:00:54.775807-01:00", 0), std::nullopt);
+  EXPECT_EQ(parse_timestamp("294247-01-10 04:00:54.775807 America/New_York", 0), std::nullopt);
+}
+
 TEST(DatetimeText, Zones) {
   EXPECT_EQ(zone_offset_seconds("+8"), 28800);
   EXPECT_EQ(zone_offset_seconds("-08:30"), -30600);

@@ -1,32 +1,10 @@
-// A time zone: an IANA name or a fixed offset. A value; cheap to copy, one a thread (it remembers
-// the last stretch between two transitions, so that neighbouring rows cost nothing).
+// Time zones are the room columnar's; kernels call them Zone.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-
-#include "base/result.h"
+#include "columnar/zone.h"
 
 namespace weir::eval {
 
-class Zone {
- public:
-  // INVALID_TIMEZONE where there is no such zone.
-  static base::Result<Zone> find(std::string_view name);
-
-  // Local microseconds of an instant.
-  int64_t to_local(int64_t utc_us);
-  // The instant of local microseconds. In a gap the time moves forward by the gap; in an overlap
-  // the earlier instant is taken (java.time.ZonedDateTime.ofLocal).
-  int64_t to_utc(int64_t local_us);
-
- private:
-  int64_t offset_at(int64_t utc_seconds);
-  const void* rules_ = nullptr;  // arrow's time_zone; null for a fixed offset
-  int64_t offset_ = 0;           // seconds; fixed, or of the stretch [begin_, end_)
-  int64_t begin_ = 0;
-  int64_t end_ = 0;
-};
+using columnar::Zone;
 
 }  // namespace weir::eval

@@ -1,26 +1,61 @@
-#include "eval/zone.h"
+#include "columnar/zone.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <utility>
 
 #include <arrow/vendored/datetime/tz.h>
 
 #include "columnar/datetime_text.h"
-#include "plan/calendar.h"
 
-namespace weir::eval {
+namespace weir::columnar {
 
 namespace tz = arrow_vendored::date;
-using plan::floor_div;
-using plan::kMicrosPerSecond;
+namespace {
+
+// java.time.ZoneId.SHORT_IDS, which Spark uses; EST, MST and HST are fixed offsets
+// (zone_offset_seconds).
+constexpr std::pair<std::string_view, std::string_view> kShortNames[] = {
+    {"ACT", "Australia/Darwin"},
+    {"AET", "Australia/Sydney"},
+    {"AGT", "America/Argentina/Buenos_Aires"},
+    {"ART", "Africa/Cairo"},
+    {"AST", "America/Anchorage"},
+    {"BET", "America/Sao_Paulo"},
+    {"BST", "Asia/Dhaka"},
+    {"CAT", "Africa/Harare"},
+    {"CNT", "America/St_Johns"},
+    {"CST", "America/Chicago"},
+    {"CTT", "Asia/Shanghai"},
+    {"EAT", "Africa/Addis_Ababa"},
+    {"ECT", "Europe/Paris"},
+    {"IET", "America/Indiana/Indianapolis"},
+    {"IST", "Asia/Kolkata"},
+    {"JST", "Asia/Tokyo"},
+    {"MIT", "Pacific/Apia"},
+    {"NET", "Asia/Yerevan"},
+    {"NST", "Pacific/Auckland"},
+    {"PLT", "Asia/Karachi"},
+    {"PNT", "America/Phoenix"},
+    {"PRT", "America/Puerto_Rico"},
+    {"PST", "America/Los_Angeles"},
+    {"SST", "Pacific/Guadalcanal"},
+    {"VST", "Asia/Ho_Chi_Minh"},
+};
+
+int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
+}  // namespace
 
 base::Result<Zone> Zone::find(std::string_view name) {
+  if (const auto offset = zone_offset_seconds(name)) return fixed(*offset);
   Zone zone;
-  if (const auto offset = columnar::zone_offset_seconds(name)) {
-    zone.offset_ = *offset;
-    return zone;
-  }
+  const std::string_view trimmed = trim_all(name);
+  const auto* known = std::find_if(std::begin(kShortNames), std::end(kShortNames),
+                                   [&](const auto& entry) { return entry.first == trimmed; });
   try {
-    zone.rules_ = tz::locate_zone(name);
+    zone.rules_ = tz::locate_zone(known == std::end(kShortNames) ? trimmed : known->second);
     return zone;
   } catch (const std::exception&) {
     return base::error(base::ErrorKind::kInvalidArgument,
@@ -75,4 +110,11 @@ int64_t Zone::to_utc(int64_t local_us) {
   return shifted(local_us, -info.first.offset.count());
 }
 
-}  // namespace weir::eval
+std::optional<int64_t> Zone::to_utc_checked(int64_t local_us) {
+  const int64_t utc_us = to_utc(local_us);
+  const int64_t day = 86'400 * kMicrosPerSecond;
+  const bool wrapped = local_us > day ? utc_us < 0 : local_us < -day && utc_us > 0;
+  return wrapped ? std::nullopt : std::optional(utc_us);
+}
+
+}  // namespace weir::columnar
