@@ -307,7 +307,7 @@ Result<ArrayPtr> remainder_of(const KernelCall& call, std::span<const Vector> ar
       [&](T a, T b, std::optional<T>& out) -> Result<void> {
         if (b != 0) {
           out = f(a, b);
-        } else if (call.ansi()) {
+        } else if (call.ansi() && !is_try(call)) {
           return remainder_by_zero(call);
         }
         return {};
@@ -350,7 +350,7 @@ Result<ArrayPtr> remainder(KernelCall& call, std::span<const Vector> arguments) 
       call,
       [&](Int128 a, Int128 b, std::optional<Int128>& out) -> Result<void> {
         if (b == 0) {
-          if (call.ansi()) return remainder_by_zero(call);
+          if (call.ansi() && !is_try(call)) return remainder_by_zero(call);
           return {};
         }
         Int128 value = 0;
@@ -501,6 +501,7 @@ constexpr KernelEntry kKernels[] = {
     {"/", divide},
     {"try_divide", divide},
     {"%", remainder<false>},
+    {"try_mod", remainder<false>},
     {"pmod", remainder<true>},
     {"div", integral_divide},
     {"negative", turn<false>},

@@ -55,6 +55,12 @@ std::span<const KernelEntry> math_kernels();
 std::span<const KernelEntry> time_kernels();
 std::span<const KernelEntry> hash_kernels();
 std::span<const KernelEntry> nested_kernels();
+std::span<const KernelEntry> array_kernels();
+std::span<const KernelEntry> map_kernels();
+std::span<const KernelEntry> number_kernels();
+std::span<const KernelEntry> volatile_kernels();
+std::span<const KernelEntry> digest_kernels();
+std::span<const KernelEntry> misc_kernels();
 
 base::Error kernel_error(std::string error_class, std::string_view sql_state, std::string message,
                          const plan::Origin& origin);

@@ -1,5 +1,6 @@
 #include "eval/node.h"
 
+#include <algorithm>
 #include <array>
 
 #include <arrow/array/util.h>
@@ -65,6 +66,19 @@ Result<ArrayPtr> Frame::column(int index, const DataType& type) {
     WEIR_ASSIGN(array, take_rows(all, *selection_));
   }
   columns_.emplace_back(index, array);
+  return array;
+}
+
+Result<ArrayPtr> Frame::variable(int id) {
+  for (const auto& [known, array] : variables_) {
+    if (known == id) return array;
+  }
+  if (!parent_) {
+    return base::error(base::ErrorKind::kInternal, "a lambda's variable has no value");
+  }
+  WEIR_ASSIGN(auto all, parent_->variable(id));
+  WEIR_ASSIGN(auto array, take_rows(all, *selection_));
+  variables_.emplace_back(id, array);
   return array;
 }
 
@@ -337,7 +351,7 @@ class CallNode final : public Node {
       : Node(expression, can_fail), kernel_(kernel), arguments_(std::move(arguments)) {}
   Result<Vector> evaluate(Frame& frame) const override {
     std::vector<Vector> inputs;
-    bool constant = true;
+    bool constant = std::get<plan::TypedCall>(expression().node).function->deterministic;
     for (const auto& argument : arguments_) {
       WEIR_ASSIGN(auto input, argument->evaluate(frame));
       constant &= input.constant;
@@ -374,7 +388,19 @@ Result<NodePtr> compile_node(const plan::TypedPtr& expression) {
     WEIR_ASSIGN(auto child, compile_node(cast->child));
     return std::make_shared<const CastNode>(expression, std::move(child));
   }
-  const auto& call = std::get<plan::TypedCall>(expression->node);
+  if (std::holds_alternative<plan::TypedLambdaVariable>(expression->node))
+    return make_lambda_variable_node(expression);
+  const auto* typed_call = std::get_if<plan::TypedCall>(&expression->node);
+  if (!typed_call) {
+    return kernel_error("UNSUPPORTED_FEATURE", "0A000",
+                        "weir cannot evaluate this kind of expression row by row.",
+                        expression->origin);
+  }
+  const auto& call = *typed_call;
+  if (std::any_of(call.arguments.begin(), call.arguments.end(), [](const auto& argument) {
+        return std::holds_alternative<plan::TypedLambda>(argument->node);
+      }))
+    return make_higher_order_node(expression);
   std::vector<NodePtr> arguments;
   bool can_fail = kernel_can_fail(*expression);
   for (const auto& argument : call.arguments) {

@@ -16,6 +16,9 @@ class Frame {
   Frame(Frame& parent, std::shared_ptr<arrow::Array> rows_of_parent);
 
   Result<ArrayPtr> column(int index, const DataType& type);
+  // A lambda's variable, by id: one value a row.
+  void bind(int variable, ArrayPtr values) { variables_.emplace_back(variable, std::move(values)); }
+  Result<ArrayPtr> variable(int id);
   int64_t rows() const { return rows_; }
   const EvalContext& context() const { return context_; }
   const Zone& zone() const { return zone_; }
@@ -28,6 +31,7 @@ class Frame {
   Zone zone_;
   int64_t rows_;
   std::vector<std::pair<int, ArrayPtr>> columns_;
+  std::vector<std::pair<int, ArrayPtr>> variables_;
 };
 
 class Node {
@@ -53,6 +57,11 @@ Result<NodePtr> compile_node(const plan::TypedPtr& expression);
 
 // AND, OR, CASE, IF, COALESCE … (guards.cc)
 NodePtr make_guard_node(const plan::TypedPtr& expression, std::vector<NodePtr> arguments);
+
+// transform, filter, aggregate … (higher_order.cc)
+bool is_higher_order(std::string_view function);
+Result<NodePtr> make_higher_order_node(const plan::TypedPtr& expression);
+NodePtr make_lambda_variable_node(const plan::TypedPtr& expression);
 
 // The value as an array of one row.
 Result<ArrayPtr> literal_array(const plan::Value& value, const DataType& type,

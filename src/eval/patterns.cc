@@ -1,8 +1,10 @@
-// LIKE and regular expressions. LIKE is matched here; regular expressions by Boost.Regex, which has
-// the look-around that Java's have: bytes where pattern and text are ASCII, else characters.
-#include <boost/regex.hpp>
+// LIKE and regular expressions.
+#include <algorithm>
+#include <iterator>
 
+#include "eval/list_rows.h"
 #include "eval/map_rows.h"
+#include "eval/regexp.h"
 #include "eval/text_case.h"
 #include "eval/utf8.h"
 
@@ -119,129 +121,81 @@ Result<ArrayPtr> like(KernelCall& call, std::span<const Vector> arguments) {
   return writer.finish();
 }
 
-std::wstring widen(std::string_view text) {
-  std::wstring wide;
-  for (size_t at = 0; at < text.size(); at += character_bytes(text, at))
-    wide += static_cast<wchar_t>(decode_character(text, at));
-  return wide;
-}
-
-void append_narrow(const wchar_t* begin, const wchar_t* end, std::string& out) {
-  for (; begin != end; ++begin)
-    encode_character(static_cast<uint32_t>(*begin), out);
-}
-
-// One pattern, compiled for bytes and, once needed, for characters.
-class Pattern {
- public:
-  static Result<Pattern> compile(const KernelCall& call, std::string_view text) {
-    Pattern made;
-    made.source_ = text;
-    made.narrow_ok_ = is_ascii(text);
-    try {
-      if (made.narrow_ok_) made.narrow_.assign(made.source_, kSyntax);
-      made.wide_.assign(widen(text), kSyntax);
-      return made;
-    } catch (const std::exception& failure) {
-      return call.fail(
-          "INVALID_PARAMETER_VALUE.PATTERN", "22023",
-          fmt::format("The value of parameter(s) `regexp` in `{}` is invalid: '{}' ({}).",
-                      call.call.function->name, text, failure.what()));
-    }
-  }
-
-  const std::string& source() const { return source_; }
-  bool narrow(std::string_view subject) const { return narrow_ok_ && is_ascii(subject); }
-  const boost::regex& bytes() const { return narrow_; }
-  const boost::wregex& characters() const { return wide_; }
-
-  static constexpr auto kSyntax = boost::regex_constants::perl | boost::regex_constants::no_mod_m;
-  static constexpr auto kFlags = boost::match_not_dot_newline;
-
- private:
-  std::string source_;
-  bool narrow_ok_ = true;
-  boost::regex narrow_;
-  boost::wregex wide_;
-};
-
-base::Error too_complex(const KernelCall& call, const std::string& why) {
-  return call.fail("INVALID_PARAMETER_VALUE.PATTERN", "22023",
-                   fmt::format("A regular expression of `{}` is too complex for the text: {}.",
-                               call.call.function->name, why));
-}
+using Arguments = std::span<const Vector>;
 
 // Calls use(pattern, row) for the rows without NULL among the operands.
 template <typename Null, typename Use>
-Result<void> for_patterns(const KernelCall& call, const TextReader& pattern,
-                          std::span<const Vector> arguments, Null&& null, Use&& use) {
+Result<void> for_patterns(const KernelCall& call, const TextReader& pattern, Arguments arguments,
+                          Null&& null, Use&& use) {
   std::vector<Validity> valid(arguments.begin(), arguments.end());
-  std::optional<Pattern> compiled;
+  RegexpCache cache;
   for (int64_t row = 0; row < call.rows; ++row) {
-    bool all = true;
-    for (const auto& one : valid)
-      all &= one[row];
-    if (!all) {
+    if (!std::all_of(valid.begin(), valid.end(), [&](const auto& one) { return one[row]; })) {
       null(row);
       continue;
     }
-    if (!compiled || compiled->source() != pattern[row]) {
-      WEIR_ASSIGN(auto made, Pattern::compile(call, pattern[row]));
-      compiled = std::move(made);
-    }
-    try {
-      WEIR_TRY(use(*compiled, row));
-    } catch (const std::exception& failure) {
-      return too_complex(call, failure.what());
-    }
+    WEIR_ASSIGN(const auto* compiled, cache.get(call, pattern[row]));
+    WEIR_TRY(use(*compiled, row));
   }
   return {};
 }
 
-Result<ArrayPtr> rlike(KernelCall& call, std::span<const Vector> arguments) {
+std::string_view part_of(std::string_view text, const RegexpGroup& group) {
+  return group.begin < 0 ? std::string_view()
+                         : text.substr(static_cast<size_t>(group.begin),
+                                       static_cast<size_t>(group.end - group.begin));
+}
+
+Result<ArrayPtr> rlike(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]), pattern(arguments[1]);
   BoolWriter writer(call.rows);
   WEIR_TRY(for_patterns(
       call, pattern, arguments, [&](int64_t row) { writer.set_null(row); },
-      [&](const Pattern& compiled, int64_t row) -> Result<void> {
-        const auto subject = text[row];
-        if (compiled.narrow(subject)) {
-          writer.set(row, boost::regex_search(subject.begin(), subject.end(), compiled.bytes(),
-                                              Pattern::kFlags));
-        } else {
-          writer.set(row,
-                     boost::regex_search(widen(subject), compiled.characters(), Pattern::kFlags));
-        }
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const bool found, compiled.contains(call, text[row]));
+        writer.set(row, found);
         return {};
       }));
   return writer.finish();
 }
 
-Result<ArrayPtr> regexp_extract(KernelCall& call, std::span<const Vector> arguments) {
+// The group that a call asks for (its third argument, 1 where there is none), checked.
+class GroupArgument {
+ public:
+  explicit GroupArgument(Arguments arguments) {
+    if (arguments.size() > 2) reader_.emplace(arguments[2]);
+  }
+  Result<size_t> of(const KernelCall& call, const Regexp& compiled, int64_t row) const {
+    const int32_t number = reader_ ? (*reader_)[row] : 1;
+    if (number < 0 || number > compiled.groups()) {
+      return call
+          .fail("INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", "22023",
+                fmt::format("The value of parameter(s) `idx` in `{}` is invalid: Expects group "
+                            "index between 0 and {}, but got {}.",
+                            call.call.function->name, compiled.groups(), number))
+          .with_parameter("parameter", "`idx`")
+          .with_parameter("functionName", fmt::format("`{}`", call.call.function->name))
+          .with_parameter("groupCount", std::to_string(compiled.groups()))
+          .with_parameter("groupIndex", std::to_string(number));
+    }
+    return static_cast<size_t>(number);
+  }
+
+ private:
+  std::optional<FixedReader<int32_t>> reader_;
+};
+
+Result<ArrayPtr> regexp_extract(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]), pattern(arguments[1]);
-  std::optional<FixedReader<int32_t>> group;
-  if (arguments.size() == 3) group.emplace(arguments[2]);
+  const GroupArgument group(arguments);
   TextWriter writer(call.rows);
   WEIR_TRY(for_patterns(
       call, pattern, arguments, [&](int64_t) { writer.add_null(); },
-      [&](const Pattern& compiled, int64_t row) -> Result<void> {
-        const int32_t number = group ? (*group)[row] : 1;
-        const auto groups = static_cast<int32_t>(compiled.characters().mark_count());
-        const auto subject = widen(text[row]);
-        boost::wsmatch match;
-        if (boost::regex_search(subject, match, compiled.characters(), Pattern::kFlags)) {
-          if (number < 0 || number > groups) {
-            return call.fail("INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", "22023",
-                             fmt::format("The value of parameter(s) `idx` in `regexp_extract` is "
-                                         "invalid: Expects group index between 0 "
-                                         "and {}, but got {}.",
-                                         groups, number));
-          }
-          const auto& found = match[number];
-          if (found.matched) {
-            append_narrow(subject.data() + (found.first - subject.begin()),
-                          subject.data() + (found.second - subject.begin()), writer.bytes());
-          }
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const auto found, compiled.first(call, text[row]));
+        if (found) {
+          WEIR_ASSIGN(const size_t number, group.of(call, compiled, row));
+          writer.bytes() += part_of(text[row], (*found)[number]);
         }
         writer.end_row();
         return {};
@@ -249,53 +203,133 @@ Result<ArrayPtr> regexp_extract(KernelCall& call, std::span<const Vector> argume
   return writer.finish(call.arrow_type);
 }
 
-// Java's replacement: $1 a group, \x the character x.
-void append_replacement(const boost::wsmatch& match, const std::wstring& replacement, size_t groups,
+Result<ArrayPtr> regexp_extract_all(KernelCall& call, Arguments arguments) {
+  const TextReader text(arguments[0]), pattern(arguments[1]);
+  const GroupArgument group(arguments);
+  ListOffsets offsets(call.rows);
+  std::vector<std::string> all;
+  WEIR_TRY(for_patterns(
+      call, pattern, arguments,
+      [&](int64_t) { offsets.add_null(static_cast<int64_t>(all.size())); },
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const size_t number, group.of(call, compiled, row));
+        WEIR_ASSIGN(const auto matches, compiled.all(call, text[row]));
+        for (const auto& match : matches)
+          all.emplace_back(part_of(text[row], match[number]));
+        offsets.end_row(static_cast<int64_t>(all.size()));
+        return {};
+      }));
+  return text_lists(call, offsets, all);
+}
+
+Result<ArrayPtr> regexp_count(KernelCall& call, Arguments arguments) {
+  const TextReader text(arguments[0]), pattern(arguments[1]);
+  FixedWriter<int32_t> writer(call.rows);
+  WEIR_TRY(for_patterns(
+      call, pattern, arguments, [&](int64_t row) { writer.set_null(row); },
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const auto matches, compiled.all(call, text[row]));
+        writer.set(row, static_cast<int32_t>(matches.size()));
+        return {};
+      }));
+  return writer.finish(call.arrow_type);
+}
+
+Result<ArrayPtr> regexp_substr(KernelCall& call, Arguments arguments) {
+  const TextReader text(arguments[0]), pattern(arguments[1]);
+  TextWriter writer(call.rows);
+  WEIR_TRY(for_patterns(
+      call, pattern, arguments, [&](int64_t) { writer.add_null(); },
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const auto found, compiled.first(call, text[row]));
+        if (found && (*found)[0].end > (*found)[0].begin) {
+          writer.add(part_of(text[row], (*found)[0]));
+        } else {
+          writer.add_null();
+        }
+        return {};
+      }));
+  return writer.finish(call.arrow_type);
+}
+
+// The position (in characters, from 1) of the first match, 0 where there is none. The third
+// argument is taken and without effect, as in Spark.
+Result<ArrayPtr> regexp_instr(KernelCall& call, Arguments arguments) {
+  const TextReader text(arguments[0]), pattern(arguments[1]);
+  FixedWriter<int32_t> writer(call.rows);
+  WEIR_TRY(for_patterns(
+      call, pattern, arguments, [&](int64_t row) { writer.set_null(row); },
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(const auto found, compiled.first(call, text[row]));
+        const int64_t position =
+            found ? character_count(text[row].substr(0, static_cast<size_t>((*found)[0].begin))) + 1
+                  : 0;
+        writer.set(row, static_cast<int32_t>(position));
+        return {};
+      }));
+  return writer.finish(call.arrow_type);
+}
+
+Result<ArrayPtr> split(KernelCall& call, Arguments arguments) {
+  const TextReader text(arguments[0]), pattern(arguments[1]);
+  std::optional<FixedReader<int32_t>> limit;
+  if (arguments.size() > 2) limit.emplace(arguments[2]);
+  ListOffsets offsets(call.rows);
+  std::vector<std::string> all;
+  WEIR_TRY(for_patterns(
+      call, pattern, arguments,
+      [&](int64_t) { offsets.add_null(static_cast<int64_t>(all.size())); },
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        WEIR_ASSIGN(auto parts, compiled.split(call, text[row], limit ? (*limit)[row] : -1));
+        std::move(parts.begin(), parts.end(), std::back_inserter(all));
+        offsets.end_row(static_cast<int64_t>(all.size()));
+        return {};
+      }));
+  return text_lists(call, offsets, all);
+}
+
+// Java's replacement: $1 a group, \\x the character x.
+void append_replacement(std::string_view text, const RegexpMatch& match, std::string_view by,
                         std::string& out) {
-  const auto append_text = [&](const std::wstring& text) {
-    append_narrow(text.data(), text.data() + text.size(), out);
-  };
-  for (size_t i = 0; i < replacement.size(); ++i) {
-    const wchar_t c = replacement[i];
-    if (c == L'\\' && i + 1 < replacement.size()) {
-      encode_character(static_cast<uint32_t>(replacement[++i]), out);
-    } else if (c == L'$' && i + 1 < replacement.size() && replacement[i + 1] >= L'0' &&
-               replacement[i + 1] <= L'9') {
-      size_t number = static_cast<size_t>(replacement[++i] - L'0');
-      while (i + 1 < replacement.size() && replacement[i + 1] >= L'0' &&
-             replacement[i + 1] <= L'9' &&
-             number * 10 + static_cast<size_t>(replacement[i + 1] - L'0') <= groups) {
-        number = number * 10 + static_cast<size_t>(replacement[++i] - L'0');
-      }
-      if (number <= groups && match[static_cast<int>(number)].matched)
-        append_text(match[static_cast<int>(number)].str());
+  const auto digit = [&](size_t i) { return i < by.size() && by[i] >= '0' && by[i] <= '9'; };
+  for (size_t i = 0; i < by.size(); ++i) {
+    if (by[i] == '\\' && i + 1 < by.size()) {
+      out += by[++i];
+    } else if (by[i] == '$' && digit(i + 1)) {
+      size_t number = static_cast<size_t>(by[++i] - '0');
+      while (digit(i + 1) && number * 10 + static_cast<size_t>(by[i + 1] - '0') < match.size())
+        number = number * 10 + static_cast<size_t>(by[++i] - '0');
+      if (number < match.size()) out += part_of(text, match[number]);
     } else {
-      encode_character(static_cast<uint32_t>(c), out);
+      out += by[i];
     }
   }
 }
 
-Result<ArrayPtr> regexp_replace(KernelCall& call, std::span<const Vector> arguments) {
+// The fourth argument: where to begin, in characters from 1.
+Result<ArrayPtr> regexp_replace(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]), pattern(arguments[1]), replacement(arguments[2]);
+  std::optional<FixedReader<int32_t>> start;
+  if (arguments.size() > 3) start.emplace(arguments[3]);
   TextWriter writer(call.rows);
   WEIR_TRY(for_patterns(
       call, pattern, arguments, [&](int64_t) { writer.add_null(); },
-      [&](const Pattern& compiled, int64_t row) -> Result<void> {
-        const auto subject = widen(text[row]);
-        const auto by = widen(replacement[row]);
+      [&](const Regexp& compiled, int64_t row) -> Result<void> {
+        auto subject = text[row];
         auto& out = writer.bytes();
-        auto at = subject.begin();
-        for (boost::wsregex_iterator
-                 match(subject.begin(), subject.end(), compiled.characters(), Pattern::kFlags),
-             end;
-             match != end; ++match) {
-          const std::wstring before(at, (*match)[0].first);
-          append_narrow(before.data(), before.data() + before.size(), out);
-          append_replacement(*match, by, compiled.characters().mark_count(), out);
-          at = (*match)[0].second;
+        if (start && (*start)[row] > 1) {
+          const size_t from = character_position(subject, (*start)[row] - 1);
+          out += subject.substr(0, from);
+          subject.remove_prefix(from);
         }
-        const std::wstring rest(at, subject.end());
-        append_narrow(rest.data(), rest.data() + rest.size(), out);
+        size_t at = 0;
+        WEIR_ASSIGN(const auto matches, compiled.all(call, subject));
+        for (const auto& match : matches) {
+          out += subject.substr(at, static_cast<size_t>(match[0].begin) - at);
+          append_replacement(subject, match, replacement[row], out);
+          at = static_cast<size_t>(match[0].end);
+        }
+        out += subject.substr(at);
         writer.end_row();
         return {};
       }));
@@ -307,7 +341,12 @@ constexpr KernelEntry kKernels[] = {
     {"ilike", like<true>},
     {"rlike", rlike},
     {"regexp_extract", regexp_extract},
+    {"regexp_extract_all", regexp_extract_all},
+    {"regexp_count", regexp_count},
+    {"regexp_substr", regexp_substr},
+    {"regexp_instr", regexp_instr},
     {"regexp_replace", regexp_replace},
+    {"split", split},
 };
 
 }  // namespace

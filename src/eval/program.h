@@ -9,7 +9,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,11 +28,41 @@ namespace weir::eval {
 
 using base::Result;
 
+// Spark's XORShiftRandom (java.util.Random over another step).
+class XorShiftRandom {
+ public:
+  explicit XorShiftRandom(int64_t seed);
+  uint32_t bits(int count);  // up to 32
+  double next_double();
+  double next_gaussian();
+
+ private:
+  uint64_t state_ = 0;
+  double gaussian_ = 0;
+  bool has_gaussian_ = false;
+};
+
+// What functions such as rand() and monotonically_increasing_id() remember from batch to batch, by
+// expression. One a query and partition; used by one thread at a time, or in no special order.
+class VolatileState {
+ public:
+  // Numbers for `rows` rows: the first of them.
+  int64_t take_rows(const void* expression, int64_t rows);
+  void with_random(const void* expression, int64_t seed,
+                   const std::function<void(XorShiftRandom&)>& use);
+
+ private:
+  std::mutex mutex_;
+  std::map<const void*, int64_t> rows_;
+  std::map<const void*, XorShiftRandom> random_;
+};
+
 // What is the same for all rows of a batch.
 struct EvalContext {
   int64_t batch_timestamp_us = 0;    // current_timestamp(), current_date() …
   std::string session_zone = "UTC";  // IANA name or ±hh:mm
   bool ansi = true;                  // has to be what the expression was analysed with
+  std::shared_ptr<VolatileState> volatile_state = {};  // null: every batch begins anew
 };
 
 class Node;  // node.h

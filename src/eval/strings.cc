@@ -6,6 +6,7 @@
 #include <arrow/compute/api.h>
 #include <boost/algorithm/string/replace.hpp>
 
+#include "eval/arrays.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
 #include "eval/text_case.h"
@@ -23,6 +24,7 @@ void append_bounded(std::string& out, std::string_view text) {
 }
 
 Result<ArrayPtr> concat(KernelCall& call, std::span<const Vector> arguments) {
+  if (call.type().is(TypeKind::kArray)) return concat_arrays(call, arguments);
   std::vector<TextReader> readers(arguments.begin(), arguments.end());
   TextWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row) {
@@ -347,6 +349,7 @@ Result<ArrayPtr> repeat(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 Result<ArrayPtr> reverse(KernelCall& call, std::span<const Vector> arguments) {
+  if (call.type().is(TypeKind::kArray)) return reverse_array(call, arguments);
   return map_text(
       call,
       [](std::string_view text, std::string& out) {

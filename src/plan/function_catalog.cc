@@ -19,6 +19,8 @@ const std::vector<Function>& catalog() {
     add_math(list);
     add_times(list);
     add_nested(list);
+    add_arrays(list);
+    add_misc(list);
     add_aggregates(list);
     return list;
   }();

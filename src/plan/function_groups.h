@@ -16,6 +16,8 @@ void add_strings(Functions& list);
 void add_math(Functions& list);
 void add_times(Functions& list);
 void add_nested(Functions& list);
+void add_arrays(Functions& list);
+void add_misc(Functions& list);
 void add_aggregates(Functions& list);
 
 namespace entry {

@@ -45,13 +45,14 @@ void add_strings(Functions& list) {
       sure("startswith", 2, 2, string_or_binary(B), "The first starts with the second."));
   list.push_back(sure("endswith", 2, 2, string_or_binary(B), "The first ends with the second."));
   list.push_back(sure("repeat", 2, 2, fixed({S, I}, S), "The text several times."));
-  list.push_back(sure("reverse", 1, 1, S1, "The characters backwards."));
+  list.push_back(sure("reverse", 1, 1, reverse_rule(), "The characters or elements backwards."));
   list.push_back(sure("ascii", 1, 1, fixed({S}, I), "Code point of the first character."));
   list.push_back(
       sure("chr", 1, 1, fixed({L}, S), "The character of a code (modulo 256).", {"char"}));
   list.push_back(
       risky("split_part", 3, 3, fixed({S, S, I}, S), "One part of the text split at a delimiter."));
-  list.push_back(risky("regexp_replace", 3, 3, S1, "Every match replaced; $1 refers to a group."));
+  list.push_back(risky("regexp_replace", 3, 4, fixed({S, S, S, I}, S),
+                       "Every match replaced; $1 refers to a group."));
   list.push_back(risky("regexp_extract", 2, 3, fixed({S, S, I}, S),
                        "One group (default 1) of the first match, '' without match."));
   list.push_back(sure(

@@ -464,10 +464,20 @@ SignatureRule concat_rule() {
   return [](const Function& function, const SignatureCall& call) -> Result<Signature> {
     if (std::any_of(call.arguments.begin(), call.arguments.end(),
                     [](const auto& a) { return a->type.is(TypeKind::kArray); })) {
-      return analysis_error("UNSUPPORTED_FEATURE", "0A000", "concat of arrays is not built.",
-                            call.origin);
+      WEIR_ASSIGN(const auto type, common_of(call, 0));
+      return Signature{std::vector<DataType>(call.arguments.size(), type), type,
+                       any_nullable(call)};
     }
     return string_or_binary(TypeKind::kNull)(function, call);
+  };
+}
+
+SignatureRule reverse_rule() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (type.is(TypeKind::kArray)) return Signature{{type}, type, any_nullable(call)};
+    return check(call,
+                 Signature{{of(TypeKind::kString)}, of(TypeKind::kString), any_nullable(call)});
   };
 }
 

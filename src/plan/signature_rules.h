@@ -32,6 +32,7 @@ SignatureRule string_or_binary(
     TypeKind result_or_same);  // kNull: the result is the argument's type
 SignatureRule substring_rule();
 SignatureRule concat_rule();
+SignatureRule reverse_rule();  // text, or an array
 SignatureRule concat_ws_rule();
 SignatureRule bitwise();
 SignatureRule shift();
