@@ -1,0 +1,158 @@
+#include "session/delta_source.h"
+
+#include <atomic>
+
+#include <arrow/record_batch.h>
+
+#include "delta/civil_time.h"
+#include "delta/log_segment.h"
+#include "delta/scan.h"
+#include "delta/table.h"
+#include "session/scan_predicate.h"
+
+namespace weir::session {
+
+using base::error;
+using base::ErrorKind;
+using relational::BatchPtr;
+using relational::BatchStream;
+
+namespace {
+
+// One of the streams of a scan: each takes the next file that nobody has.
+struct SharedScan {
+  explicit SharedScan(delta::Scan planned) : scan(std::move(planned)) {}
+  delta::Scan scan;
+  std::atomic<size_t> next_file{0};
+};
+
+class DeltaStream final : public BatchStream {
+ public:
+  explicit DeltaStream(std::shared_ptr<SharedScan> shared) : shared_(std::move(shared)) {}
+  const Schema& schema() const override { return shared_->scan.schema(); }
+  Result<BatchPtr> next(std::stop_token stop) override {
+    while (true) {
+      if (stop.stop_requested()) return error(ErrorKind::kCancelled, "the query was cancelled");
+      if (!reader_) {
+        const size_t file = shared_->next_file.fetch_add(1);
+        if (file >= shared_->scan.files().size()) return BatchPtr();
+        WEIR_ASSIGN(reader_, shared_->scan.open(file));
+      }
+      WEIR_ASSIGN(auto batch, reader_->next());
+      if (batch) return batch;
+      reader_.reset();
+    }
+  }
+
+ private:
+  std::shared_ptr<SharedScan> shared_;
+  std::unique_ptr<delta::FileReader> reader_;
+};
+
+// The newest version that was committed at `timestamp_us` or before. Times of the log's files, each
+// at least a millisecond after the one before, as delta-spark counts them.
+Result<int64_t> version_at(io::FileSystem& fs, const std::string& path, int64_t timestamp_us) {
+  WEIR_ASSIGN(const auto files, fs.list(delta::log_path(path)));
+  std::optional<int64_t> found;
+  std::optional<int64_t> first_ms;
+  int64_t last_ms = 0;
+  bool later = false;
+  for (const auto& file : files) {
+    const auto name = delta::parse_log_file_name(file.name);
+    if (name.kind != delta::LogFileKind::kCommit) continue;
+    const int64_t at_ms =
+        first_ms ? std::max(file.modified_us / 1000, last_ms + 1) : file.modified_us / 1000;
+    if (!first_ms) first_ms = at_ms;
+    last_ms = at_ms;
+    if (at_ms * 1000 <= timestamp_us) {
+      found = name.version.value();
+    } else {
+      later = true;
+    }
+  }
+  if (!first_ms) {
+    return error(ErrorKind::kNotFound, "{} is not a Delta table: it has no _delta_log with commits",
+                 path)
+        .with_class("DELTA_TABLE_NOT_FOUND");
+  }
+  const auto shown = [](int64_t us) { return delta::timestamp_text(us, ' ', 3); };
+  if (!found) {
+    return error(ErrorKind::kNotFound,
+                 "The provided timestamp ({}) is before the earliest version available to this "
+                 "table ({}). Please use a timestamp after {}.",
+                 shown(timestamp_us), shown(*first_ms * 1000), shown(*first_ms * 1000))
+        .with_class("DELTA_TIMESTAMP_EARLIER_THAN_COMMIT_RETENTION")
+        .with_sql_state("42816")
+        .with_parameter("userTimestamp", shown(timestamp_us))
+        .with_parameter("commitTs", shown(*first_ms * 1000))
+        .with_parameter("timestampString", shown(*first_ms * 1000));
+  }
+  if (!later && timestamp_us > last_ms * 1000 + 999) {
+    return error(ErrorKind::kNotFound,
+                 "The provided timestamp ({}) is after the latest version available to this table "
+                 "({}). Please use a timestamp before or at {}.",
+                 shown(timestamp_us), shown(last_ms * 1000), shown(last_ms * 1000))
+        .with_class("DELTA_TIMESTAMP_GREATER_THAN_COMMIT")
+        .with_sql_state("42816")
+        .with_parameter("providedTimestamp", shown(timestamp_us))
+        .with_parameter("tableName", shown(last_ms * 1000))
+        .with_parameter("maximumTimestamp", shown(last_ms * 1000));
+  }
+  return *found;
+}
+
+}  // namespace
+
+std::string DeltaSource::description() const {
+  return fmt::format("delta `{}` version {}", snapshot_->path(), snapshot_->version().value());
+}
+
+Result<std::vector<std::unique_ptr<BatchStream>>> DeltaSource::scan(const std::vector<int>& columns,
+                                                                    const plan::TypedPtr& condition,
+                                                                    int streams) const {
+  delta::ScanOptions options;
+  options.columns.emplace();
+  for (const int column : columns)
+    options.columns->push_back(schema().fields()[static_cast<size_t>(column)].name);
+  options.predicate = scan_predicate(condition, schema(), columns);
+  WEIR_ASSIGN(auto planned, delta::Scan::plan(services_.fs, snapshot_, std::move(options)));
+  const auto wanted = std::max<size_t>(
+      1, std::min(planned.files().size(), static_cast<size_t>(std::max(1, streams))));
+  auto shared = std::make_shared<SharedScan>(std::move(planned));
+  std::vector<std::unique_ptr<BatchStream>> all;
+  for (size_t i = 0; i < wanted; ++i)
+    all.push_back(std::make_unique<DeltaStream>(shared));
+  return all;
+}
+
+std::optional<int64_t> DeltaSource::rows_estimate() const {
+  delta::ScanOptions options;
+  options.columns.emplace();
+  const auto planned = delta::Scan::plan(services_.fs, snapshot_, std::move(options));
+  if (!planned.ok()) return std::nullopt;
+  return planned->row_count_by_statistics();
+}
+
+Result<std::shared_ptr<const DeltaSource>> open_delta(const Services& services,
+                                                      const std::string& path,
+                                                      const DeltaState& state) {
+  WEIR_ASSIGN(const std::string folder, delta::table_path(path));
+  std::optional<base::TableVersion> version;
+  if (state.version) version = base::TableVersion(*state.version);
+  if (state.timestamp_us) {
+    WEIR_ASSIGN(const int64_t at, version_at(services.fs, folder, *state.timestamp_us));
+    version = base::TableVersion(at);
+  }
+  WEIR_ASSIGN(auto snapshot, delta::Table::snapshot_at(services.fs, folder, version));
+  return std::shared_ptr<const DeltaSource>(
+      std::make_shared<DeltaSource>(services, std::move(snapshot)));
+}
+
+Result<bool> is_delta_table(io::FileSystem& fs, const std::string& path) {
+  const auto segment = delta::list_log_segment(fs, path, std::nullopt);
+  if (segment.ok()) return segment->has_value();
+  if (segment.error().kind() == ErrorKind::kNotFound) return false;
+  return segment.error();
+}
+
+}  // namespace weir::session

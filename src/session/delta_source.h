@@ -1,0 +1,45 @@
+// A Delta table at one version as a table that queries read.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "delta/snapshot.h"
+#include "relational/scan_source.h"
+#include "session/warehouse.h"
+
+namespace weir::session {
+
+class DeltaSource final : public relational::ScanSource {
+ public:
+  DeltaSource(Services services, std::shared_ptr<const delta::TableSnapshot> snapshot)
+      : services_(services), snapshot_(std::move(snapshot)) {}
+
+  const Schema& schema() const override { return snapshot_->schema(); }
+  std::string_view provider() const override { return "delta"; }
+  std::string description() const override;
+  Result<std::vector<std::unique_ptr<relational::BatchStream>>> scan(
+      const std::vector<int>& columns, const plan::TypedPtr& condition, int streams) const override;
+  std::optional<int64_t> rows_estimate() const override;
+
+  const delta::TableSnapshot& snapshot() const { return *snapshot_; }
+
+ private:
+  Services services_;
+  std::shared_ptr<const delta::TableSnapshot> snapshot_;
+};
+
+// The newest state, or that of a version or of a time (microseconds; the newest commit that is not
+// younger). Errors carry delta-spark's classes.
+struct DeltaState {
+  std::optional<int64_t> version;
+  std::optional<int64_t> timestamp_us;
+};
+Result<std::shared_ptr<const DeltaSource>> open_delta(const Services& services,
+                                                      const std::string& path,
+                                                      const DeltaState& state);
+// Whether the folder holds a Delta log.
+Result<bool> is_delta_table(io::FileSystem& fs, const std::string& path);
+
+}  // namespace weir::session
