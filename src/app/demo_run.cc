@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <sstream>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/ingest_query.h"

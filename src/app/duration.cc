@@ -1,6 +1,7 @@
 #include "app/duration.h"
 
 #include <charconv>
+#include <cmath>
 
 namespace weir::app {
 
@@ -18,7 +19,7 @@ base::Result<int64_t> parse_duration_us(std::string_view option, std::string_vie
     unit.remove_prefix(1);
   if (code == std::errc{} && number >= 0) {
     for (const auto& [name, us] : kUnits)
-      if (unit == name && number * us < 9e18) return static_cast<int64_t>(number * us + 0.5);
+      if (unit == name && number * us < 9e18) return std::llround(number * us);
   }
   return error(ErrorKind::kInvalidArgument, "{}: '{}' is not a duration like 500ms, 60s, 5m or 2h",
                option, text);

@@ -114,13 +114,19 @@ int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
   listener.on_retry = [](const base::Error& failure, int attempt) {
     base::log_warn("attempt={} the batch will be tried again: {}", attempt, failure.to_string());
   };
+  options.stop = stop.token();
   auto query = manager.start(std::move(parts).value(), std::move(options), listener);
-  if (!query.ok()) return report_error(query.error(), json);
+  if (!query.ok()) {
+    if (stop.requested() && query.error().kind() == ErrorKind::kCancelled) {
+      std::fprintf(stderr, "weir: stopped before the query had begun\n");
+      return kExitOk;
+    }
+    return report_error(query.error(), json);
+  }
   auto control = stream::ControlServer::start(manager);
   if (!control.ok())
     base::log_warn("weir stream cannot reach this process: {}", control.error().to_string());
 
-  const std::stop_callback on_stop(stop.token(), [&] { (*query)->request_stop(); });
   const auto ended = (*query)->wait();
   live.end();
   const stream::QueryStatus status = (*query)->status();

@@ -330,7 +330,10 @@ class ParquetFormat final : public FileFormatBase {
 
 Result<std::shared_ptr<const FileFormat>> make_parquet_format(const FileFormatRequest& request,
                                                               OptionMap& map) {
-  map.ignore({"mergeSchema", "datetimeRebaseMode", "int96RebaseMode"});
+  map.ignore({"mergeSchema"});  // the schema is given
+  // LEGACY would turn dates of the Julian calendar, which Spark 2 wrote before 1582, into others.
+  for (const char* name : {"datetimeRebaseMode", "int96RebaseMode"})
+    WEIR_TRY(map.refuse(name, {"CORRECTED", "EXCEPTION"}));
   // Casts are registered once in a process.
   WEIR_ARROW_TRY(arrow::compute::Initialize());
   WEIR_ASSIGN(Schema schema, wanted_columns(request));

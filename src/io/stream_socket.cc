@@ -45,9 +45,24 @@ int poll_until(std::span<pollfd> descriptors, int64_t timeout_ms) {
   }
 }
 
+using Cancel = std::shared_ptr<const WakeEvent>;
+
+// 1: ready, 0: time over, -1: error, kCancelledWait: the event was set.
+constexpr int kCancelledWait = -2;
+int poll_or_cancel(int descriptor, short events, const Cancel& cancel, int64_t timeout_ms) {
+  pollfd entries[2] = {{descriptor, events, 0}, {cancel ? cancel->descriptor() : -1, POLLIN, 0}};
+  const int ready = poll_until(entries, timeout_ms);
+  return ready > 0 && entries[1].revents != 0 ? kCancelledWait : ready;
+}
+
+base::Error cancelled(std::string_view what, const std::string& peer) {
+  return base::error(ErrorKind::kCancelled, "{} {}: stopped", what, peer);
+}
+
 class TcpStream final : public StreamSocket {
  public:
-  TcpStream(int descriptor, std::string peer) : descriptor_(descriptor), peer_(std::move(peer)) {}
+  TcpStream(int descriptor, std::string peer, Cancel cancel)
+      : descriptor_(descriptor), peer_(std::move(peer)), cancel_(std::move(cancel)) {}
   ~TcpStream() override { ::close(descriptor_); }
 
   Result<size_t> read_some(char* into, size_t size, int64_t timeout_ms) override {
@@ -103,6 +118,14 @@ class TcpStream final : public StreamSocket {
     return base::ok();
   }
 
+  Result<void> wait(short events, std::string_view what, int64_t timeout_ms) override {
+    const int ready = poll_or_cancel(descriptor_, events, cancel_, timeout_ms);
+    if (ready == kCancelledWait) return cancelled(what, peer_);
+    if (ready < 0) return socket_error(what, peer_, errno);
+    if (ready == 0) return timed_out(what, peer_, timeout_ms);
+    return base::ok();
+  }
+
   int descriptor() const override { return descriptor_; }
   void shutdown() override { ::shutdown(descriptor_, SHUT_RDWR); }
   const std::string& peer() const override { return peer_; }
@@ -112,16 +135,9 @@ class TcpStream final : public StreamSocket {
     ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
   }
 
-  Result<void> wait(short events, std::string_view what, int64_t timeout_ms) {
-    pollfd entry{descriptor_, events, 0};
-    int ready = poll_until(std::span(&entry, 1), timeout_ms);
-    if (ready < 0) return socket_error(what, peer_, errno);
-    if (ready == 0) return timed_out(what, peer_, timeout_ms);
-    return base::ok();
-  }
-
   int descriptor_;
   std::string peer_;
+  Cancel cancel_;
 };
 
 // Connects to one address; the descriptor, or an errno below zero.
@@ -140,10 +156,12 @@ int connect_address(const addrinfo& address, const TcpOptions& options) {
     ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
   int code = ::connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
   if (code == EINPROGRESS) {
-    pollfd entry{descriptor, POLLOUT, 0};
-    int ready = poll_until(std::span(&entry, 1), options.connect_timeout_ms);
+    const int ready =
+        poll_or_cancel(descriptor, POLLOUT, options.cancel, options.connect_timeout_ms);
     socklen_t size = sizeof(code);
-    if (ready == 0) {
+    if (ready == kCancelledWait) {
+      code = ECANCELED;
+    } else if (ready == 0) {
       code = ETIMEDOUT;
     } else if (ready < 0 || ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) != 0) {
       code = errno;
@@ -181,7 +199,9 @@ Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int p
   int last = -EHOSTUNREACH;
   for (const addrinfo* address = found; address; address = address->ai_next) {
     last = connect_address(*address, options);
-    if (last >= 0) return std::unique_ptr<StreamSocket>(std::make_unique<TcpStream>(last, peer));
+    if (last >= 0)
+      return std::unique_ptr<StreamSocket>(std::make_unique<TcpStream>(last, peer, options.cancel));
+    if (last == -ECANCELED) return cancelled("connect to", peer);
   }
   if (last == -ETIMEDOUT) return timed_out("connect to", peer, options.connect_timeout_ms);
   return socket_error("connect to", peer, -last);

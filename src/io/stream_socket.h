@@ -33,6 +33,8 @@ class StreamSocket {
   // True where read_some would not wait although the descriptor may not be readable (TLS keeps
   // bytes back).
   virtual bool has_buffered() const { return false; }
+  // Waits for POLLIN or POLLOUT; `what` is being done, for the error.
+  virtual base::Result<void> wait(short events, std::string_view what, int64_t timeout_ms) = 0;
   // For poll(); -1 never.
   virtual int descriptor() const = 0;
   virtual void shutdown() = 0;
@@ -40,10 +42,15 @@ class StreamSocket {
   virtual const std::string& peer() const = 0;
 };
 
+class WakeEvent;
+
 struct TcpOptions {
   int receive_buffer_bytes = -1;  // -1: the system's
   int send_buffer_bytes = -1;
   int64_t connect_timeout_ms = 10000;
+  // Once set, every wait of the connection ends at once with kCancelled; never cleared. May be
+  // null.
+  std::shared_ptr<const WakeEvent> cancel;
 };
 
 base::Result<std::unique_ptr<StreamSocket>> connect_tcp(const std::string& host, int port,

@@ -93,6 +93,9 @@ class TlsStream final : public StreamSocket {
   int descriptor() const override { return plain_->descriptor(); }
   void shutdown() override { plain_->shutdown(); }
   const std::string& peer() const override { return plain_->peer(); }
+  Result<void> wait(short events, std::string_view what, int64_t timeout_ms) override {
+    return plain_->wait(events, what, timeout_ms);
+  }
 
  private:
   template <typename Step>
@@ -109,17 +112,6 @@ class TlsStream final : public StreamSocket {
       }
       return failure(what, why);
     }
-  }
-
-  Result<void> wait(short events, std::string_view what, int64_t timeout_ms) {
-    pollfd entry{descriptor(), events, 0};
-    int ready = 0;
-    do {
-      ready = ::poll(&entry, 1, static_cast<int>(timeout_ms));
-    } while (ready < 0 && errno == EINTR);
-    if (ready > 0) return base::ok();
-    return base::error(ErrorKind::kTimeout, "{} {}: no progress in {} ms", what, peer(), timeout_ms)
-        .as_retryable();
   }
 
   base::Error failure(std::string_view what, int why) {

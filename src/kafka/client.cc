@@ -26,15 +26,20 @@ TopicInfo topic_info(const MetadataResponse::Topic& topic) {
   return info;
 }
 
+ConnectionSettings with_cancel(ConnectionSettings settings) {
+  settings.cancel = std::make_shared<io::WakeEvent>();
+  return settings;
+}
+
 class KafkaClient final : public Client {
  public:
   KafkaClient(ConnectionSettings settings, ClientOptions options, base::Clock& clock,
               base::Random& random)
-      : settings_(settings),
+      : settings_(with_cancel(std::move(settings))),
         options_(std::move(options)),
         clock_(clock),
         random_(random),
-        cluster_(std::move(settings), clock, random) {}
+        cluster_(settings_, clock, random) {}
 
   Result<std::vector<TopicInfo>> list_topics() override;
   Result<std::vector<TopicInfo>> describe_topics(const std::vector<std::string>& names) override;
@@ -43,6 +48,10 @@ class KafkaClient final : public Client {
   Result<void> create_topic(const std::string& name, int32_t partitions,
                             int16_t replication) override;
   Result<std::unique_ptr<Fetcher>> fetch(std::vector<FetchRange> ranges) override;
+  void stop() override {
+    stop_.request_stop();
+    settings_.cancel->set();
+  }
 
  private:
   Result<void> check_ranges(const std::vector<FetchRange>& ranges);
@@ -57,6 +66,7 @@ class KafkaClient final : public Client {
   ClientOptions options_;
   base::Clock& clock_;
   base::Random& random_;
+  std::stop_source stop_;
   std::mutex mutex_;
   Cluster cluster_;
 };
@@ -65,7 +75,8 @@ class KafkaClient final : public Client {
 Result<void> KafkaClient::pause(int failures, int64_t deadline_us, const base::Error& why) {
   int64_t wake = clock_.monotonic_us() + cluster_.backoff().delay_us(failures);
   if (wake >= deadline_us) return why;
-  clock_.sleep_until_us(wake, {});
+  if (!clock_.sleep_until_us(wake, stop_.get_token()))
+    return base::error(ErrorKind::kCancelled, "stopped");
   return base::ok();
 }
 
@@ -73,7 +84,8 @@ Result<std::vector<TopicInfo>> KafkaClient::list_topics() {
   std::lock_guard lock(mutex_);
   MetadataRequest request;
   request.allow_auto_topic_creation = false;
-  WEIR_ASSIGN(MetadataResponse response, cluster_.metadata(request, cluster_.deadline_us(), {}));
+  WEIR_ASSIGN(MetadataResponse response,
+              cluster_.metadata(request, cluster_.deadline_us(), stop_.get_token()));
   std::vector<TopicInfo> topics;
   for (const auto& topic : response.topics) {
     if (!topic.is_internal && topic.error == ErrorCode::kNone) topics.push_back(topic_info(topic));
@@ -90,7 +102,7 @@ Result<std::vector<TopicInfo>> KafkaClient::describe_topics(const std::vector<st
   request.allow_auto_topic_creation = false;
   int64_t deadline = cluster_.deadline_us();
   for (int attempt = 1;; ++attempt) {
-    WEIR_ASSIGN(MetadataResponse response, cluster_.metadata(request, deadline, {}));
+    WEIR_ASSIGN(MetadataResponse response, cluster_.metadata(request, deadline, stop_.get_token()));
     std::optional<base::Error> problem;
     std::vector<TopicInfo> topics;
     for (const auto& topic : response.topics) {
@@ -250,7 +262,7 @@ Result<void> KafkaClient::create_topic(const std::string& name, int32_t partitio
     MetadataRequest look;
     look.topics.emplace();
     look.allow_auto_topic_creation = false;
-    WEIR_ASSIGN(MetadataResponse metadata, cluster_.metadata(look, deadline, {}));
+    WEIR_ASSIGN(MetadataResponse metadata, cluster_.metadata(look, deadline, stop_.get_token()));
     auto response = cluster_.call<CreateTopicsResponse>(metadata.controller_id, request);
     base::Error problem(ErrorKind::kUnavailable, "no answer");
     if (response.ok() && response->topics.size() == 1) {

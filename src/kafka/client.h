@@ -115,6 +115,9 @@ class Client {
                                           int16_t replication = -1) = 0;
 
   virtual base::Result<std::unique_ptr<Fetcher>> fetch(std::vector<FetchRange> ranges) = 0;
+  // Ends what waits for a broker, with kCancelled, and every later call; its fetchers go on. From
+  // any thread, while other calls are under way.
+  virtual void stop() = 0;
 };
 
 }  // namespace weir::kafka

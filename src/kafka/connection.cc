@@ -40,7 +40,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const HostPort& broker,
                                                      const ConnectionSettings& settings) {
   const ConnectionOptions& options = settings.options;
   io::TcpOptions tcp{options.receive_buffer_bytes, options.send_buffer_bytes,
-                     options.connect_timeout_ms};
+                     options.connect_timeout_ms, settings.cancel};
   WEIR_ASSIGN(std::unique_ptr<io::StreamSocket> socket,
               io::connect_tcp(broker.host, broker.port, tcp));
   if (settings.tls) {

@@ -22,7 +22,8 @@ namespace weir::kafka {
 // What connections need and share: options, and the TLS context made of them.
 struct ConnectionSettings {
   ConnectionOptions options;
-  std::shared_ptr<io::TlsContext> tls;  // null without TLS
+  std::shared_ptr<io::TlsContext> tls;    // null without TLS
+  std::shared_ptr<io::WakeEvent> cancel;  // set: whatever waits for a broker ends with kCancelled
 
   static base::Result<ConnectionSettings> make(ConnectionOptions options);
 };

@@ -19,13 +19,19 @@ using base::Result;
 
 constexpr size_t kFreeArenas = 4;
 
+ConnectionSettings with_cancel(ConnectionSettings settings, std::shared_ptr<io::WakeEvent> cancel) {
+  settings.cancel = std::move(cancel);
+  return settings;
+}
+
 class ReadAheadFetcher final : public Fetcher {
  public:
   ReadAheadFetcher(ConnectionSettings settings, ClientOptions options,
                    std::vector<FetchRange> ranges, base::Clock& clock, base::Random& random)
       : options_(std::move(options)),
         clock_(clock),
-        cluster_(std::move(settings), clock, random),
+        cancel_(std::make_shared<io::WakeEvent>()),
+        cluster_(with_cancel(std::move(settings), cancel_), clock, random),
         pool_(kFreeArenas) {
     for (FetchRange& range : ranges) {
       Position position;
@@ -47,6 +53,7 @@ class ReadAheadFetcher final : public Fetcher {
   void seek(size_t range, int64_t offset) override;
   void stop() override {
     thread_.request_stop();
+    cancel_->set();
     wake_.set();
     std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -93,6 +100,7 @@ class ReadAheadFetcher final : public Fetcher {
 
   ClientOptions options_;
   base::Clock& clock_;
+  std::shared_ptr<io::WakeEvent> cancel_;  // wakes the thread where it waits for one broker
   Cluster cluster_;
   BufferPool pool_;
   std::vector<Position> positions_;

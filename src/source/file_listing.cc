@@ -134,17 +134,13 @@ Result<void> list_folder(io::FileSystem& files, const std::string& folder, const
                          std::vector<io::FileInfo>& out) {
   WEIR_ASSIGN(const auto listed, files.list(folder));
   for (const io::FileInfo& entry : listed) {
-    if (hidden(entry.name)) continue;
+    // As Spark: _x=1 may be a partition folder.
+    if (hidden(entry.name) && (entry.name[0] == '.' || entry.name.find('=') == std::string::npos))
+      continue;
     if (!entry.is_directory) {
       if (passes(entry, filter)) out.push_back(entry);
-    } else if (filter.recursive) {
+    } else if (filter.recursive || entry.name.find('=', 1) != std::string::npos) {
       WEIR_TRY(list_folder(files, entry.path, filter, out));
-    } else if (entry.name.find('=') != std::string::npos) {
-      return error(ErrorKind::kUnsupported,
-                   "{} looks like a partition folder: weir does not make columns of folder names. "
-                   "With the option "
-                   "recursiveFileLookup=true the files are read without them",
-                   entry.path);
     }
   }
   return {};
@@ -162,8 +158,7 @@ bool glob_matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
-Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
-                                             const FileFilter& filter) {
+Result<std::vector<std::string>> expand_globs(io::FileSystem& files, const std::string& path) {
   std::vector<std::string> roots;
   if (has_glob(path)) {
     // A brace may hold slashes: {a/b,c}.
@@ -172,6 +167,12 @@ Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::s
   } else {
     roots.push_back(path);
   }
+  return roots;
+}
+
+Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
+                                             const FileFilter& filter) {
+  WEIR_ASSIGN(const auto roots, expand_globs(files, path));
   std::vector<io::FileInfo> found;
   for (const std::string& root : roots) {
     const auto info = files.stat(root);

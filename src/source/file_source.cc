@@ -7,14 +7,20 @@
 #include <thread>
 #include <unordered_map>
 
+#include <arrow/array.h>
+#include <arrow/array/util.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 
 #include "base/json.h"
 #include "base/logging.h"
 #include "codec/file_format.h"
+#include "columnar/arrow_adapter.h"
+#include "columnar/arrow_types.h"
 #include "source/file_listing.h"
 #include "source/file_source_log.h"
 #include "source/option_text.h"
+#include "source/partition_folders.h"
 
 namespace weir::source {
 
@@ -34,6 +40,7 @@ struct FileSourceOptions {
   int64_t max_age_ms = 7LL * 24 * 3600 * 1000;
   bool name_only = false;
   FileFilter filter;
+  std::string base_path;  // where partition folders begin; empty: the stream's path
 };
 
 // 2020-06-01T13:00:00, as UTC.
@@ -66,6 +73,7 @@ Result<FileSourceOptions> take_options(Options& options) {
   parsed.name_only = name_only.value_or(false);
   WEIR_ASSIGN(const auto recursive, options.take_boolean("recursiveFileLookup"));
   parsed.filter.recursive = recursive.value_or(false);
+  parsed.base_path = options.take("basePath").value_or("");
   parsed.filter.name_glob = options.take("pathGlobFilter").value_or("");
   WEIR_ASSIGN(parsed.filter.modified_before_us, take_instant(options, "modifiedBefore"));
   WEIR_ASSIGN(parsed.filter.modified_after_us, take_instant(options, "modifiedAfter"));
@@ -120,13 +128,27 @@ class SeenFiles {
 struct FilePart {
   io::FileInfo file;
   codec::FileRange range;
+  std::vector<std::shared_ptr<arrow::Scalar>> partition;
+};
+
+// Where a column of the rows comes from: a column of the files, or the folders' names.
+struct ColumnOrigin {
+  bool of_folder = false;
+  size_t index = 0;
+};
+struct Columns {
+  std::vector<ColumnOrigin> origins;
+  std::shared_ptr<arrow::Schema> schema;
 };
 
 class FilesReader final : public PartitionReader {
  public:
   FilesReader(io::FileSystem& files, std::shared_ptr<const codec::FileFormat> format,
-              std::vector<FilePart> parts)
-      : files_(files), format_(std::move(format)), parts_(std::move(parts)) {}
+              std::shared_ptr<const Columns> columns, std::vector<FilePart> parts)
+      : files_(files),
+        format_(std::move(format)),
+        columns_(std::move(columns)),
+        parts_(std::move(parts)) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(std::stop_token stop) override {
     while (true) {
@@ -137,7 +159,7 @@ class FilesReader final : public PartitionReader {
       auto rows = reader_->next(stop);
       if (!rows.ok()) return std::move(rows).error().with_context(parts_[next_].file.path);
       update_counters();
-      if (*rows != nullptr) return rows;
+      if (*rows != nullptr) return parts_[next_].partition.empty() ? rows : with_partition(**rows);
       finished_ = counters_;
       reader_.reset();
       ++next_;
@@ -146,6 +168,20 @@ class FilesReader final : public PartitionReader {
   const ReadCounters& counters() const override { return counters_; }
 
  private:
+  Result<std::shared_ptr<arrow::RecordBatch>> with_partition(const arrow::RecordBatch& rows) {
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (const ColumnOrigin& origin : columns_->origins) {
+      if (!origin.of_folder) {
+        arrays.push_back(rows.column(static_cast<int>(origin.index)));
+        continue;
+      }
+      WEIR_ARROW_ASSIGN(
+          auto constant,
+          arrow::MakeArrayFromScalar(*parts_[next_].partition[origin.index], rows.num_rows()));
+      arrays.push_back(std::move(constant));
+    }
+    return arrow::RecordBatch::Make(columns_->schema, rows.num_rows(), std::move(arrays));
+  }
   void update_counters() {
     const codec::RecordCounters& now = reader_->counters();
     counters_ = {.rows = finished_.rows + now.rows,
@@ -156,6 +192,7 @@ class FilesReader final : public PartitionReader {
 
   io::FileSystem& files_;
   std::shared_ptr<const codec::FileFormat> format_;
+  std::shared_ptr<const Columns> columns_;
   std::vector<FilePart> parts_;
   size_t next_ = 0;
   std::unique_ptr<codec::FormatReader> reader_;
@@ -166,11 +203,12 @@ class FilesReader final : public PartitionReader {
 class FileSource final : public Source {
  public:
   FileSource(io::FileSystem& files, codec::FileFormatRequest request, std::string path,
-             Schema schema, FileSourceOptions options)
+             Schema schema, PartitionFolders folders, FileSourceOptions options)
       : files_(files),
         request_(std::move(request)),
         path_(std::move(path)),
         schema_(std::move(schema)),
+        folders_(std::move(folders)),
         options_(std::move(options)),
         seen_(options_.max_age_ms, options_.name_only) {}
 
@@ -199,6 +237,7 @@ class FileSource final : public Source {
   std::map<std::string, std::string> metrics(const std::string&) const override { return {}; }
 
  private:
+  Result<void> prepare_format(const std::vector<std::string>& columns);
   Result<std::vector<io::FileInfo>> list_all();
   std::vector<io::FileInfo> take_batch(std::vector<io::FileInfo> candidates, bool ignore_limits);
   Result<std::vector<FilePart>> parts_of(const std::vector<FileEntry>& entries,
@@ -208,6 +247,7 @@ class FileSource final : public Source {
   codec::FileFormatRequest request_;
   std::string path_;
   Schema schema_;
+  PartitionFolders folders_;
   FileSourceOptions options_;
   SeenFiles seen_;
   std::unique_ptr<FileSourceLog> log_;
@@ -215,6 +255,7 @@ class FileSource final : public Source {
   std::vector<io::FileInfo> unread_;  // listed, left for the next batch by the limits
   std::shared_ptr<const codec::FileFormat> format_;
   std::vector<std::string> format_columns_;
+  std::shared_ptr<const Columns> columns_;
 };
 
 Result<std::vector<io::FileInfo>> FileSource::list_all() {
@@ -254,7 +295,8 @@ std::vector<io::FileInfo> FileSource::take_batch(std::vector<io::FileInfo> candi
 Result<LatestOffset> FileSource::latest_offset(const std::string& start, bool ignore_limits) {
   WEIR_ASSIGN(const int64_t from, parse_log_offset(start));
   const auto answer = [&](int64_t end) {
-    return LatestOffset{.end = end == from ? start : offset_text(end), .latest = offset_text(end)};
+    // How far the files reach is not told, as in Spark.
+    return LatestOffset{.end = end == from ? start : offset_text(end), .latest = {}};
   };
   // Logged by a process that died before the query's offset log had it.
   if (log_->latest() > from) return answer(log_->latest());
@@ -291,15 +333,44 @@ Result<std::vector<FilePart>> FileSource::parts_of(const std::vector<FileEntry>&
   std::vector<FilePart> parts;
   for (const FileEntry& entry : entries) {
     WEIR_ASSIGN(const io::FileInfo file, files_.stat(entry.path));
+    std::vector<std::shared_ptr<arrow::Scalar>> partition;
+    if (!options_.filter.recursive) {
+      WEIR_ASSIGN(partition, folders_.values(entry.path));
+    }
     if (!format.splittable(file) || file.size <= part_bytes) {
-      parts.push_back({file, {}});
+      parts.push_back({file, {}, std::move(partition)});
       continue;
     }
     for (int64_t begin = 0; begin < file.size; begin += part_bytes)
-      parts.push_back(
-          {file, {begin, begin + part_bytes >= file.size ? INT64_MAX : begin + part_bytes}});
+      parts.push_back({file,
+                       {begin, begin + part_bytes >= file.size ? INT64_MAX : begin + part_bytes},
+                       partition});
   }
   return parts;
+}
+
+// What the files are read for: the columns that are not made of folders' names.
+Result<void> FileSource::prepare_format(const std::vector<std::string>& columns) {
+  if (format_ != nullptr && format_columns_ == columns) return {};
+  codec::FileFormatRequest request = request_;
+  request.columns.emplace();
+  auto made = std::make_shared<Columns>();
+  std::vector<columnar::Field> fields;
+  for (const std::string& name : columns) {
+    const int folder = folders_.index_of(name);
+    if (folder >= 0) {
+      made->origins.push_back({true, static_cast<size_t>(folder)});
+    } else {
+      made->origins.push_back({false, request.columns->size()});
+      request.columns->push_back(name);
+    }
+    fields.push_back(schema_.fields()[static_cast<size_t>(schema_.field_index(name))]);
+  }
+  made->schema = columnar::to_arrow_schema(Schema::structure(std::move(fields)));
+  WEIR_ASSIGN(format_, codec::make_file_format(std::move(request)));
+  columns_ = std::move(made);
+  format_columns_ = columns;
+  return {};
 }
 
 Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
@@ -307,12 +378,7 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
   WEIR_ASSIGN(const int64_t from, parse_log_offset(start));
   WEIR_ASSIGN(const int64_t to, parse_log_offset(end));
   WEIR_ASSIGN(const auto entries, log_->get(from + 1, to));
-  if (format_ == nullptr || format_columns_ != columns) {
-    codec::FileFormatRequest request = request_;
-    request.columns = columns;
-    WEIR_ASSIGN(format_, codec::make_file_format(std::move(request)));
-    format_columns_ = columns;
-  }
+  WEIR_TRY(prepare_format(columns));
   int64_t total = 0;
   for (const FileEntry& entry : entries) {
     WEIR_ASSIGN(const io::FileInfo file, files_.stat(entry.path));
@@ -328,14 +394,15 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
   for (FilePart& part : parts) {
     const int64_t bytes = std::min(part.range.end, part.file.size) - part.range.begin;
     if (!group.empty() && group_bytes + bytes > part_bytes) {
-      readers.push_back(std::make_unique<FilesReader>(files_, format_, std::exchange(group, {})));
+      readers.push_back(
+          std::make_unique<FilesReader>(files_, format_, columns_, std::exchange(group, {})));
       group_bytes = 0;
     }
     group_bytes += bytes;
     group.push_back(std::move(part));
   }
   if (!group.empty())
-    readers.push_back(std::make_unique<FilesReader>(files_, format_, std::move(group)));
+    readers.push_back(std::make_unique<FilesReader>(files_, format_, columns_, std::move(group)));
   return readers;
 }
 
@@ -350,6 +417,20 @@ std::string absolute(const std::string& path) {
   std::free(here);
   if (plain.starts_with("./")) plain.erase(0, 2);
   return plain == "." ? folder : io::join_path(folder, plain);
+}
+
+Result<PartitionFolders> find_folders(io::FileSystem& files, const std::string& path,
+                                      const FileSourceOptions& options,
+                                      const std::optional<Schema>& schema) {
+  if (options.filter.recursive) return PartitionFolders();
+  std::string base = path;
+  if (!options.base_path.empty()) {
+    base = absolute(options.base_path);
+    if (path != base && !path.starts_with(base == "/" ? base : base + "/"))
+      return error(ErrorKind::kInvalidArgument, "option basePath: {} is not in {}", path, base);
+  }
+  WEIR_ASSIGN(const auto found, list_files(files, path, options.filter));
+  return PartitionFolders::find(found, path_depth(base), schema);
 }
 
 }  // namespace
@@ -371,20 +452,28 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
                  "a stream of {} files needs a schema: what the files hold is not guessed",
                  spec.format);
   }
+  const std::string path = absolute(spec.path);
+  WEIR_ASSIGN(const PartitionFolders folders, find_folders(files, path, parsed, spec.schema));
+  std::vector<columnar::Field> in_files;
+  for (const columnar::Field& field : request.file_schema.fields())
+    if (folders.index_of(field.name) < 0) in_files.push_back(field);
+  request.file_schema = Schema::structure(std::move(in_files));
   WEIR_ASSIGN(const auto format, codec::make_file_format(request));
   if (!format->unknown_options().empty())
     return error(ErrorKind::kInvalidArgument,
                  "neither the file source nor the format {} has an option '{}'", spec.format,
                  format->unknown_options().front());
-  const std::string path = absolute(spec.path);
   if (!has_glob(path)) {
     WEIR_ASSIGN(const bool there, files.exists(path));
     if (!there)
       return error(ErrorKind::kNotFound, "there is nothing at {} to read from", path)
           .with_class("PATH_NOT_FOUND");
   }
+  std::vector<columnar::Field> fields = format->schema().fields();
+  fields.insert(fields.end(), folders.fields().begin(), folders.fields().end());
   return std::unique_ptr<Source>(std::make_unique<FileSource>(files, std::move(request), path,
-                                                              format->schema(), std::move(parsed)));
+                                                              Schema::structure(std::move(fields)),
+                                                              folders, std::move(parsed)));
 }
 
 }  // namespace weir::source

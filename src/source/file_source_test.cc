@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include "source/file_listing.h"
 #include "source/file_source_log.h"
 #include "source/option_text.h"
+#include "source/partition_folders.h"
 #include "source/rate_source.h"
 
 namespace weir::source {
@@ -231,9 +233,63 @@ TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
           .error()
           .kind(),
       ErrorKind::kNotFound);
-  write("/in/day=1/a", "1\n");
+  refused({{"basePath", "/other"}}, "basePath");
+}
+
+TEST_F(FileSourceTest, FoldersMakeColumns) {
+  write("/in/day=2024-01-01/no=7/a%20b", "1\n");
+  write("/in/day=2024-01-02/no=__HIVE_DEFAULT_PARTITION__/b", "2\n3\n");
   open();
-  EXPECT_EQ(source->latest_offset(position, false).error().kind(), ErrorKind::kUnsupported);
+  EXPECT_EQ(source->schema().simple_string(), "struct<value:string,day:date,no:int>");
+  const auto rows = [&](std::vector<std::string> columns) {
+    Names lines;
+    const auto readers = source->plan("{\"logOffset\":-1}", position, columns);
+    if (!readers.ok()) return Names{readers.error().message()};
+    for (const auto& reader : *readers)
+      while (const auto some = reader->next({}).value())
+        for (int64_t row = 0; row < some->num_rows(); ++row) {
+          lines.emplace_back();
+          for (const auto& column : some->columns())
+            lines.back() += column->GetScalar(row).ValueOrDie()->ToString() + " ";
+        }
+    return lines;
+  };
+  position = source->latest_offset(position, false)->end;
+  EXPECT_EQ(rows({"no", "value", "day"}),
+            (Names{"7 1 2024-01-01 ", "null 2 2024-01-02 ", "null 3 2024-01-02 "}));
+  EXPECT_EQ(rows({"day"}), (Names{"2024-01-01 ", "2024-01-02 ", "2024-01-02 "}));
+  // A file in other folders is named.
+  write("/in/day=2024-01-03/c", "4\n");
+  position = source->latest_offset(position, false)->end;
+  EXPECT_THAT(rows({"value"})[0], HasSubstr("/in/day=2024-01-03/c"));
+  // Not with recursiveFileLookup, and not above basePath.
+  ASSERT_TRUE(files.remove_tree("/cp").ok());
+  open({{"recursiveFileLookup", "true"}});
+  EXPECT_EQ(source->schema().simple_string(), "struct<value:string>");
+  ASSERT_TRUE(files.remove_tree("/in/day=2024-01-03").ok());
+  open({}, "/in/day=2024-01-01");
+  EXPECT_EQ(source->schema().simple_string(), "struct<value:string,no:int>");
+  open({{"basePath", "/in"}}, "/in/day=2024-01-01");
+  EXPECT_EQ(source->schema().simple_string(), "struct<value:string,day:date,no:int>");
+}
+
+TEST_F(FileSourceTest, TypesOfFolderColumns) {
+  const auto type = [&](const Names& values, std::optional<Schema> schema = {}) {
+    std::vector<io::FileInfo> found;
+    for (const std::string& value : values) {
+      found.emplace_back();
+      found.back().path = "/in/k=" + value + "/f";
+    }
+    const auto folders = PartitionFolders::find(found, 1, schema);
+    return folders.ok() ? folders->fields()[0].type().simple_string() : folders.error().message();
+  };
+  EXPECT_EQ(type({"1", "007", "-3"}), "int");
+  EXPECT_EQ(type({"1", "3000000000"}), "bigint");
+  EXPECT_EQ(type({"1", "1.5"}), "double");
+  EXPECT_EQ(type({"2024-01-01", "2024-01-01 10%3A00%3A00"}), "timestamp");
+  EXPECT_EQ(type({"2024-01-01", "1"}), "string");
+  EXPECT_EQ(type({"__HIVE_DEFAULT_PARTITION__"}), "string");
+  EXPECT_EQ(type({"1", "2"}, columnar::parse_ddl_schema("a INT, K STRING").value()), "string");
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ class KafkaSource final : public Source {
       const std::string& start, const std::string& end,
       const std::vector<std::string>& columns) override;
   Result<void> commit(const std::string&) override { return {}; }
+  void interrupt() override { client_->stop(); }
   std::map<std::string, std::string> metrics(const std::string& end) const override;
 
  private:

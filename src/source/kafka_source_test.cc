@@ -115,6 +115,7 @@ class FakeFetcher final : public kafka::Fetcher {
 
 class FakeClient final : public kafka::Client {
  public:
+  void stop() override {}
   explicit FakeClient(std::shared_ptr<FakeCluster> cluster) : cluster_(std::move(cluster)) {}
   Result<std::vector<kafka::TopicInfo>> list_topics() override {
     std::lock_guard lock(cluster_->mutex);

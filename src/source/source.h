@@ -84,6 +84,9 @@ class Source {
       const std::vector<std::string>& columns) = 0;
   // The batch that ended at `end` is committed; what is before may be forgotten.
   virtual Result<void> commit(const std::string& end) = 0;
+  // The query is to stop: whatever waits for another program, now or later, ends soon with
+  // kCancelled. The one call that any thread may make at any time.
+  virtual void interrupt() {}
   // Extra entries of the progress ("maxOffsetsBehindLatest" …) for a batch that ended at `end`.
   virtual std::map<std::string, std::string> metrics(const std::string& end) const = 0;
 };

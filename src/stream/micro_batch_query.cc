@@ -38,7 +38,8 @@ MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
       listener_(std::move(listener)),
       offset_log_(environment.files, log_folder(options_, "offsets")),
       commit_log_(environment.files, log_folder(options_, "commits")),
-      pool_(thread_count(options_.threads)) {}
+      pool_(thread_count(options_.threads)),
+      outer_stop_(options_.stop, [this] { request_stop(); }) {}
 
 MicroBatchQuery::~MicroBatchQuery() { stop(); }
 
@@ -206,6 +207,7 @@ bool MicroBatchQuery::pause_until(int64_t deadline_us) {
 
 void MicroBatchQuery::request_stop() {
   stop_.request_stop();
+  parts_.source->interrupt();
   std::lock_guard lock(mutex_);
   pause_.request_stop();
 }
@@ -292,7 +294,7 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
   source.description = parts_.source->description();
   source.start_offset = batch.start_is_initial ? std::string() : batch.start;
   source.end_offset = batch.end;
-  source.latest_offset = latest_offset_.empty() ? batch.end : latest_offset_;
+  source.latest_offset = latest_offset_;
   source.input_rows = batch.rows;
   source.input_bytes = batch.bytes;
   const int64_t since_last_us =

@@ -65,6 +65,7 @@ struct QueryOptions {
   int64_t poll_interval_us =
       10'000;  // between looks at a source without news, where the trigger's interval is 0
   std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
+  std::stop_token stop;  // the same as request_stop(), also while start() is under way
 };
 
 struct QueryParts {
@@ -185,6 +186,7 @@ class MicroBatchQuery {
   uint64_t look_without_data_ = 0;  // the newest that found nothing
   int hurry_ = 0;                   // how many wait for all available data
   std::jthread thread_;
+  std::stop_callback<std::function<void()>> outer_stop_;  // of options_.stop; the last member
 };
 
 }  // namespace weir::stream
