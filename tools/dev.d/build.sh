@@ -77,6 +77,7 @@ test_environment() {
 }
 
 dev_bench() {
+  wants_help "$@" && { python3 bench/run.py --help; return; }
   [ -f bench/run.py ] || die "bench/run.py is not in this tree: no benchmarks to run"
   dev_setup all
   configure "$PRESET"

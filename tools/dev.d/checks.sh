@@ -1,6 +1,7 @@
 # ./dev check, lint, format. Sourced by ./dev.
 
 dev_check() {
+  takes_nothing check "$@"
   dev_setup build
   local python=$DEPS/venv/bin/python failed=0
   "$python" tools/check_layers.py || failed=1
@@ -29,6 +30,7 @@ clang_tool() { have "$1-14" && echo "$1-14" || echo "$1"; }
 
 dev_format() {
   local files
+  [ $# = 0 ] || { [ $# = 1 ] && [ "$1" = --all ]; } || die "./dev format takes --all or nothing, not '$*'"
   dev_setup all
   mapfile -t files < <(cxx_files "$@")
   [ ${#files[@]} = 0 ] && { say "format: nothing changed"; return; }
@@ -39,7 +41,11 @@ dev_format() {
 dev_lint() {
   local all='' files=() sources=() file failed=0
   for file in "$@"; do
-    [ "$file" = --all ] && all=--all || files+=("$file")
+    case $file in
+      --all) all=--all ;;
+      -*) die "./dev lint takes --all and files, not '$file'" ;;
+      *) [ -f "$file" ] || die "there is no file '$file'"; files+=("$file") ;;
+    esac
   done
   dev_setup all
   [ ${#files[@]} -gt 0 ] || mapfile -t files < <(cxx_files $all)

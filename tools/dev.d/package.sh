@@ -1,6 +1,7 @@
 # ./dev package. Sourced by ./dev.
 
 dev_package() {
+  takes_nothing package "$@"
   dev_setup build
   dev_build weir
   [ -x "$BUILD/weir" ] || die "build/$PRESET/weir is not built: nothing to package"
