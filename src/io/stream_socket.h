@@ -61,6 +61,8 @@ struct TlsOptions {
   std::string ca_pem;
   bool verify_certificate = true;
   bool verify_hostname = true;
+  bool tls_1_2 = true;  // which versions may be spoken, at least one
+  bool tls_1_3 = true;
   std::string certificate_file;  // our own, PEM chain; empty: none
   std::string key_file;
   std::string key_password;

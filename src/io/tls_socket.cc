@@ -65,7 +65,8 @@ class TlsStream final : public StreamSocket {
       : plain_(std::move(plain)), ssl_(std::move(ssl)) {}
 
   Result<void> handshake(int64_t timeout_ms) {
-    return drive("TLS handshake with", timeout_ms, [this] { return SSL_connect(ssl_.get()); });
+    return drive(
+        "TLS handshake with", timeout_ms, [this] { return SSL_connect(ssl_.get()); }, true);
   }
 
   Result<size_t> read_some(char* into, size_t size, int64_t timeout_ms) override {
@@ -89,7 +90,8 @@ class TlsStream final : public StreamSocket {
     return base::ok();
   }
 
-  bool has_buffered() const override { return SSL_pending(ssl_.get()) > 0; }
+  // Also what was read ahead of the record at hand: the descriptor won't tell of it any more.
+  bool has_buffered() const override { return SSL_has_pending(ssl_.get()) == 1; }
   int descriptor() const override { return plain_->descriptor(); }
   void shutdown() override { plain_->shutdown(); }
   const std::string& peer() const override { return plain_->peer(); }
@@ -99,7 +101,7 @@ class TlsStream final : public StreamSocket {
 
  private:
   template <typename Step>
-  Result<void> drive(std::string_view what, int64_t timeout_ms, Step step) {
+  Result<void> drive(std::string_view what, int64_t timeout_ms, Step step, bool handshake = false) {
     NoSigpipe guard;
     while (true) {
       ERR_clear_error();
@@ -110,13 +112,14 @@ class TlsStream final : public StreamSocket {
         WEIR_TRY(wait(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, what, timeout_ms));
         continue;
       }
-      return failure(what, why);
+      return failure(what, why, handshake);
     }
   }
 
-  base::Error failure(std::string_view what, int why) {
+  base::Error failure(std::string_view what, int why, bool handshake) {
     long verified = SSL_get_verify_result(ssl_.get());
-    if (why == SSL_ERROR_SSL && verified != X509_V_OK) {
+    if (why == SSL_ERROR_SSL && verified != X509_V_OK &&
+        SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE) {
       return base::error(ErrorKind::kPermissionDenied, "{} {}: its certificate is not trusted: {}",
                          what, peer(), X509_verify_cert_error_string(verified));
     }
@@ -124,8 +127,10 @@ class TlsStream final : public StreamSocket {
       return base::error(ErrorKind::kUnavailable, "{} {}: the connection was closed", what, peer())
           .as_retryable();
     }
-    return base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer(), openssl_reason())
-        .as_retryable();
+    base::Error error =
+        base::error(ErrorKind::kUnavailable, "{} {}: {}", what, peer(), openssl_reason());
+    // Versions, ciphers or certificates that don't agree won't the next time either.
+    return handshake ? error : std::move(error).as_retryable();
   }
 
   std::unique_ptr<StreamSocket> plain_;
@@ -228,7 +233,10 @@ Result<void> set_own_certificate(SSL_CTX* context, const TlsOptions& options) {
 Result<std::shared_ptr<TlsContext>> TlsContext::make(const TlsOptions& options) {
   std::unique_ptr<SSL_CTX, SslDelete> context(SSL_CTX_new(TLS_client_method()));
   if (!context) return base::error(ErrorKind::kInternal, "TLS: {}", openssl_reason());
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  if (!options.tls_1_2 && !options.tls_1_3)
+    return base::error(ErrorKind::kInvalidArgument, "TLS: no version may be spoken");
+  SSL_CTX_set_min_proto_version(context.get(), options.tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+  SSL_CTX_set_max_proto_version(context.get(), options.tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(context.get(), 1);

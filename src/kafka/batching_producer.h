@@ -95,6 +95,9 @@ class BatchingProducer final : public Producer {
   int64_t next_wake_us();
   base::Result<void> receive_from(int32_t node);
   void take_answer(const SentBatch& sent, const ProduceResponse::Partition& answer);
+  base::Error refusal(const SentBatch& sent, const ProduceResponse::Partition& answer,
+                      std::string_view detail) const;
+  void too_large(const SentBatch& sent, const ProduceResponse::Partition& answer);
   void acknowledge(const SentBatch& sent, int64_t base_offset);
   void out_of_order(const SentBatch& sent);
   void retry(const SentBatch& sent, bool unanswered);

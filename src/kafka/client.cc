@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <mutex>
-#include <regex>
 
 #include "kafka/cluster.h"
 #include "kafka/fetcher.h"
+#include "kafka/topic_pattern.h"
 
 namespace weir::kafka {
 
@@ -121,22 +121,12 @@ Result<std::vector<TopicInfo>> KafkaClient::describe_topics(const std::vector<st
 }
 
 Result<std::vector<TopicInfo>> KafkaClient::match_topics(const std::string& pattern) {
-  std::regex expression;
-  try {
-    expression.assign(pattern, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error& problem) {
-    return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern,
-                       problem.what());
-  }
+  WEIR_ASSIGN(const TopicPattern expression, TopicPattern::compile(pattern));
   WEIR_ASSIGN(std::vector<TopicInfo> topics, list_topics());
   std::vector<TopicInfo> matching;
   for (TopicInfo& topic : topics) {
-    try {
-      if (std::regex_match(topic.name, expression)) matching.push_back(std::move(topic));
-    } catch (const std::regex_error& problem) {
-      return base::error(ErrorKind::kInvalidArgument, "topic pattern \"{}\": {}", pattern,
-                         problem.what());
-    }
+    WEIR_ASSIGN(const bool matches, expression.matches(topic.name));
+    if (matches) matching.push_back(std::move(topic));
   }
   return matching;
 }

@@ -104,8 +104,7 @@ class Client {
   // As named; kNotFound where one isn't there. Never creates a topic.
   virtual base::Result<std::vector<TopicInfo>> describe_topics(
       const std::vector<std::string>& names) = 0;
-  // Topics whose whole name matches (ECMAScript syntax, near Java's); kInvalidArgument where
-  // malformed.
+  // Topics whose whole name matches (see TopicPattern); kInvalidArgument where malformed.
   virtual base::Result<std::vector<TopicInfo>> match_topics(const std::string& pattern) = 0;
   // One offset for each query, -1 where no record has the timestamp or a later one.
   virtual base::Result<std::vector<int64_t>> list_offsets(std::span<const OffsetQuery> queries) = 0;

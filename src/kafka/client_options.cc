@@ -79,12 +79,14 @@ Setter only(std::vector<std::string_view> accepted) {
                        value, fmt::join(accepted, " or "));
   };
 }
-// Options of group membership and of buffers that weir has no use for: their values are checked,
-// and they have no effect here as they have none on a Kafka consumer with assigned partitions.
-Setter without_effect(int64_t least = -1) {
-  return [least](std::string_view name, std::string_view value) {
+// Options of group membership, which have no effect on a Kafka consumer with assigned partitions
+// either: their values are checked and their names handed on.
+Setter without_effect(std::vector<std::string>& names, int64_t least) {
+  return [&names, least](std::string_view name, std::string_view value) -> Result<void> {
     int64_t unused = 0;
-    return set_integer(name, value, least, kInt64Max, unused);
+    WEIR_TRY(set_integer(name, value, least, kInt64Max, unused));
+    names.emplace_back(name);
+    return base::ok();
   };
 }
 
@@ -99,6 +101,31 @@ Result<void> set_security_protocol(std::string_view name, std::string_view value
   options.tls = upper.ends_with("SSL");
   options.sasl = upper.starts_with("SASL_");
   return base::ok();
+}
+
+// A list of versions; those that are no longer safe are refused.
+Result<void> set_tls_versions(std::string_view name, std::string_view value,
+                              ConnectionOptions& options) {
+  options.tls_1_2 = options.tls_1_3 = false;
+  std::string_view rest = value;
+  while (true) {
+    const size_t comma = rest.find(',');
+    const std::string_view version = trim(rest.substr(0, comma));
+    if (version == "TLSv1.2") {
+      options.tls_1_2 = true;
+    } else if (version == "TLSv1.3") {
+      options.tls_1_3 = true;
+    } else if (version == "TLSv1.1" || version == "TLSv1" || version.starts_with("SSL")) {
+      return base::error(ErrorKind::kUnsupported,
+                         "Kafka option {} = \"{}\": {} is not safe any more and not supported; "
+                         "name TLSv1.2 and TLSv1.3",
+                         name, value, version);
+    } else {
+      return bad_value(name, value, "a list of TLSv1.2 and TLSv1.3 is needed");
+    }
+    if (comma == std::string_view::npos) return base::ok();
+    rest.remove_prefix(comma + 1);
+  }
 }
 
 void add_connection(Table& table, ConnectionOptions& o) {
@@ -144,8 +171,11 @@ void add_connection(Table& table, ConnectionOptions& o) {
   table["ssl.certificate.location"] = text(o.certificate_file);
   table["ssl.key.location"] = text(o.key_file);
   table["ssl.key.password"] = text(o.key_password);
-  table["ssl.protocol"] = only({"TLS"});  // versions below 1.2 are never spoken
-  table["ssl.enabled.protocols"] = only({"TLSv1.2,TLSv1.3", "TLSv1.3,TLSv1.2"});
+  // Which versions are spoken is a matter of ssl.enabled.protocols, in Java too.
+  table["ssl.protocol"] = only({"TLS", "TLSv1.2", "TLSv1.3"});
+  table["ssl.enabled.protocols"] = [&o](std::string_view name, std::string_view value) {
+    return set_tls_versions(name, value, o);
+  };
   table["receive.buffer.bytes"] = integer(o.receive_buffer_bytes, -1);
   table["send.buffer.bytes"] = integer(o.send_buffer_bytes, -1);
   table["request.timeout.ms"] = integer(o.request_timeout_ms, 1);
@@ -168,7 +198,7 @@ void add_consumer(Table& table, ClientOptions& o) {
   table["weir.decompressed.batch.bytes.max"] = integer(o.decompressed_limit, 1, kInt64Max);
   table["isolation.level"] = only({"read_uncommitted"});
   table["enable.auto.commit"] = only({"false"});
-  table["auto.commit.interval.ms"] = without_effect(0);
+  table["auto.commit.interval.ms"] = without_effect(o.without_effect, 0);
   // Spark sets these itself and refuses them of its user; the source decides about both.
   table["auto.offset.reset"] = only({"none"});
   table["key.deserializer"] = only({"org.apache.kafka.common.serialization.ByteArrayDeserializer"});
@@ -178,10 +208,14 @@ void add_consumer(Table& table, ClientOptions& o) {
   std::string_view membership[] = {"session.timeout.ms", "heartbeat.interval.ms",
                                    "max.poll.interval.ms", "max.poll.records"};
   for (std::string_view name : membership)
-    table[name] = without_effect(1);
-  auto any = [](std::string_view, std::string_view) -> Result<void> { return base::ok(); };
-  table["group.id"] = any;  // no group is joined and nothing is committed, as with Spark's source
-  table["group.instance.id"] = any;
+    table[name] = without_effect(o.without_effect, 1);
+  // No group is joined and nothing is committed, as with Spark's source.
+  auto name_only = [&o](std::string_view name, std::string_view) -> Result<void> {
+    o.without_effect.emplace_back(name);
+    return base::ok();
+  };
+  table["group.id"] = name_only;
+  table["group.instance.id"] = name_only;
 }
 
 void add_producer(Table& table, ProducerOptions& o, bool& in_flight_given,

@@ -35,8 +35,10 @@ struct ConnectionOptions {
   std::string sasl_password;  // likewise; never in a message or a log
   std::string ca_file;  // ssl.truststore.location (PEM) or ssl.ca.location; empty: the system's
   std::string ca_pem;   // ssl.truststore.certificates
-  bool verify_hostname = true;         // ssl.endpoint.identification.algorithm: https, or empty
-  bool verify_certificate = true;      // enable.ssl.certificate.verification (librdkafka's)
+  bool verify_hostname = true;     // ssl.endpoint.identification.algorithm: https, or empty
+  bool verify_certificate = true;  // enable.ssl.certificate.verification (librdkafka's)
+  bool tls_1_2 = true;             // ssl.enabled.protocols
+  bool tls_1_3 = true;
   std::string certificate_file;        // ssl.certificate.location, or ssl.keystore.location (PEM)
   std::string key_file;                // ssl.key.location, or ssl.keystore.location (PEM)
   std::string key_password;            // ssl.key.password
@@ -60,6 +62,9 @@ struct ClientOptions {
   bool check_crcs = true;                        // check.crcs
   int64_t read_ahead_bytes = int64_t{32} << 20;  // weir.read.ahead.bytes: fetched and not yet taken
   int64_t decompressed_limit = int64_t{256} << 20;  // weir.decompressed.batch.bytes.max
+  // Options that were given, are well-formed and change nothing (group.id, session.timeout.ms and
+  // their like): whoever reads the options tells of them.
+  std::vector<std::string> without_effect;
 
   static base::Result<ClientOptions> from_properties(const Properties& properties);
 };

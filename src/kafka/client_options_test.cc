@@ -5,6 +5,7 @@
 
 #include "kafka/jaas.h"
 #include "kafka/producer.h"
+#include "kafka/topic_pattern.h"
 
 namespace weir::kafka {
 namespace {
@@ -28,6 +29,7 @@ TEST(ClientOptions, EventHubsLoginAsTheSamplesWriteIt) {
       {"session.timeout.ms", "30000"},
   });
   ASSERT_TRUE(options.ok()) << options.error().to_string();
+  EXPECT_THAT(options->without_effect, ::testing::ElementsAre("group.id", "session.timeout.ms"));
   EXPECT_TRUE(options->connection.tls);
   EXPECT_TRUE(options->connection.sasl);
   EXPECT_EQ(options->connection.sasl_username, "$ConnectionString");
@@ -50,6 +52,10 @@ TEST(ClientOptions, WhatIsNotDoneIsRefusedByName) {
       {{{"ssl.truststore.type", "JKS"}}, ErrorKind::kUnsupported, "ssl.truststore.type"},
       {{{"ssl.truststore.password", "x"}}, ErrorKind::kUnsupported, "ssl.truststore.password"},
       {{{"interceptor.classes", "x"}}, ErrorKind::kUnsupported, "interceptor.classes"},
+      {{{"ssl.enabled.protocols", "TLSv1.1,TLSv1.2"}}, ErrorKind::kUnsupported, "TLSv1.1"},
+      {{{"ssl.enabled.protocols", ""}}, ErrorKind::kInvalidArgument, "ssl.enabled.protocols"},
+      {{{"ssl.protocol", "TLSv1"}}, ErrorKind::kUnsupported, "ssl.protocol"},
+      {{{"max.poll.records", "0"}}, ErrorKind::kInvalidArgument, "max.poll.records"},
       {{{"fetch.min.byte", "1"}}, ErrorKind::kInvalidArgument, "fetch.min.byte"},
       {{{"fetch.min.bytes", "many"}}, ErrorKind::kInvalidArgument, "many"},
       {{{"security.protocol", "SSH"}}, ErrorKind::kInvalidArgument, "SASL_SSL"},
@@ -65,6 +71,39 @@ TEST(ClientOptions, WhatIsNotDoneIsRefusedByName) {
     EXPECT_THAT(options.error().message(), HasSubstr(each.message));
   }
   EXPECT_FALSE(ClientOptions::from_properties({}).ok());
+}
+
+TEST(ClientOptions, VersionsOfTls) {
+  auto versions = [](const std::string& text) {
+    auto options = ClientOptions::from_properties(
+        {{"bootstrap.servers", "h:1"}, {"ssl.enabled.protocols", text}});
+    return std::pair(options->connection.tls_1_2, options->connection.tls_1_3);
+  };
+  EXPECT_EQ(versions("TLSv1.2"), std::pair(true, false));
+  EXPECT_EQ(versions("TLSv1.3"), std::pair(false, true));
+  EXPECT_EQ(versions("TLSv1.3 , TLSv1.2"), std::pair(true, true));
+}
+
+TEST(TopicPattern, MatchesWholeNamesAsJavaDoes) {
+  auto matches = [](const char* pattern, const char* name) {
+    return *TopicPattern::compile(pattern)->matches(name);
+  };
+  EXPECT_TRUE(matches("events-\\d+", "events-12"));
+  EXPECT_FALSE(matches("events", "events-12"));
+  EXPECT_TRUE(matches("(?!test)[a-z.]+", "prod.a"));
+  EXPECT_FALSE(matches("(?!test)[a-z.]+", "test.a"));
+  EXPECT_TRUE(matches("(?i)EVENTS|other", "events"));
+  EXPECT_TRUE(matches("a++b", "aab"));
+  for (const std::string& bad : {std::string("("), std::string("[a"), std::string(5000, 'a')})
+    EXPECT_EQ(TopicPattern::compile(bad).error().kind(), ErrorKind::kInvalidArgument) << bad;
+}
+
+TEST(TopicPattern, APatternThatWouldTakeForEverIsGivenUp) {
+  const auto pattern = TopicPattern::compile("(?:a+)+(?:b+)+x");
+  const auto matched = pattern->matches(std::string(120, 'a') + std::string(120, 'b'));
+  ASSERT_FALSE(matched.ok());
+  EXPECT_EQ(matched.error().kind(), ErrorKind::kInvalidArgument);
+  EXPECT_THAT(matched.error().message(), HasSubstr("too complex"));
 }
 
 TEST(ClientOptions, BootstrapServersInEveryForm) {

@@ -17,6 +17,31 @@ constexpr int32_t kAnswerBytesMax = 1 << 30;
 // Memory follows what has arrived: a buffer grows by at most this much ahead of it.
 constexpr size_t kGrowthBytes = size_t{64} << 20;
 
+// What to do about a TLS handshake that failed.
+base::Error explain_tls(base::Error why) {
+  const char* hint = nullptr;
+  if (why.kind() == ErrorKind::kPermissionDenied) {
+    hint =
+        "ssl.truststore.location names the authorities that are trusted, and the host has to be "
+        "named as in its certificate";
+  } else if (why.kind() == ErrorKind::kUnavailable) {
+    hint = "does it speak TLS on this port, and a version that ssl.enabled.protocols allows?";
+  }
+  if (!hint) return why;
+  base::Error told = base::error(why.kind(), "{}; {}", why.message(), hint);
+  return why.retryable() ? std::move(told).as_retryable() : told;
+}
+
+// A broker that expects TLS, or none, closes a connection at its first bytes.
+base::Error explain_first_answer(base::Error why) {
+  if (why.kind() != ErrorKind::kUnavailable || !why.retryable()) return why;
+  return base::error(why.kind(),
+                     "{} before its first answer; if that goes on, is security.protocol what it "
+                     "has on this port (TLS or not)?",
+                     why.message())
+      .as_retryable();
+}
+
 }  // namespace
 
 Result<ConnectionSettings> ConnectionSettings::make(ConnectionOptions options) {
@@ -27,6 +52,8 @@ Result<ConnectionSettings> ConnectionSettings::make(ConnectionOptions options) {
     tls.ca_pem = options.ca_pem;
     tls.verify_certificate = options.verify_certificate;
     tls.verify_hostname = options.verify_hostname;
+    tls.tls_1_2 = options.tls_1_2;
+    tls.tls_1_3 = options.tls_1_3;
     tls.certificate_file = options.certificate_file;
     tls.key_file = options.key_file;
     tls.key_password = options.key_password;
@@ -44,11 +71,14 @@ Result<std::unique_ptr<Connection>> Connection::open(const HostPort& broker,
   WEIR_ASSIGN(std::unique_ptr<io::StreamSocket> socket,
               io::connect_tcp(broker.host, broker.port, tcp));
   if (settings.tls) {
-    WEIR_ASSIGN(socket,
-                settings.tls->connect(std::move(socket), broker.host, options.connect_timeout_ms));
+    auto secured =
+        settings.tls->connect(std::move(socket), broker.host, options.connect_timeout_ms);
+    if (!secured.ok()) return explain_tls(std::move(secured).error());
+    socket = std::move(secured).value();
   }
   std::unique_ptr<Connection> connection(new Connection(std::move(socket), options));
-  WEIR_TRY(connection->learn_versions());
+  auto learned = connection->learn_versions();
+  if (!learned.ok()) return explain_first_answer(std::move(learned).error());
   if (options.sasl) WEIR_TRY(connection->log_in(options));
   return connection;
 }

@@ -88,8 +88,9 @@ Result<void> BatchingProducer::send(const ProduceRecord& record) {
   WEIR_ASSIGN(ProducerTopic * topic, find_topic(lock, record.topic));
   WEIR_TRY(wait_for_memory(lock, bytes));
   WEIR_ASSIGN(ProducerPartition * partition, choose_partition(*topic, record));
-  if (partition->open &&
-      partition->open->builder.size() + bytes > static_cast<size_t>(options_.batch_size)) {
+  const size_t batch_bytes_max =
+      std::min(static_cast<size_t>(options_.batch_size), partition->batch_bytes_max);
+  if (partition->open && partition->open->builder.size() + bytes > batch_bytes_max) {
     close_batch(*topic, *partition);
     wake_sender();
   }

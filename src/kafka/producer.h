@@ -4,9 +4,10 @@
 // Per partition, records are delivered in the order of send() and, with idempotence, once each,
 // over broker restarts and lost answers, until delivery.timeout.ms has passed for a batch. A batch
 // that fails for good takes the batches of its partition with it that were sent after it, so that
-// order never breaks. send() may be called from several threads; it blocks while buffer.memory is
-// full. Callbacks come on the producer's thread (or on the one that calls close()) and must not
-// call the producer.
+// order never breaks. A batch that the broker finds too large is split until its parts fit; a
+// single record that doesn't fails alone. send() may be called from several threads; it blocks
+// while buffer.memory is full. Callbacks come on the producer's thread (or on the one that calls
+// close()) and must not call the producer.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +59,7 @@ struct ProducerCounters {
   uint64_t batches = 0;
   uint64_t bytes_acknowledged = 0;
   uint64_t retries = 0;         // batches sent once more
+  uint64_t splits = 0;          // batches that the broker found too large, sent again in halves
   uint64_t buffered_bytes = 0;  // now
 };
 

@@ -31,6 +31,9 @@ struct ProducerBatch {
   bool doubted = false;     // and was called out of order since; what follows it will tell
 };
 
+// Takes the second half of a batch that was sent off it, numbered on from it.
+base::Result<std::unique_ptr<ProducerBatch>> split_batch(ProducerBatch& batch);
+
 struct ProducerPartition {
   base::TopicPartition name;
   std::unique_ptr<ProducerBatch> open;  // takes records
@@ -51,6 +54,8 @@ struct ProducerPartition {
   // has no state of a producer takes any sequence, so that a second batch could get before a first
   // that failed.
   bool established = false;
+  // Once the broker has found a batch too large: how large they are made since.
+  size_t batch_bytes_max = SIZE_MAX;
 
   // The next batch to send, or null. At most `in_flight_max` of a partition are under way.
   ProducerBatch* sendable(int64_t now_us, int in_flight_max) const {

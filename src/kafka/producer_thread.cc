@@ -433,6 +433,9 @@ void BatchingProducer::take_answer(const SentBatch& sent,
     case ErrorCode::kInvalidProducerEpoch:
       if (options_.idempotence) partition.renumber = true;
       return retry(sent, false);
+    case ErrorCode::kMessageTooLarge:
+    case ErrorCode::kRecordListTooLarge:
+      return too_large(sent, answer);
     default:
       break;
   }
@@ -443,12 +446,57 @@ void BatchingProducer::take_answer(const SentBatch& sent,
     return retry(sent, unanswered);
   }
   retry(sent, false);
-  if (!partition.failing) {
-    partition.failing =
-        error_of(answer.error,
-                 fmt::format("produce to {}-{}", partition.name.topic, partition.name.partition),
-                 answer.error_message.value_or(""));
+  if (!partition.failing) partition.failing = refusal(sent, answer, {});
+}
+
+base::Error BatchingProducer::refusal(const SentBatch& sent,
+                                      const ProduceResponse::Partition& answer,
+                                      std::string_view detail) const {
+  std::string told = answer.error_message.value_or("");
+  if (!told.empty() && !detail.empty()) told += "; ";
+  return error_of(
+      answer.error,
+      fmt::format("produce to {}-{}", sent.partition->name.topic, sent.partition->name.partition),
+      told.append(detail));
+}
+
+// A batch that the broker finds too large goes again in two halves, and so on down to one record,
+// which fails alone: those behind it go on. They have been refused for the gap that it leaves and
+// are numbered anew; where one of them may have been written after all, they fail with it.
+void BatchingProducer::too_large(const SentBatch& sent, const ProduceResponse::Partition& answer) {
+  ProducerPartition& partition = *sent.partition;
+  if (sent.batch->count > 1) {
+    // Batches as large as this one needn't be tried again.
+    if (options_.compression == Compression::kNone)
+      partition.batch_bytes_max = std::min(partition.batch_bytes_max, sent.batch->bytes.size() / 2);
+    retry(sent, false);
+    auto second = split_batch(*sent.batch);
+    if (!second.ok()) {
+      if (!partition.failing) partition.failing = std::move(second).error();
+      return;
+    }
+    auto at = std::find_if(partition.closed.begin(), partition.closed.end(),
+                           [&](const auto& each) { return each.get() == sent.batch; });
+    partition.closed.insert(at + 1, std::move(*second));
+    partition.not_before_us = now();
+    counters_.splits += 1;
+    return;
   }
+  base::Error error = refusal(
+      sent, answer,
+      fmt::format("a single record makes a batch of {} bytes; the topic's max.message.bytes would "
+                  "have to be larger",
+                  sent.batch->bytes.size()));
+  const bool doubt = std::any_of(partition.closed.begin(), partition.closed.end(),
+                                 [](const auto& each) { return each->unanswered; });
+  retry(sent, false);
+  if (doubt) {
+    if (!partition.failing) partition.failing = std::move(error);
+    return;
+  }
+  partition.not_before_us = now();
+  complete(partition, sent.batch, -1, std::move(error));
+  partition.renumber = partition.renumber || options_.idempotence;
 }
 
 void BatchingProducer::acknowledge(const SentBatch& sent, int64_t base_offset) {

@@ -1,6 +1,7 @@
 #include "source/kafka_source_options.h"
 
 #include "base/json.h"
+#include "base/logging.h"
 #include "source/option_text.h"
 
 namespace weir::source {
@@ -123,6 +124,15 @@ Result<void> refuse_what_is_not_there(Options& options) {
   return {};
 }
 
+// weir reads without joining a consumer group, so there is nothing that these could change.
+void tell_without_effect(std::string_view name) {
+  base::log_warn(
+      "option {} has no effect: no consumer group is joined, and offsets are kept in the "
+      "checkpoint "
+      "only",
+      name);
+}
+
 Result<void> take_client(Options& options, KafkaSourceOptions& parsed) {
   auto properties = options.take_prefixed("kafka.");
   for (const char* name : {"auto.offset.reset", "key.deserializer", "value.deserializer",
@@ -135,14 +145,13 @@ Result<void> take_client(Options& options, KafkaSourceOptions& parsed) {
                        : "keys and values come as bytes and the checkpoint keeps the offsets");
   if (!properties.contains("bootstrap.servers"))
     return error(ErrorKind::kInvalidArgument, "option kafka.bootstrap.servers is missing");
-  // weir reads without joining a consumer group, so there is nothing that a group's name could
-  // change.
-  properties.erase("group.id");
-  (void)options.take("groupIdPrefix");
   // A query that waits for a broker looks up in between, so that it can be stopped; it comes back
   // by its retries.
   properties.try_emplace("default.api.timeout.ms", "5000");
   WEIR_ASSIGN(parsed.client, kafka::ClientOptions::from_properties(properties));
+  if (options.take("groupIdPrefix")) tell_without_effect("groupIdPrefix");
+  for (const std::string& name : parsed.client.without_effect)
+    tell_without_effect("kafka." + name);
   return {};
 }
 
