@@ -1,10 +1,7 @@
 #include "relational/duck_engine.h"
 
-#include <atomic>
-#include <duckdb.h>
-#include <map>
-#include <mutex>
-#include <optional>
+#include <algorithm>
+#include <charconv>
 
 #include <arrow/api.h>
 #include <arrow/c/bridge.h>
@@ -12,13 +9,18 @@
 
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
+#include "relational/duck_internal.h"
 #include "relational/duck_types.h"
+#include "relational/steps.h"
 
 namespace weir::relational {
 
 namespace {
 
-constexpr int64_t kChunkRows = 2048;  // DuckDB's vector size
+constexpr std::string_view kErrorMark = "weir-error:";
+constexpr std::string_view kValueError = "DUCKDB_VALUE";  // as an error class, never shown
+
+}  // namespace
 
 base::Error duck_error(std::string_view doing, const char* message) {
   return base::error(base::ErrorKind::kInternal, "DuckDB: {}: {}", doing,
@@ -35,138 +37,134 @@ Result<void> from_duck(std::string_view doing, duckdb_error_data failure) {
   return made;
 }
 
-// What weir_input(id) reads: a stream, and the batch under way. DuckDB calls from one thread at a
-// time.
-struct Input {
-  std::unique_ptr<BatchStream> stream;
-  std::vector<std::shared_ptr<arrow::DataType>> types;  // in DuckDB's form
-  duckdb_connection helper = nullptr;                   // for conversions only, never for queries
-  std::stop_token stop;
-  std::mutex mutex;
-  std::optional<base::Error> failure;
-  BatchPtr batch;
-  int64_t at = 0;
-  std::vector<size_t> columns;  // those that the query reads
-  std::shared_ptr<arrow::Schema> schema;
-  duckdb_arrow_converted_schema converted = nullptr;
+bool is_duck_value_error(const base::Error& error) { return error.error_class() == kValueError; }
 
-  ~Input() {
-    if (converted) duckdb_destroy_arrow_converted_schema(&converted);
-    if (helper) duckdb_disconnect(&helper);
+DuckEngine::Instance::~Instance() {
+  if (database) duckdb_close(&database);
+}
+
+std::shared_ptr<DuckInput> DuckEngine::Instance::find_input(int64_t id) {
+  const std::lock_guard lock(mutex);
+  const auto found = inputs.find(id);
+  return found == inputs.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<DuckFunction> DuckEngine::Instance::find_function(int64_t id) {
+  const std::lock_guard lock(mutex);
+  const auto found = functions.find(id);
+  return found == functions.end() ? nullptr : found->second;
+}
+
+Result<std::string> DuckEngine::Instance::function_name(const arrow::DataType& duck_result,
+                                                        bool keep_place) {
+  const std::lock_guard lock(mutex);
+  auto& name = function_names[duck_result.ToString() + (keep_place ? "!" : "")];
+  if (!name.empty()) return name;
+  const auto made = fmt::format("weir_f{}", function_names.size());
+  duckdb_connection connection = nullptr;
+  if (duckdb_connect(database, &connection) != DuckDBSuccess)
+    return duck_error("connecting", nullptr);
+  auto registered = register_scalar_function(connection, this, made, duck_result, keep_place);
+  duckdb_disconnect(&connection);
+  if (!registered.ok()) return std::move(registered).error();
+  name = made;
+  return name;
+}
+
+QueryParts::QueryParts(std::shared_ptr<DuckEngine::Instance> instance)
+    : instance_(std::move(instance)) {}
+
+QueryParts::~QueryParts() {
+  {
+    const std::lock_guard lock(instance_->mutex);
+    for (const auto id : input_ids_)
+      instance_->inputs.erase(id);
+    for (const auto id : function_ids_)
+      instance_->functions.erase(id);
   }
-};
+  if (options_) duckdb_destroy_arrow_options(&options_);
+  if (helper_) duckdb_disconnect(&helper_);
+}
 
-}  // namespace
+Result<duckdb_connection> QueryParts::helper() {
+  const std::lock_guard lock(mutex_);
+  if (!helper_ && duckdb_connect(instance_->database, &helper_) != DuckDBSuccess)
+    return duck_error("connecting", nullptr);
+  return helper_;
+}
 
-struct DuckEngine::Instance {
-  duckdb_database database = nullptr;
-  std::mutex mutex;
-  std::map<int64_t, std::shared_ptr<Input>> inputs;
-  int64_t next_id = 1;
+Result<duckdb_arrow_options> QueryParts::arrow_options() {
+  WEIR_ASSIGN(auto connection, helper());
+  const std::lock_guard lock(mutex_);
+  if (!options_) duckdb_connection_get_arrow_options(connection, &options_);
+  return options_;
+}
 
-  ~Instance() {
-    if (database) duckdb_close(&database);
+Result<std::string> QueryParts::add_input(const columnar::Schema& schema, Scan scan,
+                                          std::optional<int64_t> rows_estimate) {
+  auto input = std::make_shared<DuckInput>();
+  for (const auto& field : schema.fields()) {
+    input->types.push_back(duck_form(columnar::to_arrow(field.type())));
+    auto type = duck_logical_type(*input->types.back());
+    if (!type)
+      return base::error(base::ErrorKind::kUnsupported, "a column of type {} in a query",
+                         field.type().simple_string());
+    duckdb_destroy_logical_type(&type);
   }
-  std::shared_ptr<Input> find(int64_t id) {
-    const std::lock_guard lock(mutex);
-    const auto found = inputs.find(id);
-    return found == inputs.end() ? nullptr : found->second;
+  input->query = this;
+  input->scan = std::move(scan);
+  input->rows = rows_estimate;
+  const std::lock_guard lock(instance_->mutex);
+  const auto id = instance_->next_id++;
+  instance_->inputs.emplace(id, std::move(input));
+  input_ids_.push_back(id);
+  return fmt::format("weir_input({})", id);
+}
+
+Result<std::string> QueryParts::add_function(const std::vector<columnar::DataType>& types,
+                                             const std::vector<std::string>& arguments,
+                                             const columnar::DataType& result, bool keep_place,
+                                             Function function) {
+  auto made = std::make_shared<DuckFunction>();
+  made->query = this;
+  for (const auto& type : types) {
+    made->arrow_types.push_back(columnar::to_arrow(type));
+    made->duck_types.push_back(duck_form(made->arrow_types.back()));
   }
-};
+  made->duck_result = duck_form(columnar::to_arrow(result));
+  made->function = std::move(function);
+  WEIR_TRY(arrow_options());
+  WEIR_ASSIGN(const auto name, instance_->function_name(*made->duck_result, keep_place));
+  const std::lock_guard lock(instance_->mutex);
+  const auto id = instance_->next_id++;
+  instance_->functions.emplace(id, std::move(made));
+  function_ids_.push_back(id);
+  std::string call = fmt::format("{}({}", name, id);
+  for (const auto& argument : arguments)
+    call += ", " + argument;
+  return call + ")";
+}
+
+std::string QueryParts::keep(base::Error error) {
+  const std::lock_guard lock(mutex_);
+  if (errors_.size() < 1000) errors_.push_back(std::move(error));
+  return fmt::format("{}{};", kErrorMark, errors_.size() - 1);
+}
+
+std::optional<base::Error> QueryParts::find_error(std::string_view duck_message) {
+  const auto mark = duck_message.find(kErrorMark);
+  if (mark == std::string_view::npos) return std::nullopt;
+  size_t index = 0;
+  const auto* begin = duck_message.data() + mark + kErrorMark.size();
+  std::from_chars(begin, duck_message.data() + duck_message.size(), index);
+  const std::lock_guard lock(mutex_);
+  if (index >= errors_.size()) return std::nullopt;
+  return errors_[index];
+}
 
 namespace {
 
-using Instance = DuckEngine::Instance;
-using InputHolder = std::shared_ptr<Input>;
-
-void bind_input(duckdb_bind_info info) {
-  auto* instance = static_cast<Instance*>(duckdb_bind_get_extra_info(info));
-  auto parameter = duckdb_bind_get_parameter(info, 0);
-  const auto input = instance->find(duckdb_get_int64(parameter));
-  duckdb_destroy_value(&parameter);
-  if (!input) return duckdb_bind_set_error(info, "weir_input: no such input");
-  for (size_t i = 0; i < input->types.size(); ++i) {
-    auto type = duck_logical_type(*input->types[i]);
-    duckdb_bind_add_result_column(info, ("c" + std::to_string(i)).c_str(), type);
-    duckdb_destroy_logical_type(&type);
-  }
-  duckdb_bind_set_bind_data(info, new InputHolder(input),
-                            [](void* holder) { delete static_cast<InputHolder*>(holder); });
-}
-
-Result<void> prepare_columns(Input& input, duckdb_init_info info) {
-  arrow::FieldVector fields;
-  for (idx_t i = 0; i < duckdb_init_get_column_count(info); ++i) {
-    const idx_t column = duckdb_init_get_column_index(info, i);
-    input.columns.push_back(column);
-    if (column < input.types.size())
-      fields.push_back(arrow::field("c" + std::to_string(column), input.types[column]));
-  }
-  input.schema = arrow::schema(fields);
-  ArrowSchema exported{};
-  WEIR_ARROW_TRY(arrow::ExportSchema(*input.schema, &exported));
-  auto failed = duckdb_schema_from_arrow(input.helper, &exported, &input.converted);
-  if (exported.release) exported.release(&exported);
-  return from_duck("taking a schema over", failed);
-}
-
-void init_input(duckdb_init_info info) {
-  auto& input = **static_cast<InputHolder*>(duckdb_init_get_bind_data(info));
-  duckdb_init_set_max_threads(info, 1);
-  if (auto prepared = prepare_columns(input, info); !prepared.ok()) {
-    duckdb_init_set_error(info, prepared.error().message().c_str());
-  }
-}
-
-// The next rows into `output`; none at the end.
-Result<void> fill_chunk(Input& input, duckdb_data_chunk output) {
-  while (!input.batch || input.at >= input.batch->num_rows()) {
-    WEIR_ASSIGN(input.batch, input.stream->next(input.stop));
-    input.at = 0;
-    if (!input.batch) {
-      duckdb_data_chunk_set_size(output, 0);
-      return {};
-    }
-  }
-  const int64_t rows = std::min(kChunkRows, input.batch->num_rows() - input.at);
-  arrow::ArrayVector arrays;
-  for (const size_t column : input.columns) {
-    if (column >= input.types.size()) continue;
-    const auto slice = input.batch->column(static_cast<int>(column))->Slice(input.at, rows);
-    WEIR_ASSIGN(auto array, relabel(slice, input.types[column]));
-    arrays.push_back(std::move(array));
-  }
-  input.at += rows;
-  if (!arrays.empty()) {
-    ArrowArray exported{};
-    WEIR_ARROW_TRY(
-        arrow::ExportRecordBatch(*arrow::RecordBatch::Make(input.schema, rows, arrays), &exported));
-    duckdb_data_chunk chunk = nullptr;
-    auto failed = duckdb_data_chunk_from_arrow(input.helper, &exported, input.converted, &chunk);
-    if (exported.release) exported.release(&exported);
-    WEIR_TRY(from_duck("taking rows over", failed));
-    idx_t source = 0;
-    for (size_t i = 0; i < input.columns.size(); ++i) {
-      if (input.columns[i] >= input.types.size()) continue;
-      duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(output, i),
-                                     duckdb_data_chunk_get_vector(chunk, source++));
-    }
-    duckdb_destroy_data_chunk(&chunk);
-  }
-  duckdb_data_chunk_set_size(output, static_cast<idx_t>(rows));
-  return {};
-}
-
-void read_input(duckdb_function_info info, duckdb_data_chunk output) {
-  auto& input = **static_cast<InputHolder*>(duckdb_function_get_bind_data(info));
-  if (auto filled = fill_chunk(input, output); !filled.ok()) {
-    const std::lock_guard lock(input.mutex);
-    duckdb_function_set_error(info, filled.error().message().c_str());
-    input.failure = std::move(filled).error();
-  }
-}
-
-Result<void> execute(duckdb_connection connection, const std::string& sql) {
+Result<void> execute_statement(duckdb_connection connection, const std::string& sql) {
   duckdb_result result;
   const auto state = duckdb_query(connection, sql.c_str(), &result);
   Result<void> outcome;
@@ -175,48 +173,33 @@ Result<void> execute(duckdb_connection connection, const std::string& sql) {
   return outcome;
 }
 
-Result<void> register_input(duckdb_connection connection, Instance* instance) {
-  auto function = duckdb_create_table_function();
-  duckdb_table_function_set_name(function, "weir_input");
-  auto id = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
-  duckdb_table_function_add_parameter(function, id);
-  duckdb_destroy_logical_type(&id);
-  duckdb_table_function_set_extra_info(function, instance, nullptr);
-  duckdb_table_function_set_bind(function, bind_input);
-  duckdb_table_function_set_init(function, init_input);
-  duckdb_table_function_set_function(function, read_input);
-  duckdb_table_function_supports_projection_pushdown(function, true);
-  const auto state = duckdb_register_table_function(connection, function);
-  duckdb_destroy_table_function(&function);
-  if (state != DuckDBSuccess) return duck_error("registering weir_input", nullptr);
-  return {};
-}
-
 // A running query. Its connection is its own.
 class DuckStream final : public BatchStream {
  public:
-  DuckStream(std::shared_ptr<Instance> instance, int64_t id, std::shared_ptr<Input> input,
+  DuckStream(std::shared_ptr<DuckEngine::Instance> instance, std::shared_ptr<QueryParts> query,
              columnar::Schema schema)
-      : instance_(std::move(instance)),
-        id_(id),
-        input_(std::move(input)),
-        schema_(std::move(schema)) {}
+      : instance_(std::move(instance)), query_(std::move(query)), schema_(std::move(schema)) {
+    for (const auto& field : schema_.fields())
+      fields_.push_back(columnar::to_arrow(field));
+  }
 
   ~DuckStream() override {
+    query_->stop.request_stop();
     if (started_) duckdb_destroy_result(&result_);
     if (prepared_) duckdb_destroy_prepare(&prepared_);
-    if (options_) duckdb_destroy_arrow_options(&options_);
     if (connection_) duckdb_disconnect(&connection_);
-    const std::lock_guard lock(instance_->mutex);
-    instance_->inputs.erase(id_);
   }
 
   Result<void> prepare(const std::string& sql) {
+    WEIR_ASSIGN(options_, query_->arrow_options());
     if (duckdb_connect(instance_->database, &connection_) != DuckDBSuccess)
       return duck_error("connecting", nullptr);
-    duckdb_connection_get_arrow_options(connection_, &options_);
     if (duckdb_prepare(connection_, sql.c_str(), &prepared_) != DuckDBSuccess) {
-      return duck_error(sql, duckdb_prepare_error(prepared_));
+      const char* message = duckdb_prepare_error(prepared_);
+      if (message) {
+        if (auto ours = query_->find_error(message)) return *std::move(ours);
+      }
+      return duck_error(sql, message);
     }
     return {};
   }
@@ -224,9 +207,12 @@ class DuckStream final : public BatchStream {
   const columnar::Schema& schema() const override { return schema_; }
 
   Result<BatchPtr> next(std::stop_token stop) override {
-    if (stop.stop_requested()) return failure(stop);
-    input_->stop = stop;
-    const std::stop_callback interrupt(stop, [this] { duckdb_interrupt(connection_); });
+    if (ended_) return BatchPtr();
+    if (stop.stop_requested()) return cancelled();
+    const std::stop_callback interrupt(stop, [this] {
+      query_->stop.request_stop();
+      duckdb_interrupt(connection_);
+    });
     if (!started_) {
       started_ = true;
       if (duckdb_execute_prepared_streaming(prepared_, &result_) != DuckDBSuccess)
@@ -236,7 +222,8 @@ class DuckStream final : public BatchStream {
     auto chunk = duckdb_fetch_chunk(result_);
     if (!chunk) {
       const char* message = duckdb_result_error(&result_);
-      if ((message && *message) || input_failed() || stop.stop_requested()) return failure(stop);
+      if ((message && *message) || stop.stop_requested()) return failure(stop);
+      ended_ = true;
       return BatchPtr();
     }
     auto batch = take(chunk);
@@ -245,23 +232,29 @@ class DuckStream final : public BatchStream {
   }
 
  private:
-  bool input_failed() const {
-    const std::lock_guard lock(input_->mutex);
-    return input_->failure.has_value();
+  static base::Error cancelled() {
+    return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
   }
 
   base::Error failure(const std::stop_token& stop) {
-    if (stop.stop_requested())
-      return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
-    const std::lock_guard lock(input_->mutex);
-    if (input_->failure) return *input_->failure;
-    const char* message = duckdb_result_error(&result_);
-    const bool memory =
-        message && std::string_view(message).find("Out of Memory") != std::string_view::npos;
-    if (memory)
+    ended_ = true;
+    if (stop.stop_requested()) return cancelled();
+    const char* text = duckdb_result_error(&result_);
+    const std::string_view message = text ? text : "";
+    if (auto ours = query_->find_error(message)) return *std::move(ours);
+    const auto type = duckdb_result_error_type(&result_);
+    if (type == DUCKDB_ERROR_OUT_OF_MEMORY ||
+        message.find("Out of Memory") != std::string_view::npos) {
       return base::error(base::ErrorKind::kResourceExhausted,
                          "the query needs more memory than its limit: {}", message);
-    return duck_error("running a query", message);
+    }
+    auto error = duck_error("running a query", text);
+    if (type == DUCKDB_ERROR_OUT_OF_RANGE || type == DUCKDB_ERROR_CONVERSION ||
+        type == DUCKDB_ERROR_DECIMAL || type == DUCKDB_ERROR_DIVIDE_BY_ZERO ||
+        type == DUCKDB_ERROR_INVALID_INPUT) {
+      return std::move(error).with_class(std::string(kValueError));
+    }
+    return error;
   }
 
   Result<void> read_schema() {
@@ -288,31 +281,29 @@ class DuckStream final : public BatchStream {
     WEIR_TRY(from_duck("giving rows back", duckdb_data_chunk_to_arrow(options_, chunk, &exported)));
     WEIR_ARROW_ASSIGN(auto raw, arrow::ImportRecordBatch(&exported, arrow_schema_));
     arrow::ArrayVector arrays;
-    arrow::FieldVector fields;
-    for (size_t i = 0; i < schema_.fields().size(); ++i) {
-      auto field = columnar::to_arrow(schema_.fields()[i]);
+    for (size_t i = 0; i < fields_.size(); ++i) {
       auto array = raw->column(static_cast<int>(i));
-      const auto form = duck_form(field->type());
+      const auto form = duck_form(fields_[i]->type());
       if (array->type_id() != form->id()) {
         return duck_error("a column came back as another type",
                           (array->type()->ToString() + " instead of " + form->ToString()).c_str());
       }
-      WEIR_ASSIGN(array, relabel(array, field->type()));
+      WEIR_ASSIGN(array, relabel(array, fields_[i]->type()));
       arrays.push_back(std::move(array));
-      fields.push_back(std::move(field));
     }
-    return arrow::RecordBatch::Make(arrow::schema(fields), raw->num_rows(), arrays);
+    return arrow::RecordBatch::Make(arrow::schema(fields_), raw->num_rows(), arrays);
   }
 
-  std::shared_ptr<Instance> instance_;
-  int64_t id_;
-  std::shared_ptr<Input> input_;
+  std::shared_ptr<DuckEngine::Instance> instance_;
+  std::shared_ptr<QueryParts> query_;
   columnar::Schema schema_;
+  arrow::FieldVector fields_;
   duckdb_connection connection_ = nullptr;
   duckdb_prepared_statement prepared_ = nullptr;
-  duckdb_arrow_options options_ = nullptr;
+  duckdb_arrow_options options_ = nullptr;  // the query's
   duckdb_result result_{};
   bool started_ = false;
+  bool ended_ = false;
   std::shared_ptr<arrow::Schema> arrow_schema_;
 };
 
@@ -323,6 +314,7 @@ DuckEngine::~DuckEngine() = default;
 
 Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options) {
   auto instance = std::make_shared<Instance>();
+  instance->threads = std::max(1, options.threads);
   duckdb_config config = nullptr;
   if (duckdb_create_config(&config) != DuckDBSuccess)
     return duck_error("making a configuration", nullptr);
@@ -330,7 +322,7 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
       {"autoinstall_known_extensions", "false"},
       {"autoload_known_extensions", "false"},
       {"memory_limit", fmt::format("{}MB", std::max<int64_t>(1, options.memory_bytes >> 20))},
-      {"threads", std::to_string(std::max(1, options.threads))},
+      {"threads", std::to_string(instance->threads)},
       {"temp_directory", options.spill_folder},
       {"enable_external_access", "false"}};
   for (const auto& [name, value] : settings) {
@@ -350,42 +342,63 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
   duckdb_connection connection = nullptr;
   if (duckdb_connect(instance->database, &connection) != DuckDBSuccess)
     return duck_error("connecting", nullptr);
-  auto registered = register_input(connection, instance.get());
-  if (registered.ok()) registered = execute(connection, "SET lock_configuration = true");
+  auto registered = register_input_function(connection, instance.get());
+  if (registered.ok())
+    registered = execute_statement(connection, "SET GLOBAL max_expression_depth = 100000");
+  if (registered.ok()) registered = execute_statement(connection, "SET lock_configuration = true");
   duckdb_disconnect(&connection);
   if (!registered.ok()) return std::move(registered).error();
   return std::unique_ptr<DuckEngine>(new DuckEngine(std::move(instance)));
 }
 
+std::shared_ptr<DuckQuery> DuckEngine::new_query() {
+  return std::make_shared<QueryParts>(instance_);
+}
+
+Result<std::unique_ptr<BatchStream>> DuckEngine::run(const std::string& sql,
+                                                     std::shared_ptr<DuckQuery> query,
+                                                     columnar::Schema result) {
+  auto made = std::make_unique<DuckStream>(
+      instance_, std::static_pointer_cast<QueryParts>(std::move(query)), std::move(result));
+  WEIR_TRY(made->prepare(sql));
+  return std::unique_ptr<BatchStream>(std::move(made));
+}
+
 Result<std::unique_ptr<BatchStream>> DuckEngine::run(const std::string& sql,
                                                      std::unique_ptr<BatchStream> stream,
                                                      columnar::Schema result) {
-  auto input = std::make_shared<Input>();
-  for (const auto& field : stream->schema().fields()) {
-    input->types.push_back(duck_form(columnar::to_arrow(field.type())));
-    auto type = duck_logical_type(*input->types.back());
-    if (!type)
-      return base::error(base::ErrorKind::kUnsupported, "a column of type {} in a sort or grouping",
-                         field.type().simple_string());
-    duckdb_destroy_logical_type(&type);
-  }
-  input->stream = std::move(stream);
-  if (duckdb_connect(instance_->database, &input->helper) != DuckDBSuccess)
-    return duck_error("connecting", nullptr);
-  int64_t id = 0;
-  {
-    const std::lock_guard lock(instance_->mutex);
-    id = instance_->next_id++;
-    instance_->inputs.emplace(id, input);
-  }
-  auto made = std::make_unique<DuckStream>(instance_, id, input, std::move(result));
+  auto query = new_query();
+  const auto schema = stream->schema();
+  auto holder = std::make_shared<std::unique_ptr<BatchStream>>(std::move(stream));
+  auto scan = [holder, schema](const std::vector<int>& columns,
+                               int) -> Result<std::vector<std::unique_ptr<BatchStream>>> {
+    if (!*holder) return base::error(base::ErrorKind::kInternal, "an input is read twice");
+    std::vector<std::unique_ptr<BatchStream>> streams;
+    streams.push_back(pick_columns(std::move(*holder), columns));
+    return streams;
+  };
+  WEIR_ASSIGN(const auto input, query->add_input(schema, std::move(scan), std::nullopt));
   auto text = sql;
   constexpr std::string_view kPlace = "{input}";
   if (const auto place = text.find(kPlace); place != std::string::npos) {
-    text.replace(place, kPlace.size(), fmt::format("weir_input({})", id));
+    text.replace(place, kPlace.size(), input);
   }
-  WEIR_TRY(made->prepare(text));
-  return std::unique_ptr<BatchStream>(std::move(made));
+  return run(text, std::move(query), std::move(result));
+}
+
+Result<std::string> DuckEngine::explain(const std::string& sql, std::shared_ptr<DuckQuery> query) {
+  using columnar::DataType;
+  const auto text = columnar::make_field("t", DataType::of(columnar::TypeKind::kString));
+  WEIR_ASSIGN(auto stream,
+              run("EXPLAIN " + sql, std::move(query), columnar::Schema::structure({text, text})));
+  std::string shown;
+  while (true) {
+    WEIR_ASSIGN(const auto batch, stream->next({}));
+    if (!batch) return shown;
+    const auto& lines = static_cast<const arrow::StringArray&>(*batch->column(1));
+    for (int64_t row = 0; row < lines.length(); ++row)
+      shown += lines.GetString(row);
+  }
 }
 
 }  // namespace weir::relational

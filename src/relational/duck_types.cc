@@ -103,6 +103,53 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& type) {
   return made;
 }
 
+std::string duck_sql_type(const columnar::DataType& type) {
+  using columnar::TypeKind;
+  switch (type.kind()) {
+    case TypeKind::kBoolean:
+      return "BOOLEAN";
+    case TypeKind::kByte:
+      return "TINYINT";
+    case TypeKind::kShort:
+      return "SMALLINT";
+    case TypeKind::kNull:
+    case TypeKind::kInteger:
+    case TypeKind::kYearMonthInterval:
+      return "INTEGER";
+    case TypeKind::kLong:
+    case TypeKind::kDayTimeInterval:
+      return "BIGINT";
+    case TypeKind::kFloat:
+      return "FLOAT";
+    case TypeKind::kDouble:
+      return "DOUBLE";
+    case TypeKind::kDecimal:
+      return "DECIMAL(" + std::to_string(type.precision()) + "," + std::to_string(type.scale()) +
+             ")";
+    case TypeKind::kString:
+    case TypeKind::kChar:
+    case TypeKind::kVarchar:
+      return "VARCHAR";
+    case TypeKind::kBinary:
+      return "BLOB";
+    case TypeKind::kDate:
+      return "DATE";
+    case TypeKind::kTimestamp:
+    case TypeKind::kTimestampNtz:
+      return "TIMESTAMP";
+    case TypeKind::kArray:
+      return duck_sql_type(type.element()) + "[]";
+    case TypeKind::kMap:
+      return "MAP(" + duck_sql_type(type.key()) + ", " + duck_sql_type(type.value()) + ")";
+    case TypeKind::kStruct:
+      break;
+  }
+  std::string text = "STRUCT(";
+  for (size_t i = 0; i < type.fields().size(); ++i)
+    text += (i ? ", f" : "f") + std::to_string(i) + " " + duck_sql_type(type.fields()[i].type());
+  return text + ")";
+}
+
 Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type) {
   if (array->type()->Equals(*type)) return array;

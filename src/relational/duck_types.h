@@ -4,6 +4,7 @@
 
 #include <duckdb.h>
 #include <memory>
+#include <string>
 
 #include <arrow/type_fwd.h>
 
@@ -19,5 +20,7 @@ duckdb_logical_type duck_logical_type(const arrow::DataType& duck_form_type);
 // The same values under another type of the same layout.
 Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type);
+// The type as DuckDB's SQL writes it: "DECIMAL(10,2)", "STRUCT(f0 INTEGER)[]".
+std::string duck_sql_type(const columnar::DataType& type);
 
 }  // namespace weir::relational

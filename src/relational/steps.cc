@@ -113,6 +113,52 @@ class TakeColumnsStep final : public BatchStream {
   Schema schema_;
 };
 
+class PickColumns final : public BatchStream {
+ public:
+  PickColumns(StreamPtr input, std::vector<int> columns)
+      : input_(std::move(input)), columns_(std::move(columns)) {
+    std::vector<columnar::Field> fields;
+    for (const int column : columns_)
+      fields.push_back(input_->schema().fields()[static_cast<size_t>(column)]);
+    schema_ = Schema::structure(std::move(fields));
+  }
+  const Schema& schema() const override { return schema_; }
+  Result<BatchPtr> next(std::stop_token stop) override {
+    WEIR_ASSIGN(auto batch, input_->next(stop));
+    if (!batch) return batch;
+    arrow::FieldVector fields;
+    arrow::ArrayVector arrays;
+    for (const int column : columns_) {
+      fields.push_back(batch->schema()->field(column));
+      arrays.push_back(batch->column(column));
+    }
+    return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(),
+                                    std::move(arrays));
+  }
+
+ private:
+  StreamPtr input_;
+  std::vector<int> columns_;
+  Schema schema_ = Schema::structure({});
+};
+
+class GivenBatches final : public BatchStream {
+ public:
+  GivenBatches(Schema schema, std::vector<BatchPtr> batches)
+      : schema_(std::move(schema)), batches_(std::move(batches)) {}
+  const Schema& schema() const override { return schema_; }
+  Result<BatchPtr> next(std::stop_token stop) override {
+    if (stop.stop_requested())
+      return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
+    return at_ < batches_.size() ? batches_[at_++] : BatchPtr();
+  }
+
+ private:
+  Schema schema_;
+  std::vector<BatchPtr> batches_;
+  size_t at_ = 0;
+};
+
 // The path of a column or struct field, empty where the expression is neither.
 std::vector<std::string> column_path(const plan::Typed& expression) {
   if (const auto* column = std::get_if<plan::TypedColumn>(&expression.node)) return {column->name};
@@ -203,6 +249,14 @@ StreamPtr limit_step(StreamPtr input, int64_t offset, int64_t limit) {
 
 StreamPtr take_columns_step(StreamPtr input, Schema schema) {
   return std::make_unique<TakeColumnsStep>(std::move(input), std::move(schema));
+}
+
+StreamPtr pick_columns(StreamPtr input, std::vector<int> columns) {
+  return std::make_unique<PickColumns>(std::move(input), std::move(columns));
+}
+
+StreamPtr given_batches(columnar::Schema schema, std::vector<BatchPtr> batches) {
+  return std::make_unique<GivenBatches>(std::move(schema), std::move(batches));
 }
 
 Result<plan::Value> constant_value(const plan::TypedPtr& expression,

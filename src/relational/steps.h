@@ -25,6 +25,11 @@ StreamPtr limit_step(StreamPtr input, int64_t offset, int64_t limit);
 // The first `count` columns, named as `schema` says.
 StreamPtr take_columns_step(StreamPtr input, columnar::Schema schema);
 
+// The columns at these positions, in this order.
+StreamPtr pick_columns(StreamPtr input, std::vector<int> columns);
+// The batches as they are, whose columns are the schema's.
+StreamPtr given_batches(columnar::Schema schema, std::vector<BatchPtr> batches);
+
 // The value of an expression without columns.
 Result<plan::Value> constant_value(const plan::TypedPtr& expression,
                                    const eval::EvalContext& context);

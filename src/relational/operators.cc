@@ -1,0 +1,517 @@
+// Operators as SELECTs.
+#include <algorithm>
+
+#include <arrow/api.h>
+#include <fmt/format.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/node.h"
+#include "relational/scan_source.h"
+#include "relational/statement_builder.h"
+#include "relational/steps.h"
+
+namespace weir::relational {
+
+using columnar::TypeKind;
+using plan::OperatorPtr;
+using plan::TypedPtr;
+namespace op = plan::op;
+
+namespace {
+
+base::Error unsupported(std::string_view what) {
+  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet", what)
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
+}
+
+Schema full_schema(const plan::Operator& plan) {
+  std::vector<columnar::Field> fields;
+  for (const auto& column : plan.columns)
+    fields.push_back(columnar::make_field(column.name, column.type, column.nullable));
+  return Schema::structure(std::move(fields));
+}
+
+// Leaves are cheap to name twice.
+bool is_leaf(const plan::Operator& plan) { return plan::children_of(plan).empty(); }
+
+bool reads_outside(const plan::Operator& plan) {
+  bool found = false;
+  const std::function<void(const plan::Typed&)> look = [&](const plan::Typed& expression) {
+    if (std::holds_alternative<plan::TypedOuterColumn>(expression.node)) found = true;
+    if (const auto* query = std::get_if<plan::TypedSubquery>(&expression.node))
+      found = found || reads_outside(*query->plan);
+    for (const auto& child : plan::typed_children(expression))
+      look(*child);
+  };
+  for (const auto& expression : expressions_of(plan))
+    look(*expression);
+  if (const auto* join = std::get_if<op::Join>(&plan.node); join && join->lateral) return true;
+  for (const auto& child : plan::children_of(plan))
+    found = found || reads_outside(*child);
+  return found;
+}
+
+}  // namespace
+
+StatementBuilder::StatementBuilder(const ExecutionContext& context,
+                                   std::shared_ptr<DuckQuery> query, bool exact)
+    : context_(context), query_(std::move(query)), exact_(exact) {}
+
+Scope StatementBuilder::scope_of(const std::string& alias, size_t columns) {
+  Scope scope;
+  for (size_t i = 0; i < columns; ++i)
+    scope.push_back(fmt::format("{}.c{}", alias, i));
+  return scope;
+}
+
+std::string StatementBuilder::names(const Scope& scope) {
+  std::string list;
+  for (size_t i = 0; i < scope.size(); ++i)
+    list += fmt::format("{}{} AS c{}", i ? ", " : "", scope[i], i);
+  return list.empty() ? "1 AS nothing" : list;
+}
+
+Result<std::string> StatementBuilder::statement(const OperatorPtr& plan) {
+  const std::function<void(const OperatorPtr&)> count = [&](const OperatorPtr& node) {
+    if (uses_[node.get()]++ > 0) return;
+    for (const auto& child : plan::children_of(*node))
+      count(child);
+    const std::function<void(const plan::Typed&)> inside = [&](const plan::Typed& expression) {
+      if (const auto* query = std::get_if<plan::TypedSubquery>(&expression.node))
+        count(query->plan);
+      for (const auto& child : plan::typed_children(expression))
+        inside(*child);
+    };
+    for (const auto& expression : expressions_of(*node))
+      inside(*expression);
+  };
+  count(plan);
+  WEIR_ASSIGN(auto body, query(plan));
+  std::string visible;
+  bool hidden = false;
+  for (size_t i = 0; i < plan->columns.size(); ++i) {
+    hidden = hidden || plan->columns[i].hidden;
+    if (!plan->columns[i].hidden) visible += fmt::format("{}c{}", visible.empty() ? "" : ", ", i);
+  }
+  if (hidden) {
+    if (visible.empty()) visible = "1 AS nothing";
+    body = fmt::format("SELECT {} FROM ({}) AS {}", visible, body, fresh());
+  }
+  std::string with;
+  for (const auto& table : common_tables_)
+    with += (with.empty() ? "WITH " : ", ") + table;
+  return with.empty() ? body : with + " " + body;
+}
+
+Result<std::string> StatementBuilder::query(const OperatorPtr& plan) {
+  if (uses_[plan.get()] < 2 || is_leaf(*plan) || reads_outside(*plan)) return build(plan);
+  auto& name = shared_[plan.get()];
+  if (name.empty()) {
+    WEIR_ASSIGN(auto body, build(plan));
+    const auto made = "q" + std::to_string(shared_.size());
+    common_tables_.push_back(fmt::format("{} AS MATERIALIZED ({})", made, body));
+    shared_[plan.get()] = made;
+    return "SELECT * FROM " + made;
+  }
+  return "SELECT * FROM " + name;
+}
+
+Result<std::string> StatementBuilder::build(const OperatorPtr& plan) {
+  return std::visit([&](const auto& node) { return (*this)(node, *plan); }, plan->node);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Scan& node, const plan::Operator& plan) {
+  auto source = std::dynamic_pointer_cast<const ScanSource>(node.table);
+  if (!source) return unsupported("reading " + node.table->description());
+  auto scan = [source, table_columns = node.columns, condition = node.condition](
+                  const std::vector<int>& columns,
+                  int streams) -> Result<std::vector<std::unique_ptr<BatchStream>>> {
+    auto all = columns;
+    if (condition) {
+      for (const int needed : plan::columns_needed({condition}))
+        all.push_back(needed);
+      std::sort(all.begin(), all.end());
+      all.erase(std::unique(all.begin(), all.end()), all.end());
+    }
+    std::vector<int> positions, places(table_columns.size(), -1), wanted;
+    for (size_t i = 0; i < all.size(); ++i) {
+      positions.push_back(table_columns[static_cast<size_t>(all[i])]);
+      places[static_cast<size_t>(all[i])] = static_cast<int>(i);
+    }
+    const auto moved = condition ? plan::remap_columns(condition, places) : nullptr;
+    WEIR_ASSIGN(auto made, source->scan(positions, moved, streams));
+    if (all.size() == columns.size()) return made;
+    for (const int column : columns)
+      wanted.push_back(places[static_cast<size_t>(column)]);
+    for (auto& stream : made)
+      stream = pick_columns(std::move(stream), wanted);
+    return made;
+  };
+  WEIR_ASSIGN(const auto input,
+              query_->add_input(full_schema(plan), std::move(scan), source->rows_estimate()));
+  const auto alias = fresh();
+  return fmt::format("SELECT {} FROM {} AS {}", names(scope_of(alias, plan.columns.size())), input,
+                     alias);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::LocalRows& node,
+                                                 const plan::Operator& plan) {
+  int64_t rows = 0;
+  for (const auto& batch : node.batches)
+    rows += batch->num_rows();
+  const auto schema = full_schema(plan);
+  auto scan = [batches = node.batches, schema](const std::vector<int>& columns,
+                                               int) -> Result<std::vector<StreamPtr>> {
+    std::vector<StreamPtr> streams;
+    streams.push_back(pick_columns(given_batches(schema, batches), columns));
+    return streams;
+  };
+  WEIR_ASSIGN(const auto input, query_->add_input(schema, std::move(scan), rows));
+  const auto alias = fresh();
+  return fmt::format("SELECT {} FROM {} AS {}", names(scope_of(alias, plan.columns.size())), input,
+                     alias);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::OneRow&, const plan::Operator&) {
+  return std::string("SELECT 1 AS nothing");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Range& node, const plan::Operator&) {
+  const auto alias = fresh();
+  return fmt::format(
+      "SELECT {0}.c0 AS c0 FROM range(CAST('{1}' AS BIGINT), CAST('{2}' AS BIGINT), CAST('{3}' AS "
+      "BIGINT)) AS {0}(c0)",
+      alias, node.start, node.end, node.step);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Values& node,
+                                                 const plan::Operator& plan) {
+  bool plain = true;
+  for (const auto& row : node.rows) {
+    for (const auto& cell : row)
+      plain = plain && !has_subquery_or_outer(*cell);
+  }
+  if (!plain) {
+    std::string sql;
+    for (const auto& row : node.rows) {
+      Scope cells;
+      for (const auto& cell : row) {
+        WEIR_ASSIGN(auto text, expression(cell, {}));
+        cells.push_back(std::move(text));
+      }
+      sql += (sql.empty() ? "SELECT " : " UNION ALL SELECT ") + names(cells);
+    }
+    return sql;
+  }
+  // Computed here: large lists would be slow to parse.
+  const auto schema = full_schema(plan);
+  const auto row_count = static_cast<int64_t>(node.rows.size());
+  const auto one =
+      arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
+  std::vector<arrow::ArrayVector> cells(schema.fields().size());
+  for (const auto& row : node.rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      WEIR_ASSIGN(const auto program, eval::compile(row[i]));
+      WEIR_ASSIGN(auto value, program.evaluate(*one, context_.eval));
+      WEIR_ASSIGN(value, eval::canonical(value, columnar::to_arrow(schema.fields()[i].type())));
+      cells[i].push_back(std::move(value));
+    }
+  }
+  arrow::ArrayVector arrays;
+  for (const auto& column : cells) {
+    WEIR_ARROW_ASSIGN(auto array, arrow::Concatenate(column));
+    arrays.push_back(std::move(array));
+  }
+  op::LocalRows rows;
+  rows.batches.push_back(
+      arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), row_count, std::move(arrays)));
+  return (*this)(rows, plan);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Project& node, const plan::Operator&) {
+  auto list = node.list;
+  WEIR_ASSIGN(const auto child, with_python_stage(node.child, list));
+  WEIR_ASSIGN(const auto below, query(child));
+  const auto alias = fresh();
+  const auto scope = scope_of(alias, child->columns.size());
+  Scope made;
+  for (const auto& one : list) {
+    WEIR_ASSIGN(auto text, expression(one, scope));
+    made.push_back(std::move(text));
+  }
+  if (std::holds_alternative<op::OneRow>(child->node)) return "SELECT " + names(made);
+  return fmt::format("SELECT {} FROM ({}) AS {}", names(made), below, alias);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Filter& node,
+                                                 const plan::Operator& plan) {
+  // Neighbouring filters are one condition, in the order in which they are evaluated: what an inner
+  // one keeps from an outer one that may fail stays kept.
+  std::vector<TypedPtr> conditions{node.condition};
+  auto child = node.child;
+  while (const auto* inner = std::get_if<op::Filter>(&child->node)) {
+    if (uses_[child.get()] > 1) break;
+    conditions.insert(conditions.begin(), inner->condition);
+    child = inner->child;
+  }
+  const bool deterministic = std::none_of(conditions.begin(), conditions.end(),
+                                          [](const TypedPtr& one) { return is_volatile(*one); });
+  auto whole = conditions.front();
+  if (deterministic) {
+    static const auto* const conjunction = plan::find_function("and");
+    for (size_t i = 1; i < conditions.size(); ++i) {
+      plan::TypedCall both;
+      both.function = conjunction;
+      both.arguments = {whole, conditions[i]};
+      whole = std::make_shared<const plan::Typed>(
+          plan::Typed{DataType::of(TypeKind::kBoolean), true, std::move(both), {}});
+    }
+  } else {
+    child = node.child;
+    whole = node.condition;
+  }
+  std::vector<TypedPtr> list{whole};
+  WEIR_ASSIGN(child, with_python_stage(child, list));
+  WEIR_ASSIGN(const auto below, query(child));
+  const auto alias = fresh();
+  WEIR_ASSIGN(const auto text, condition(list[0], scope_of(alias, child->columns.size())));
+  const auto kept = plan.columns.size() == child->columns.size()
+                        ? std::string("*")
+                        : names(scope_of(alias, plan.columns.size()));
+  return fmt::format("SELECT {} FROM ({}) AS {} WHERE {}", kept, below, alias, text);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, const plan::Operator&) {
+  std::vector<TypedPtr> list = node.keys;
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh();
+  const auto scope = scope_of(alias, node.child->columns.size());
+  Computed computed;
+  // Keys come first and each has a column of its own.
+  for (const auto& key : node.keys) {
+    WEIR_ASSIGN(auto text, expression(key, scope));
+    // -0.0 groups with 0.0 and shows as it.
+    if (plan::is_fractional(key->type)) text = fmt::format("({} + 0)", text);
+    computed.expressions.push_back(std::make_shared<const plan::Typed>(
+        plan::Typed{key->type, true, plan::TypedSubquery{}, {}}));  // equal to nothing else
+    computed.sql.push_back(std::move(text));
+  }
+  Scope columns;
+  for (size_t i = 0; i < node.keys.size(); ++i)
+    columns.push_back("e" + std::to_string(i));
+  for (const auto& one : node.aggregates) {
+    AggregateCall call;
+    call.expression = one.get();
+    call.call = &std::get<plan::TypedCall>(one->node);
+    for (const auto& argument : call.call->arguments) {
+      WEIR_ASSIGN(auto column, computed_column(computed, argument, scope));
+      call.arguments.push_back(std::move(column));
+    }
+    if (call.call->filter) {
+      WEIR_ASSIGN(call.filter, computed_column(computed, call.call->filter, scope));
+    }
+    for (const auto& key : call.call->within_group) {
+      WEIR_ASSIGN(const auto column, computed_column(computed, key.expression, scope));
+      call.order.push_back(fmt::format("{} {} NULLS {}", column, key.ascending ? "ASC" : "DESC",
+                                       key.nulls_first ? "FIRST" : "LAST"));
+    }
+    WEIR_ASSIGN(auto text, aggregate(call));
+    columns.push_back(std::move(text));
+  }
+  std::string groups;
+  const auto key_list = [](const std::vector<int>& keys) {
+    std::string text;
+    for (const int key : keys)
+      text += fmt::format("{}e{}", text.empty() ? "" : ", ", key);
+    return text;
+  };
+  if (!node.sets.empty()) {
+    std::vector<int> all;
+    for (size_t i = 0; i < node.keys.size(); ++i)
+      all.push_back(static_cast<int>(i));
+    columns.push_back(all.empty() ? "CAST(0 AS BIGINT)"
+                                  : fmt::format("CAST(GROUPING({}) AS BIGINT)", key_list(all)));
+    for (const auto& set : node.sets)
+      groups += fmt::format("{}({})", groups.empty() ? "" : ", ", key_list(set));
+    groups = " GROUP BY GROUPING SETS (" + groups + ")";
+  } else if (!node.keys.empty()) {
+    for (size_t i = 0; i < node.keys.size(); ++i)
+      groups += fmt::format("{}e{}", i ? ", " : " GROUP BY ", i);
+  }
+  return fmt::format("SELECT {} FROM (SELECT {} FROM ({}) AS {}) AS {}{}", names(columns),
+                     computed_list(computed), below, alias, fresh(), groups);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Join& node, const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto left, query(node.left));
+  const auto left_alias = fresh();
+  const auto left_scope = scope_of(left_alias, node.left->columns.size());
+  if (node.lateral) outer_.push_back(left_scope);
+  auto right = query(node.right);
+  if (node.lateral) outer_.pop_back();
+  if (!right.ok()) return right;
+  const auto right_alias = fresh();
+  auto scope = left_scope;
+  for (auto& column : scope_of(right_alias, node.right->columns.size()))
+    scope.push_back(std::move(column));
+  std::string on = "TRUE";
+  if (node.condition) {
+    WEIR_ASSIGN(on, condition(node.condition, scope));
+  }
+  const auto word = [&]() -> std::string_view {
+    switch (node.kind) {
+      case plan::JoinKind::kInner:
+      case plan::JoinKind::kCross:
+        return "INNER";
+      case plan::JoinKind::kLeft:
+        return "LEFT";
+      case plan::JoinKind::kRight:
+        return "RIGHT";
+      case plan::JoinKind::kFull:
+        return "FULL";
+      case plan::JoinKind::kLeftSemi:
+        return "SEMI";
+      case plan::JoinKind::kLeftAnti:
+        return "ANTI";
+    }
+    return "INNER";
+  }();
+  scope.resize(std::min(scope.size(), plan.columns.size()));
+  return fmt::format("SELECT {} FROM ({}) AS {} {} JOIN {}({}) AS {} ON {}", names(scope), left,
+                     left_alias, word, node.lateral ? "LATERAL " : "", *right, right_alias, on);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::SetOperation& node,
+                                                 const plan::Operator&) {
+  WEIR_ASSIGN(const auto left, query(node.left));
+  WEIR_ASSIGN(const auto right, query(node.right));
+  const std::string_view word = node.kind == plan::SetKind::kUnion       ? "UNION"
+                                : node.kind == plan::SetKind::kIntersect ? "INTERSECT"
+                                                                         : "EXCEPT";
+  return fmt::format("(SELECT * FROM ({}) AS {}) {}{} (SELECT * FROM ({}) AS {})", left, fresh(),
+                     word, node.all ? " ALL" : "", right, fresh());
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Sort& node, const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh();
+  const auto scope = scope_of(alias, node.child->columns.size());
+  std::string keys;
+  for (const auto& key : node.keys) {
+    WEIR_ASSIGN(const auto text, sort_key(key, scope));
+    keys += (keys.empty() ? "" : ", ") + text;
+  }
+  return fmt::format("SELECT {} FROM ({}) AS {} ORDER BY {}",
+                     names(scope_of(alias, plan.columns.size())), below, alias, keys);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Limit& node, const plan::Operator&) {
+  WEIR_ASSIGN(auto below, query(node.child));
+  // A LIMIT right after its ORDER BY keeps only so many rows.
+  const bool sorted =
+      std::holds_alternative<op::Sort>(node.child->node) && uses_[node.child.get()] < 2;
+  auto sql = sorted ? below : fmt::format("SELECT * FROM ({}) AS {}", below, fresh());
+  if (node.limit >= 0) sql += fmt::format(" LIMIT {}", node.limit);
+  if (node.offset > 0) sql += fmt::format(" OFFSET {}", node.offset);
+  return sql;
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Tail& node, const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh(), outer = fresh();
+  return fmt::format(
+      "SELECT {} FROM (SELECT *, row_number() OVER () AS place, count(*) OVER () AS total FROM "
+      "({}) AS {}) AS {} WHERE {}.place > {}.total - {} ORDER BY {}.place",
+      names(scope_of(outer, plan.columns.size())), below, alias, outer, outer, outer, node.rows,
+      outer);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Distinct& node,
+                                                 const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh();
+  auto scope = scope_of(alias, plan.columns.size());
+  for (size_t i = 0; i < scope.size(); ++i) {
+    if (plan::is_fractional(plan.columns[i].type)) scope[i] = fmt::format("({} + 0)", scope[i]);
+  }
+  return fmt::format("SELECT DISTINCT {} FROM ({}) AS {}", names(scope), below, alias);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Deduplicate& node,
+                                                 const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh();
+  const auto scope = scope_of(alias, plan.columns.size());
+  std::string keys;
+  for (const int key : node.keys)
+    keys += (keys.empty() ? "" : ", ") + scope[static_cast<size_t>(key)];
+  if (keys.empty())
+    return fmt::format("SELECT {} FROM ({}) AS {} LIMIT 1", names(scope), below, alias);
+  return fmt::format("SELECT DISTINCT ON ({}) {} FROM ({}) AS {}", keys, names(scope), below,
+                     alias);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Watermark& node, const plan::Operator&) {
+  return query(node.child);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Window& node, const plan::Operator&) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  (void)below;
+  return unsupported("a window function");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Generate& node,
+                                                 const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto below, query(node.child));
+  const auto alias = fresh(), outer = fresh();
+  const auto width = node.child->columns.size();
+  const auto scope = scope_of(alias, width);
+  WEIR_ASSIGN(auto call, expression(node.call, scope));
+  auto list = call;
+  if (node.outer) {
+    list = fmt::format(
+        "CASE WHEN {0}.g IS NULL OR len({0}.g) = 0 THEN [CAST(NULL AS {1})] ELSE "
+        "{0}.g END",
+        outer, duck_sql_type(node.call->type.element()));
+  } else {
+    list = outer + ".g";
+  }
+  const auto last = fresh();
+  auto columns = scope_of(last, width);
+  for (size_t i = width; i < plan.columns.size(); ++i)
+    columns.push_back(fmt::format("struct_extract_at({}.s, {})", last, i - width + 1));
+  auto inner = scope;
+  return fmt::format(
+      "SELECT {} FROM (SELECT {}.*, unnest({}) AS s FROM (SELECT {}.*, {} AS g FROM ({}) AS {}) AS "
+      "{}) AS {}",
+      names(columns), outer, list, alias, call, below, alias, outer, last);
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Sample&, const plan::Operator&) {
+  return unsupported("a sample");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Observe&, const plan::Operator&) {
+  return unsupported("observe()");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::MapPartitions&, const plan::Operator&) {
+  return unsupported("mapInPandas");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::GroupMap&, const plan::Operator&) {
+  return unsupported("applyInPandas");
+}
+
+Result<std::string> StatementBuilder::operator()(const op::CoGroupMap&, const plan::Operator&) {
+  return unsupported("cogroup");
+}
+
+Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& child,
+                                                        std::vector<TypedPtr>&) {
+  return child;
+}
+
+}  // namespace weir::relational
