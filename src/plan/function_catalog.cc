@@ -21,7 +21,11 @@ const std::vector<Function>& catalog() {
     add_nested(list);
     add_arrays(list);
     add_misc(list);
+    add_time_makers(list);
     add_aggregates(list);
+    add_windows(list);
+    add_generators(list);
+    add_lambdas(list);
     return list;
   }();
   return functions;

@@ -18,7 +18,11 @@ void add_times(Functions& list);
 void add_nested(Functions& list);
 void add_arrays(Functions& list);
 void add_misc(Functions& list);
+void add_time_makers(Functions& list);
 void add_aggregates(Functions& list);
+void add_windows(Functions& list);
+void add_generators(Functions& list);
+void add_lambdas(Functions& list);
 
 namespace entry {
 
