@@ -1,7 +1,10 @@
 // Reads a topic from its beginning and hands on every record's key and value: by our own fetch
 // client, or by librdkafka with its batch interface.
 //
-//   fetch_bench weir|librdkafka HOST:PORT TOPIC ROWS
+//   fetch_bench weir|librdkafka HOST:PORT TOPIC ROWS [NAME=VALUE ...]
+//
+// NAME=VALUE: options of the client, such as receive.buffer.bytes=1048576.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,11 +27,11 @@ struct Totals {
 };
 
 base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::string& topic,
-                                    int64_t rows) {
+                                    int64_t rows, kafka::Properties properties) {
   base::SystemClock clock;
   base::SystemRandom random;
-  WEIR_ASSIGN(auto options,
-              kafka::ClientOptions::from_properties({{"bootstrap.servers", bootstrap}}));
+  properties["bootstrap.servers"] = bootstrap;
+  WEIR_ASSIGN(auto options, kafka::ClientOptions::from_properties(properties));
   WEIR_ASSIGN(auto client, kafka::Client::open(std::move(options), clock, random));
   WEIR_ASSIGN(const auto topics, client->describe_topics({topic}));
   std::vector<kafka::FetchRange> ranges;
@@ -56,7 +59,7 @@ base::Result<Totals> read_with_weir(const std::string& bootstrap, const std::str
 }
 
 base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const std::string& topic,
-                                          int64_t rows) {
+                                          int64_t rows, const kafka::Properties& properties) {
   char text[512];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   for (const auto& [name, value] :
@@ -65,6 +68,10 @@ base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const st
         {"enable.auto.commit", "false"},
         {"queued.max.messages.kbytes", "262144"}}) {
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK)
+      return base::error(base::ErrorKind::kInvalidArgument, "{}", text);
+  }
+  for (const auto& [name, value] : properties) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK)
       return base::error(base::ErrorKind::kInvalidArgument, "{}", text);
   }
   rd_kafka_t* consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
@@ -98,14 +105,22 @@ base::Result<Totals> read_with_librdkafka(const std::string& bootstrap, const st
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: fetch_bench weir|librdkafka HOST:PORT TOPIC ROWS\n");
+  if (argc < 5) {
+    std::fprintf(stderr,
+                 "usage: fetch_bench weir|librdkafka HOST:PORT TOPIC ROWS [NAME=VALUE ...]\n");
     return 2;
   }
   const int64_t rows = std::atoll(argv[4]);
   const bool ours = std::strcmp(argv[1], "weir") == 0;
-  const auto totals =
-      ours ? read_with_weir(argv[2], argv[3], rows) : read_with_librdkafka(argv[2], argv[3], rows);
+  kafka::Properties properties;
+  for (int i = 5; i < argc; ++i) {
+    const std::string_view given = argv[i];
+    const size_t equals = std::min(given.find('='), given.size());
+    properties[std::string(given.substr(0, equals))] =
+        given.substr(std::min(equals + 1, given.size()));
+  }
+  const auto totals = ours ? read_with_weir(argv[2], argv[3], rows, std::move(properties))
+                           : read_with_librdkafka(argv[2], argv[3], rows, properties);
   if (!totals.ok()) {
     std::fprintf(stderr, "fetch_bench: %s\n", totals.error().to_string().c_str());
     return 1;

@@ -80,14 +80,23 @@ class TcpStream final : public StreamSocket {
 
   // Waits until a good deal is there before each read, so that a large answer takes few wake-ups.
   Result<void> read_all(char* into, size_t size, int64_t timeout_ms) override {
-    constexpr size_t kWorthWaiting = 256 << 10;
-    if (size < 2 * kWorthWaiting) return StreamSocket::read_all(into, size, timeout_ms);
-    size_t bulk = size - kWorthWaiting;
-    set_low_mark(static_cast<int>(kWorthWaiting));
-    auto read = StreamSocket::read_all(into, bulk, timeout_ms);
-    set_low_mark(1);
-    if (!read.ok()) return read;
-    return StreamSocket::read_all(into + bulk, size - bulk, timeout_ms);
+    constexpr size_t kWorthWaiting = 64 << 10;
+    constexpr size_t kMostWaiting = 512 << 10;
+    size_t marked = 1;
+    Result<void> read = base::ok();
+    while (size > 0 && read.ok()) {
+      const size_t mark = size < kWorthWaiting ? 1 : std::min(size, kMostWaiting);
+      if (mark != marked) set_low_mark(static_cast<int>(marked = mark));
+      auto got = read_some(into, size, timeout_ms);
+      if (got.ok()) {
+        into += *got;
+        size -= *got;
+      } else {
+        read = std::move(got).error();
+      }
+    }
+    if (marked != 1) set_low_mark(1);
+    return read;
   }
 
   Result<void> write_all(std::span<const std::string_view> parts, int64_t timeout_ms) override {

@@ -42,7 +42,7 @@ struct ConnectionOptions {
   std::string certificate_file;        // ssl.certificate.location, or ssl.keystore.location (PEM)
   std::string key_file;                // ssl.key.location, or ssl.keystore.location (PEM)
   std::string key_password;            // ssl.key.password
-  int receive_buffer_bytes = 1 << 20;  // receive.buffer.bytes; -1: the system's
+  int receive_buffer_bytes = -1;       // receive.buffer.bytes; -1: the system's, which grows
   int send_buffer_bytes = 1 << 20;     // send.buffer.bytes; -1: the system's
   int request_timeout_ms = 30000;      // request.timeout.ms
   int connect_timeout_ms = 10000;      // socket.connection.setup.timeout.ms

@@ -18,6 +18,11 @@ using base::ErrorKind;
 using base::Result;
 
 constexpr size_t kFreeArenas = 4;
+// What is asked for in one request where the broker is near: an answer that stays in the cache
+// until its records are read. Where answers keep us waiting, more is asked for, up to
+// fetch.max.bytes.
+constexpr int64_t kNearBytes = 1 << 20;
+constexpr int64_t kFarWaitUs = 2000;
 
 ConnectionSettings with_cancel(ConnectionSettings settings, std::shared_ptr<io::WakeEvent> cancel) {
   settings.cancel = std::move(cancel);
@@ -89,6 +94,7 @@ class ReadAheadFetcher final : public Fetcher {
   std::vector<size_t> wanted_from(int32_t node);
   Result<void> wait_for_answers(std::stop_token stop);
   Result<void> receive_from(int32_t node);
+  void adapt_request_size(int32_t node, int64_t answer_bytes);
   Result<void> take_partition(const FetchResponse::Partition& answer, size_t at,
                               const std::shared_ptr<const PaddedBuffer>& arena, Fetched& fetched);
   Result<void> split_batches(std::string_view records, Position& position, FetchedBatches& piece);
@@ -108,10 +114,12 @@ class ReadAheadFetcher final : public Fetcher {
   std::set<std::string> topics_;
   std::map<int32_t, std::vector<size_t>> asked_;  // by node: the positions of the request under way
   std::map<int32_t, int64_t> answer_due_us_;
+  std::map<int32_t, int64_t> asked_bytes_;  // by node: max_bytes of the next request
   size_t rotation_ = 0;
   int refresh_failures_ = 0;
   int64_t no_refresh_before_us_ = 0;
   int64_t unreachable_since_us_ = -1;
+  int64_t waited_us_ = 0;  // for the answer at hand
   io::WakeEvent wake_;
 
   std::mutex mutex_;
@@ -283,8 +291,10 @@ Result<void> ReadAheadFetcher::send_request(int32_t node, const std::vector<size
   FetchRequest request;
   request.max_wait_ms = options_.fetch_max_wait_ms;
   request.min_bytes = options_.fetch_min_bytes;
-  request.max_bytes = static_cast<int32_t>(std::min<int64_t>(
-      options_.fetch_max_bytes, std::max<int64_t>(options_.read_ahead_bytes, 1024)));
+  const int64_t most = std::min<int64_t>(options_.fetch_max_bytes,
+                                         std::max<int64_t>(options_.read_ahead_bytes, 1024));
+  const int64_t worth = asked_bytes_.try_emplace(node, kNearBytes).first->second;
+  request.max_bytes = static_cast<int32_t>(std::min(most, worth));
   for (size_t at : wanted) {
     const Position& position = positions_[at];
     if (request.topics.empty() || request.topics.back().name != position.range.partition.topic) {
@@ -357,10 +367,15 @@ Result<void> ReadAheadFetcher::wait_for_answers(std::stop_token stop) {
       changed_.notify_all();
     }
   }
-  WEIR_ASSIGN(int ready,
-              io::wait_readable(descriptors, std::max<int64_t>(0, wake_us - now() + 999) / 1000));
+  const int64_t waits_since_us = now();
+  WEIR_ASSIGN(
+      int ready,
+      io::wait_readable(descriptors, std::max<int64_t>(0, wake_us - waits_since_us + 999) / 1000));
   if (stop.stop_requested() || ready == 0) return base::ok();
-  if (ready > 0) return receive_from(nodes[static_cast<size_t>(ready)]);
+  if (ready > 0) {
+    waited_us_ = now() - waits_since_us;
+    return receive_from(nodes[static_cast<size_t>(ready)]);
+  }
   std::vector<int32_t> late;
   for (const auto& [node, positions] : asked_) {
     if (answer_due_us_[node] <= now()) late.push_back(node);
@@ -373,6 +388,14 @@ Result<void> ReadAheadFetcher::wait_for_answers(std::stop_token stop) {
   return base::ok();
 }
 
+// Of answers that were cut by their size: an answer that was waited for could have brought more.
+void ReadAheadFetcher::adapt_request_size(int32_t node, int64_t answer_bytes) {
+  int64_t& bytes = asked_bytes_.try_emplace(node, kNearBytes).first->second;
+  if (answer_bytes < bytes / 2) return;
+  bytes = waited_us_ > kFarWaitUs ? std::min<int64_t>(2 * bytes, options_.fetch_max_bytes)
+                                  : std::max(bytes / 2, kNearBytes);
+}
+
 Result<void> ReadAheadFetcher::receive_from(int32_t node) {
   Connection* connection = cluster_.open_connection(node);
   std::shared_ptr<PaddedBuffer> buffer = pool_.take();
@@ -381,6 +404,7 @@ Result<void> ReadAheadFetcher::receive_from(int32_t node) {
     if (!answer.error().retryable()) return std::move(answer).error();
     return lose_connection(node, answer.error());
   }
+  adapt_request_size(node, static_cast<int64_t>(buffer->size()));
   Reader reader(buffer->view().substr(answer->body_at));
   WEIR_ASSIGN(FetchResponse response, FetchResponse::decode(reader, answer->version));
   std::vector<size_t> asked = std::move(asked_[node]);

@@ -71,6 +71,9 @@ bool RecordIterator::next(Record& record) {
     return malformed("its length runs past the end of the batch");
   const char* end = at + length;
   if (at == end) return malformed("it is empty");
+  // Records are mostly alike: the one after the next will begin about here.
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(end) +
+                                                   static_cast<uintptr_t>(length)));
   ++at;  // attributes: unused in version 2
   int64_t timestamp_delta = 0;
   int32_t offset_delta = 0;
