@@ -161,6 +161,7 @@ struct CommonTable {
   std::string name;
   std::vector<std::string> columns;
   PlanPtr plan;
+  std::optional<int64_t> recursion_max = {};  // MAX RECURSION LEVEL n
 };
 struct With {
   std::vector<CommonTable> tables;  // a later one sees the earlier ones

@@ -1,28 +1,18 @@
+// Operators, predicates and what is around an operand. Calls and words: word_parser.cc; literals:
+// literals.cc, intervals.cc.
 #include "sql/expression_parser.h"
-
-#include <set>
 
 #include <boost/algorithm/string/case_conv.hpp>
 #include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
+
+#include "sql/keywords.h"
 
 namespace weir::sql {
 
 using columnar::DataType;
 using columnar::TypeKind;
 using plan::ExpressionPtr;
-
-bool is_reserved(std::string_view upper) {
-  static const std::set<std::string_view> kReserved = {
-      "FROM",    "WHERE",       "GROUP",     "HAVING",  "ORDER",      "LIMIT",  "OFFSET",  "UNION",
-      "EXCEPT",  "MINUS",       "INTERSECT", "ON",      "USING",      "JOIN",   "INNER",   "LEFT",
-      "RIGHT",   "FULL",        "CROSS",     "NATURAL", "LATERAL",    "WINDOW", "SELECT",  "AND",
-      "OR",      "NOT",         "IN",        "BETWEEN", "LIKE",       "ILIKE",  "RLIKE",   "REGEXP",
-      "IS",      "AS",          "CASE",      "WHEN",    "THEN",       "ELSE",   "END",     "ASC",
-      "DESC",    "NULLS",       "DISTINCT",  "CLUSTER", "DISTRIBUTE", "SORT",   "QUALIFY", "PIVOT",
-      "UNPIVOT", "TABLESAMPLE", "DIV"};
-  return kReserved.contains(upper);
-}
 
 namespace {
 
@@ -41,15 +31,27 @@ int precedence(const Token& token) {
   if (token.kind != TokenKind::kSymbol) return 0;
   const auto& s = token.text;
   if (s == "=" || s == "==" || s == "<=>" || s == "<>" || s == "!=" || s == "<" || s == "<=" ||
-      s == ">" || s == ">=")
+      s == ">" || s == ">=" || s == "!<" || s == "!>")
     return 5;
   if (s == "|") return 6;
   if (s == "^") return 7;
   if (s == "&") return 8;
-  if (s == "<<" || s == ">>") return 9;
+  if (s == "<<" || s == ">>" || s == ">>>") return 9;
   if (s == "+" || s == "-" || s == "||") return 10;
   if (s == "*" || s == "/" || s == "%") return 11;
   return 0;
+}
+
+// The function that an operator is.
+std::string function_of(const std::string& op) {
+  if (op == "==") return "=";
+  if (op == "||") return "concat";
+  if (op == "<<") return "shiftleft";
+  if (op == ">>") return "shiftright";
+  if (op == ">>>") return "shiftrightunsigned";
+  if (op == "!<") return ">=";
+  if (op == "!>") return "<=";
+  return boost::to_lower_copy(op);
 }
 
 bool starts_predicate(const TokenCursor& cursor, size_t ahead = 0) {
@@ -58,15 +60,6 @@ bool starts_predicate(const TokenCursor& cursor, size_t ahead = 0) {
   }
   return false;
 }
-
-class Nesting {
- public:
-  explicit Nesting(int& depth) : depth_(depth) { ++depth_; }
-  ~Nesting() { --depth_; }
-
- private:
-  int& depth_;
-};
 
 }  // namespace
 
@@ -80,35 +73,48 @@ ExpressionParser::Made ExpressionParser::make(plan::ExpressionNode node, uint32_
   return made;
 }
 
+ExpressionParser::Made ExpressionParser::text_literal(std::string text, uint32_t begin) {
+  return make(plan::Literal{DataType::of(TypeKind::kString), std::move(text)}, begin);
+}
+
+base::Result<void> ExpressionParser::deeper() const {
+  if (nesting_ > kNestingMax) return cursor_.unexpected("the text is nested too deep");
+  return {};
+}
+
+ExpressionParser::Made ExpressionParser::value_expression() {
+  return binary(kPredicatePrecedence + 1);
+}
+
 ExpressionParser::Made ExpressionParser::binary(int precedence_min) {
   const Nesting nesting(nesting_);
-  if (nesting_ > kNestingMax) return cursor_.unexpected("the expression is nested too deep");
+  WEIR_TRY(deeper());
   const uint32_t begin = cursor_.peek().begin;
   ExpressionPtr left;
-  if (precedence_min <= kNotPrecedence && (cursor_.is_word("NOT") || cursor_.is_symbol("!"))) {
+  if (precedence_min <= kNotPrecedence && (cursor_.is_word("NOT") || cursor_.is_symbol("!")) &&
+      !cursor_.is_symbol(",", 1) && !cursor_.is_symbol(")", 1)) {
     cursor_.take();
     WEIR_ASSIGN(auto operand, binary(kNotPrecedence));
     WEIR_ASSIGN(left, make(plan::Call{"not", {operand}}, begin));
   } else {
     WEIR_ASSIGN(left, unary());
   }
+  bool predicated = false;
   while (true) {
     const auto& token = cursor_.peek();
     const bool negated =
-        token.upper == "NOT" && token.kind == TokenKind::kWord && starts_predicate(cursor_, 1);
-    if (precedence_min <= kPredicatePrecedence &&
+        (cursor_.is_word("NOT") || cursor_.is_symbol("!")) && starts_predicate(cursor_, 1);
+    if (precedence_min <= kPredicatePrecedence && !predicated &&
         (negated || starts_predicate(cursor_) || cursor_.is_word("IS"))) {
-      if (negated) cursor_.take();
-      WEIR_ASSIGN(left, predicate(std::move(left), begin, negated));
+      WEIR_ASSIGN(left, predicate(std::move(left), begin));
+      predicated = true;
       continue;
     }
     const int level = precedence(token);
-    if (level == 0 || level < precedence_min) return left;
-    std::string op = boost::to_lower_copy(cursor_.take().text);
-    if (op == "==") op = "=";
-    if (op == "||") op = "concat";
-    if (op == "<<") op = "shiftleft";
-    if (op == ">>") op = "shiftright";
+    if (level == 0 || level < precedence_min || (predicated && level > kPredicatePrecedence))
+      return left;
+    if (level <= 2) predicated = false;
+    const std::string op = function_of(cursor_.take().text);
     WEIR_ASSIGN(auto right, binary(level + 1));
     if (op == "<>" || op == "!=") {
       WEIR_ASSIGN(auto equal, make(plan::Call{"=", {left, right}}, begin));
@@ -119,71 +125,138 @@ ExpressionParser::Made ExpressionParser::binary(int precedence_min) {
   }
 }
 
-ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t begin,
-                                                   bool negated) {
-  const auto finish = [&](plan::Call call) -> Made {
-    WEIR_ASSIGN(auto made, make(std::move(call), begin));
-    return negated ? make(plan::Call{"not", {made}}, begin) : Made(made);
-  };
-  if (cursor_.accept_word("IS")) {
-    negated = cursor_.accept_word("NOT");
-    if (cursor_.accept_word("NULL"))
-      return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
-    const bool wanted = cursor_.is_word("TRUE");
-    if (cursor_.accept_word("TRUE") || cursor_.accept_word("FALSE")) {
-      WEIR_ASSIGN(auto literal,
-                  make(plan::Literal{DataType::of(TypeKind::kBoolean), wanted}, begin));
-      return finish(plan::Call{"<=>", {left, literal}});
-    }
-    if (cursor_.accept_word("UNKNOWN"))
-      return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
-    WEIR_TRY(cursor_.expect_word("DISTINCT"));
-    WEIR_TRY(cursor_.expect_word("FROM"));
-    WEIR_ASSIGN(auto right, binary(kPredicatePrecedence + 1));
-    negated = !negated;
-    return finish(plan::Call{"<=>", {left, right}});
-  }
+ExpressionParser::Made ExpressionParser::negate_if(bool negated, ExpressionPtr made,
+                                                   uint32_t begin) {
+  return negated ? make(plan::Call{"not", {std::move(made)}}, begin) : Made(std::move(made));
+}
+
+ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t begin) {
+  if (cursor_.accept_word("IS")) return is_predicate(std::move(left), begin);
+  const bool negated = cursor_.accept_word("NOT") || cursor_.accept_symbol("!");
   if (cursor_.accept_word("BETWEEN")) {
-    WEIR_ASSIGN(auto low, binary(kPredicatePrecedence + 1));
+    WEIR_ASSIGN(auto low, value_expression());
     WEIR_TRY(cursor_.expect_word("AND"));
-    WEIR_ASSIGN(auto high, binary(kPredicatePrecedence + 1));
-    return finish(plan::Call{"between", {left, low, high}});
+    WEIR_ASSIGN(auto high, value_expression());
+    WEIR_ASSIGN(auto made, make(plan::Call{"between", {left, low, high}}, begin));
+    return negate_if(negated, std::move(made), begin);
   }
-  if (cursor_.accept_word("IN")) {
-    WEIR_TRY(cursor_.expect_symbol("("));
-    if (cursor_.is_word("SELECT") || cursor_.is_word("WITH"))
-      return cursor_.unsupported("subquery (IN)");
-    plan::Call in{"in", {left}};
-    do {
-      WEIR_ASSIGN(auto item, expression());
-      in.arguments.push_back(std::move(item));
-    } while (cursor_.accept_symbol(","));
+  if (cursor_.accept_word("IN")) return in_predicate(std::move(left), begin, negated);
+  return like_predicate(std::move(left), begin, negated);
+}
+
+ExpressionParser::Made ExpressionParser::is_predicate(ExpressionPtr left, uint32_t begin) {
+  const bool negated = cursor_.accept_word("NOT") || cursor_.accept_symbol("!");
+  if (cursor_.accept_word("NULL") || cursor_.accept_word("UNKNOWN"))
+    return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
+  const bool wanted = cursor_.is_word("TRUE");
+  if (cursor_.accept_word("TRUE") || cursor_.accept_word("FALSE")) {
+    WEIR_ASSIGN(auto literal, make(plan::Literal{DataType::of(TypeKind::kBoolean), wanted}, begin));
+    WEIR_ASSIGN(auto made, make(plan::Call{"<=>", {left, literal}}, begin));
+    return negate_if(negated, std::move(made), begin);
+  }
+  WEIR_TRY(cursor_.expect_word("DISTINCT"));
+  WEIR_TRY(cursor_.expect_word("FROM"));
+  WEIR_ASSIGN(auto right, value_expression());
+  WEIR_ASSIGN(auto made, make(plan::Call{"<=>", {left, right}}, begin));
+  return negate_if(!negated, std::move(made), begin);
+}
+
+ExpressionParser::Made ExpressionParser::in_predicate(ExpressionPtr left, uint32_t begin,
+                                                      bool negated) {
+  const bool is_query = starts_query(cursor_, 1) && cursor_.is_symbol("(");
+  WEIR_TRY(cursor_.expect_symbol("("));
+  ExpressionPtr made;
+  if (is_query) {
+    WEIR_ASSIGN(auto plan, query());
     WEIR_TRY(cursor_.expect_symbol(")"));
-    return finish(std::move(in));
+    plan::Subquery subquery{plan::SubqueryKind::kIn, std::move(plan), {left}};
+    const auto* row = std::get_if<plan::Call>(&left->node);
+    if (row && row->function == "struct") subquery.values = row->arguments;
+    WEIR_ASSIGN(made, make(std::move(subquery), begin));
+  } else {
+    plan::Call in{"in", {left}};
+    WEIR_ASSIGN(auto list, expressions());
+    in.arguments.insert(in.arguments.end(), list.begin(), list.end());
+    WEIR_TRY(cursor_.expect_symbol(")"));
+    WEIR_ASSIGN(made, make(std::move(in), begin));
   }
+  return negate_if(negated, std::move(made), begin);
+}
+
+ExpressionParser::Made ExpressionParser::like_predicate(ExpressionPtr left, uint32_t begin,
+                                                        bool negated) {
   std::string op = boost::to_lower_copy(cursor_.take().text);
   if (op == "regexp") op = "rlike";
-  if (cursor_.is_word("ANY") || cursor_.is_word("ALL") || cursor_.is_word("SOME")) {
-    if (cursor_.is_symbol("(", 1)) return cursor_.unsupported("LIKE ANY, ALL or SOME");
+  const bool all = cursor_.is_word("ALL");
+  if ((all || cursor_.is_word("ANY") || cursor_.is_word("SOME")) && cursor_.is_symbol("(", 1) &&
+      op != "rlike") {
+    cursor_.take();
+    return like_quantified(left, op, all, negated, begin);
   }
-  WEIR_ASSIGN(auto pattern, binary(kPredicatePrecedence + 1));
+  WEIR_ASSIGN(auto pattern, value_expression());
   plan::Call like{op, {left, pattern}};
   if (op != "rlike" && cursor_.accept_word("ESCAPE")) {
     const auto& token = cursor_.peek();
-    if (token.kind != TokenKind::kString || token.text.size() != 1)
-      return cursor_.unexpected("ESCAPE takes one character");
     const uint32_t escape_begin = token.begin;
-    const std::string escape = cursor_.take().text;
-    WEIR_ASSIGN(auto literal,
-                make(plan::Literal{DataType::of(TypeKind::kString), escape}, escape_begin));
+    const auto origin = cursor_.origin_of(token);
+    WEIR_ASSIGN(auto escape, string_literal());
+    if (escape.size() != 1) {
+      return parse_error("INVALID_ESCAPE_CHAR", "42604",
+                         fmt::format("`EscapeChar` should be a string literal of length one, but "
+                                     "got \"{}\"",
+                                     escape),
+                         origin)
+          .with_parameter("sqlExpr", "\"" + escape + "\"");
+    }
+    WEIR_ASSIGN(auto literal, text_literal(escape, escape_begin));
     like.arguments.push_back(std::move(literal));
   }
-  return finish(std::move(like));
+  WEIR_ASSIGN(auto made, make(std::move(like), begin));
+  return negate_if(negated, std::move(made), begin);
+}
+
+// a LIKE ALL (p, q) is a LIKE p AND a LIKE q; NOT LIKE ANY is NOT LIKE p OR NOT LIKE q.
+ExpressionParser::Made ExpressionParser::like_quantified(const ExpressionPtr& left,
+                                                         const std::string& op, bool all,
+                                                         bool negated, uint32_t begin) {
+  WEIR_TRY(cursor_.expect_symbol("("));
+  if (cursor_.is_symbol(")")) {
+    const std::string message = "Expected something between '(' and ')'.";
+    return parse_error("_LEGACY_ERROR_TEMP_0064", "", message, cursor_.origin_since(begin))
+        .with_parameter("msg", message);
+  }
+  WEIR_ASSIGN(auto patterns, expressions());
+  WEIR_TRY(cursor_.expect_symbol(")"));
+  std::vector<ExpressionPtr> parts;
+  for (auto& pattern : patterns) {
+    WEIR_ASSIGN(auto part, make(plan::Call{op, {left, std::move(pattern)}}, begin));
+    WEIR_ASSIGN(part, negate_if(negated, std::move(part), begin));
+    parts.push_back(std::move(part));
+  }
+  return chain(all ? "and" : "or", std::move(parts), begin);
+}
+
+// The operator between all of the list, as a tree that stays flat.
+ExpressionParser::Made ExpressionParser::chain(const std::string& op,
+                                               std::vector<ExpressionPtr> list, uint32_t begin) {
+  while (list.size() > 1) {
+    std::vector<ExpressionPtr> next;
+    for (size_t i = 0; i < list.size(); i += 2) {
+      if (i + 1 == list.size()) {
+        next.push_back(list[i]);
+      } else {
+        WEIR_ASSIGN(auto pair, make(plan::Call{op, {list[i], list[i + 1]}}, begin));
+        next.push_back(std::move(pair));
+      }
+    }
+    list = std::move(next);
+  }
+  return list.front();
 }
 
 ExpressionParser::Made ExpressionParser::unary() {
   const Nesting nesting(nesting_);
-  if (nesting_ > kNestingMax) return cursor_.unexpected("the expression is nested too deep");
+  WEIR_TRY(deeper());
   const uint32_t begin = cursor_.peek().begin;
   if (cursor_.accept_symbol("-")) {
     if (cursor_.peek().kind == TokenKind::kNumber) {
@@ -203,6 +276,11 @@ ExpressionParser::Made ExpressionParser::unary() {
     WEIR_ASSIGN(auto operand, unary());
     return make(plan::Call{"~", {operand}}, begin);
   }
+  return primary_expression();
+}
+
+ExpressionParser::Made ExpressionParser::primary_expression() {
+  const uint32_t begin = cursor_.peek().begin;
   WEIR_ASSIGN(auto left, primary());
   return postfix(std::move(left), begin);
 }
@@ -210,19 +288,23 @@ ExpressionParser::Made ExpressionParser::unary() {
 ExpressionParser::Made ExpressionParser::postfix(ExpressionPtr left, uint32_t begin) {
   while (true) {
     if (cursor_.accept_symbol("[")) {
-      WEIR_ASSIGN(auto key, expression());
+      WEIR_ASSIGN(auto key, value_expression());
       WEIR_TRY(cursor_.expect_symbol("]"));
       WEIR_ASSIGN(left, make(plan::Extract{left, key}, begin));
-    } else if (cursor_.is_symbol(".") && !std::holds_alternative<plan::Literal>(left->node)) {
+    } else if (cursor_.is_symbol(".") && at_name(1) &&
+               !std::holds_alternative<plan::Star>(left->node)) {
       cursor_.take();
-      if (cursor_.is_symbol("*")) return cursor_.unexpected("only a column can be followed by .*");
       const uint32_t key_begin = cursor_.peek().begin;
-      WEIR_ASSIGN(auto field, name());
-      WEIR_ASSIGN(auto key, make(plan::Literal{DataType::of(TypeKind::kString), field}, key_begin));
+      std::string field = cursor_.take().text;
+      WEIR_ASSIGN(auto key, text_literal(std::move(field), key_begin));
       WEIR_ASSIGN(left, make(plan::Extract{left, key}, begin));
     } else if (cursor_.accept_symbol("::")) {
-      WEIR_ASSIGN(auto type, type_after_colons());
-      WEIR_ASSIGN(left, make(plan::CastTo{left, type, false}, begin));
+      WEIR_ASSIGN(auto target, type(false));
+      WEIR_ASSIGN(left, make(plan::CastTo{left, target, false}, begin));
+    } else if (cursor_.is_word("COLLATE") && at_name(1)) {
+      return cursor_.unsupported("COLLATE");
+    } else if (cursor_.is_symbol(":") && (at_name(1) || cursor_.is_symbol("[", 1))) {
+      return cursor_.unsupported("path into a variant (column:path)");
     } else {
       return left;
     }
@@ -231,11 +313,11 @@ ExpressionParser::Made ExpressionParser::postfix(ExpressionPtr left, uint32_t be
 
 ExpressionParser::Made ExpressionParser::primary() {
   const auto& token = cursor_.peek();
+  const uint32_t begin = token.begin;
   switch (token.kind) {
     case TokenKind::kString: {
-      const uint32_t begin = token.begin;
-      std::string text = cursor_.take().text;
-      return make(plan::Literal{DataType::of(TypeKind::kString), std::move(text)}, begin);
+      WEIR_ASSIGN(auto text, string_literal());
+      return text_literal(std::move(text), begin);
     }
     case TokenKind::kNumber:
       return number(false);
@@ -244,249 +326,99 @@ ExpressionParser::Made ExpressionParser::primary() {
     case TokenKind::kWord:
       return word();
     case TokenKind::kEnd:
-      return cursor_.unexpected("an expression is expected");
+      return cursor_.unexpected();
     case TokenKind::kSymbol:
       break;
   }
-  if (cursor_.is_symbol("?") || cursor_.is_symbol(":"))
-    return cursor_.unsupported("parameter marker");
-  if (!cursor_.accept_symbol("(")) return cursor_.unexpected("an expression is expected");
-  if (cursor_.is_word("SELECT") || cursor_.is_word("WITH"))
-    return cursor_.unsupported("scalar subquery");
+  if (cursor_.is_symbol("?") || (cursor_.is_symbol(":") && at_name(1))) return parameter();
+  if (cursor_.accept_symbol("*")) return star({}, begin);
+  if (cursor_.is_symbol("(")) return parenthesised();
+  return cursor_.unexpected();
+}
+
+// (x, y) -> … starts here.
+bool ExpressionParser::at_lambda_parameters() const {
+  size_t ahead = 1;
+  while (at_name(ahead) && cursor_.is_symbol(",", ahead + 1))
+    ahead += 2;
+  return at_name(ahead) && cursor_.is_symbol(")", ahead + 1) && cursor_.is_symbol("->", ahead + 2);
+}
+
+ExpressionParser::Made ExpressionParser::parenthesised() {
   const uint32_t begin = cursor_.peek().begin;
-  WEIR_ASSIGN(auto inner, expression());
+  if (at_lambda_parameters()) {
+    WEIR_ASSIGN(auto parameters, name_list());
+    return lambda(std::move(parameters), begin);
+  }
+  if (starts_query(cursor_, 1)) {
+    cursor_.take();
+    WEIR_ASSIGN(auto plan, query());
+    WEIR_TRY(cursor_.expect_symbol(")"));
+    return make(plan::Subquery{plan::SubqueryKind::kScalar, std::move(plan), {}}, begin);
+  }
+  cursor_.take();
+  const uint32_t inner_begin = cursor_.peek().begin;
+  WEIR_ASSIGN(auto inner, named_expression());
   if (cursor_.accept_symbol(",")) {  // (a, b) is a struct
     plan::Call call{"struct", {inner}};
-    do {
-      WEIR_ASSIGN(auto next, expression());
-      call.arguments.push_back(std::move(next));
-    } while (cursor_.accept_symbol(","));
+    WEIR_ASSIGN(auto rest, named_expressions());
+    call.arguments.insert(call.arguments.end(), rest.begin(), rest.end());
     WEIR_TRY(cursor_.expect_symbol(")"));
     return make(std::move(call), begin);
   }
+  if (std::holds_alternative<plan::Alias>(inner->node) && inner->origin.begin == inner_begin)
+    return cursor_.unexpected();
   WEIR_TRY(cursor_.expect_symbol(")"));
   return inner;
 }
 
-ExpressionParser::Made ExpressionParser::word() {
-  const auto& token = cursor_.peek();
-  const uint32_t begin = token.begin;
-  const std::string upper = token.upper;
-  const bool followed_by_call = cursor_.is_symbol("(", 1);
-  if (upper == "NULL" && !followed_by_call) {
+ExpressionParser::Made ExpressionParser::star(Names qualifier, uint32_t begin) {
+  plan::Star made{std::move(qualifier)};
+  if (cursor_.is_word("EXCEPT") && cursor_.is_symbol("(", 1) && !starts_query(cursor_, 2)) {
     cursor_.take();
-    return make(plan::Literal{DataType::of(TypeKind::kNull), std::monostate{}}, begin);
-  }
-  if ((upper == "TRUE" || upper == "FALSE") && !cursor_.is_symbol(".", 1)) {
     cursor_.take();
-    return make(plan::Literal{DataType::of(TypeKind::kBoolean), upper == "TRUE"}, begin);
+    do {
+      WEIR_ASSIGN(auto column, qualified_name());
+      made.except.push_back(std::move(column));
+    } while (cursor_.accept_symbol(","));
+    WEIR_TRY(cursor_.expect_symbol(")"));
   }
-  if (upper == "CASE" && !followed_by_call) return case_expression();
-  if (followed_by_call && (upper == "CAST" || upper == "TRY_CAST"))
-    return cast(upper == "TRY_CAST");
-  if (followed_by_call && upper == "EXTRACT") return extract_field();
-  if (followed_by_call && upper == "TRIM") return trim();
-  if (followed_by_call && upper == "EXISTS") return cursor_.unsupported("subquery (EXISTS)");
-  const bool text_follows = cursor_.peek(1).kind == TokenKind::kString;
-  if (text_follows && (upper == "DATE" || upper == "TIMESTAMP" || upper == "TIMESTAMP_NTZ" ||
-                       upper == "TIMESTAMP_LTZ" || upper == "X")) {
-    cursor_.take();
-    return typed_literal(upper);
-  }
-  if (upper == "INTERVAL" &&
-      (text_follows || cursor_.peek(1).kind == TokenKind::kNumber || cursor_.is_symbol("-", 1))) {
-    return interval();
-  }
-  if (!followed_by_call && (upper == "CURRENT_TIMESTAMP" || upper == "CURRENT_DATE") &&
-      !cursor_.is_symbol(".", 1)) {
-    cursor_.take();
-    return make(plan::Call{boost::to_lower_copy(upper), {}}, begin);
-  }
-  if (is_reserved(upper) &&
-      !(followed_by_call && (upper == "LEFT" || upper == "RIGHT" || upper == "LIKE" ||
-                             upper == "RLIKE" || upper == "ILIKE" || upper == "REGEXP"))) {
-    return cursor_.unexpected("an expression is expected");
-  }
-  return column_or_call();
-}
-
-base::Result<std::string> ExpressionParser::name() {
-  const auto& token = cursor_.peek();
-  if (token.kind == TokenKind::kWord || token.kind == TokenKind::kQuotedName)
-    return cursor_.take().text;
-  return cursor_.unexpected("a name is expected");
-}
-
-ExpressionParser::Made ExpressionParser::column_or_call() {
-  const uint32_t begin = cursor_.peek().begin;
-  std::vector<std::string> parts;
-  WEIR_ASSIGN(auto first, name());
-  parts.push_back(std::move(first));
-  while (cursor_.is_symbol(".")) {
-    if (cursor_.is_symbol("*", 1)) {
-      cursor_.take();
-      cursor_.take();
-      return make(plan::Star{std::move(parts)}, begin);
-    }
-    cursor_.take();
-    WEIR_ASSIGN(auto part, name());
-    parts.push_back(std::move(part));
-  }
-  if (cursor_.is_symbol("->")) return cursor_.unsupported("lambda function");
-  if (!cursor_.is_symbol("(")) return make(plan::ColumnReference{std::move(parts)}, begin);
-  return call(fmt::format("{}", fmt::join(parts, ".")), begin);
-}
-
-base::Result<std::vector<ExpressionPtr>> ExpressionParser::arguments(bool& distinct) {
-  std::vector<ExpressionPtr> list;
-  WEIR_TRY(cursor_.expect_symbol("("));
-  distinct = cursor_.accept_word("DISTINCT");
-  if (!distinct && cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1) &&
-      !cursor_.is_symbol(")", 1))
-    cursor_.take();
-  if (cursor_.accept_symbol(")")) return list;
-  while (true) {
-    const uint32_t begin = cursor_.peek().begin;
-    if (cursor_.accept_symbol("*")) {
-      WEIR_ASSIGN(auto star, make(plan::Star{}, begin));
-      list.push_back(std::move(star));
-    } else {
-      if (cursor_.is_symbol("=>", 1)) return cursor_.unsupported("named argument");
-      const bool position = std::exchange(position_in_, false);
-      auto argument = position ? binary(kPredicatePrecedence + 1) : named_expression();
-      if (!argument.ok()) return std::move(argument).error();
-      list.push_back(std::move(argument).value());
-      if (position && cursor_.accept_word("IN")) continue;
-    }
-    // substring(s FROM a FOR b)
-    if (cursor_.accept_word("FROM") || cursor_.accept_word("FOR")) continue;
-    if (!cursor_.accept_symbol(",")) break;
-  }
-  WEIR_TRY(cursor_.expect_symbol(")"));
-  return list;
-}
-
-ExpressionParser::Made ExpressionParser::call(std::string function, uint32_t begin) {
-  const Nesting nesting(nesting_);
-  plan::Call made{std::move(function), {}, false};
-  position_in_ =
-      boost::iequals(made.function, "position");  // position(a IN b): IN is no predicate there
-  WEIR_ASSIGN(made.arguments, arguments(made.distinct));
-  if (cursor_.is_word("OVER")) return cursor_.unsupported("window function (OVER)");
-  if (cursor_.is_word("FILTER") && cursor_.is_symbol("(", 1))
-    return cursor_.unsupported("aggregate FILTER");
-  if (cursor_.is_word("WITHIN") && cursor_.is_word("GROUP", 1))
-    return cursor_.unsupported("WITHIN GROUP");
   return make(std::move(made), begin);
 }
 
-ExpressionParser::Made ExpressionParser::case_expression() {
-  const Nesting nesting(nesting_);
-  const uint32_t begin = cursor_.take().begin;
-  ExpressionPtr subject;
-  if (!cursor_.is_word("WHEN")) {
-    WEIR_ASSIGN(subject, expression());
-  }
-  plan::Call when{"when", {}};
-  while (cursor_.accept_word("WHEN")) {
-    const uint32_t condition_begin = cursor_.peek().begin;
-    WEIR_ASSIGN(auto condition, expression());
-    if (subject) {
-      WEIR_ASSIGN(condition, make(plan::Call{"=", {subject, condition}}, condition_begin));
-    }
-    WEIR_TRY(cursor_.expect_word("THEN"));
-    WEIR_ASSIGN(auto value, expression());
-    when.arguments.push_back(std::move(condition));
-    when.arguments.push_back(std::move(value));
-  }
-  if (when.arguments.empty()) return cursor_.unexpected("WHEN is expected");
-  if (cursor_.accept_word("ELSE")) {
-    WEIR_ASSIGN(auto otherwise, expression());
-    when.arguments.push_back(std::move(otherwise));
-  }
-  WEIR_TRY(cursor_.expect_word("END"));
-  return make(std::move(when), begin);
-}
-
-ExpressionParser::Made ExpressionParser::cast(bool try_cast) {
-  const Nesting nesting(nesting_);
-  const uint32_t begin = cursor_.take().begin;
-  WEIR_TRY(cursor_.expect_symbol("("));
-  WEIR_ASSIGN(auto child, expression());
-  WEIR_TRY(cursor_.expect_word("AS"));
-  WEIR_ASSIGN(auto type, type_until_close());
-  return make(plan::CastTo{child, type, try_cast}, begin);
-}
-
-base::Result<DataType> ExpressionParser::parse_type(uint32_t begin, uint32_t end) {
-  const auto text = std::string_view(*cursor_.text()).substr(begin, end - begin);
-  auto type = columnar::parse_ddl_type(text);
-  if (type.ok()) {
-    // A cast to char or varchar is a cast to string in Spark.
-    if (type->is(TypeKind::kChar) || type->is(TypeKind::kVarchar))
-      return DataType::of(TypeKind::kString);
-    return type;
-  }
-  if (type.error().kind() == base::ErrorKind::kUnsupported) return std::move(type).error();
-  return base::Error(base::ErrorKind::kInvalidArgument,
-                     fmt::format("Unsupported data type \"{}\". SQLSTATE: 0A000{}",
-                                 boost::to_upper_copy(std::string(text)),
-                                 plan::origin_context({cursor_.text(), begin, end})))
-      .with_class("UNSUPPORTED_DATATYPE");
-}
-
-base::Result<DataType> ExpressionParser::type_until_close() {
+ExpressionParser::Made ExpressionParser::parameter() {
   const uint32_t begin = cursor_.peek().begin;
-  int depth = 0;
-  while (!cursor_.at_end() && !(depth == 0 && cursor_.is_symbol(")"))) {
-    if (cursor_.is_symbol("(")) ++depth;
-    if (cursor_.is_symbol(")")) --depth;
+  plan::Parameter marker;
+  const plan::ExpressionPtr* value = nullptr;
+  if (cursor_.accept_symbol("?")) {
+    // The number of markers before this one in the text.
+    marker.position = cursor_.count_markers_before();
+    const auto at = static_cast<size_t>(marker.position);
+    if (at < options_.positional.size()) value = &options_.positional[at];
+  } else {
     cursor_.take();
+    marker.name = cursor_.take().text;
+    const auto found = options_.named.find(marker.name);
+    if (found != options_.named.end()) value = &found->second;
   }
-  const uint32_t end = cursor_.origin_since(begin).end;
-  WEIR_TRY(cursor_.expect_symbol(")"));
-  if (end <= begin) return cursor_.unexpected("a type is expected");
-  return parse_type(begin, end);
-}
-
-base::Result<DataType> ExpressionParser::type_after_colons() {
-  const uint32_t begin = cursor_.peek().begin;
-  WEIR_TRY(name());
-  int depth = 0;
-  while (!cursor_.at_end()) {
-    if (cursor_.is_symbol("(") || cursor_.is_symbol("<")) {
-      ++depth;
-    } else if (depth > 0 && (cursor_.is_symbol(")") || cursor_.is_symbol(">"))) {
-      --depth;
-    } else if (depth > 0 && cursor_.is_symbol(">>")) {
-      depth -= 2;
-    } else if (depth <= 0) {
-      break;
-    }
-    cursor_.take();
-  }
-  return parse_type(begin, cursor_.origin_since(begin).end);
+  if (!value) return make(std::move(marker), begin);
+  return *value;
 }
 
 ExpressionParser::Made ExpressionParser::named_expression() {
   const uint32_t begin = cursor_.peek().begin;
-  if (cursor_.accept_symbol("*")) {
-    if (cursor_.is_word("EXCEPT") && cursor_.is_symbol("(", 1))
-      return cursor_.unsupported("* EXCEPT (…)");
-    return make(plan::Star{}, begin);
-  }
   WEIR_ASSIGN(auto made, expression());
   const bool as = cursor_.accept_word("AS");
-  if (as && cursor_.is_symbol("("))
-    return cursor_.unsupported("several aliases for one expression");
-  const auto& token = cursor_.peek();
-  if (token.kind == TokenKind::kQuotedName ||
-      (token.kind == TokenKind::kWord && (as || !is_reserved(token.upper)) &&
-       !(token.upper == "FOR" && !as))) {
-    std::string alias = cursor_.take().text;
+  if (cursor_.is_symbol("(") && at_name(1)) {
+    WEIR_ASSIGN(auto names, name_list());
+    std::string first = std::move(names.front());
+    names.erase(names.begin());
+    return make(plan::Alias{made, std::move(first), std::move(names)}, begin);
+  }
+  if (as || (at_name() && !starts_clause(cursor_))) {
+    WEIR_ASSIGN(auto alias, name());
     return make(plan::Alias{made, std::move(alias)}, begin);
   }
-  if (as) return cursor_.unexpected("a name is expected after AS");
   return made;
 }
 
@@ -499,57 +431,35 @@ base::Result<std::vector<ExpressionPtr>> ExpressionParser::named_expressions() {
   return list;
 }
 
-ExpressionParser::Made ExpressionParser::extract_field() {
-  const uint32_t begin = cursor_.take().begin;
-  WEIR_TRY(cursor_.expect_symbol("("));
-  WEIR_ASSIGN(auto field, name());
-  field = boost::to_lower_copy(field);
-  WEIR_TRY(cursor_.expect_word("FROM"));
-  WEIR_ASSIGN(auto source, expression());
-  WEIR_TRY(cursor_.expect_symbol(")"));
-  static const std::set<std::string_view> kFields = {"year", "quarter", "month", "day",
-                                                     "hour", "minute",  "second"};
-  static const std::set<std::string_view> kOthers = {"dayofweek", "dow",     "doy",    "week",
-                                                     "weeks",     "years",   "months", "days",
-                                                     "hours",     "minutes", "seconds"};
-  if (field == "second" || field == "seconds")
-    return cursor_.unsupported("EXTRACT(SECOND …), a decimal; use second()");
-  if (kFields.contains(field)) return make(plan::Call{field, {source}}, begin);
-  if (field == "dow" || field == "dayofweek") return make(plan::Call{"dayofweek", {source}}, begin);
-  if (field == "doy") return make(plan::Call{"dayofyear", {source}}, begin);
-  if (field == "week" || field == "weeks") return make(plan::Call{"weekofyear", {source}}, begin);
-  if (kOthers.contains(field))
-    return make(plan::Call{field.substr(0, field.size() - 1), {source}}, begin);
-  return cursor_.unsupported("EXTRACT of " + field);
+base::Result<std::vector<ExpressionPtr>> ExpressionParser::expressions() {
+  std::vector<ExpressionPtr> list;
+  do {
+    WEIR_ASSIGN(auto one, expression());
+    list.push_back(std::move(one));
+  } while (cursor_.accept_symbol(","));
+  return list;
 }
 
-// TRIM([BOTH | LEADING | TRAILING] [characters] FROM text), TRIM(text), TRIM(characters FROM text)
-ExpressionParser::Made ExpressionParser::trim() {
-  const uint32_t begin = cursor_.take().begin;
-  WEIR_TRY(cursor_.expect_symbol("("));
-  std::string function = "btrim";
-  bool sided = true;
-  if (cursor_.accept_word("LEADING")) {
-    function = "ltrim";
-  } else if (cursor_.accept_word("TRAILING")) {
-    function = "rtrim";
-  } else if (!cursor_.accept_word("BOTH")) {
-    sided = false;
+base::Result<plan::SortKey> ExpressionParser::sort_key() {
+  plan::SortKey key;
+  WEIR_ASSIGN(key.expression, expression());
+  key.ascending = !cursor_.accept_word("DESC");
+  if (key.ascending) cursor_.accept_word("ASC");
+  key.nulls_first = key.ascending;
+  if (cursor_.accept_word("NULLS")) {
+    key.nulls_first = cursor_.accept_word("FIRST");
+    if (!key.nulls_first) WEIR_TRY(cursor_.expect_word("LAST"));
   }
-  ExpressionPtr first;
-  if (!(sided && cursor_.is_word("FROM"))) {
-    WEIR_ASSIGN(first, expression());
-  }
-  if (cursor_.accept_word("FROM")) {
-    WEIR_ASSIGN(auto source, expression());
-    WEIR_TRY(cursor_.expect_symbol(")"));
-    if (!first) return make(plan::Call{function, {source}}, begin);
-    // Spark's ltrim and rtrim take the characters first.
-    if (function == "btrim") return make(plan::Call{function, {source, first}}, begin);
-    return make(plan::Call{function, {first, source}}, begin);
-  }
-  WEIR_TRY(cursor_.expect_symbol(")"));
-  return make(plan::Call{sided ? function : "trim", {first}}, begin);
+  return key;
+}
+
+base::Result<std::vector<plan::SortKey>> ExpressionParser::sort_keys() {
+  std::vector<plan::SortKey> keys;
+  do {
+    WEIR_ASSIGN(auto key, sort_key());
+    keys.push_back(std::move(key));
+  } while (cursor_.accept_symbol(","));
+  return keys;
 }
 
 }  // namespace weir::sql

@@ -42,14 +42,7 @@ class Lexer {
       WEIR_TRY(skip_blank());
       if (at_ == text_.size()) break;
       WEIR_ASSIGN(auto token, next());
-      // 'a' 'b' is one string.
-      if (token.kind == TokenKind::kString && !tokens_.empty() &&
-          tokens_.back().kind == TokenKind::kString) {
-        tokens_.back().text += token.text;
-        tokens_.back().end = token.end;
-      } else {
-        tokens_.push_back(std::move(token));
-      }
+      tokens_.push_back(std::move(token));
     }
     Token end;
     end.begin = end.end = static_cast<uint32_t>(text_.size());
@@ -62,24 +55,26 @@ class Lexer {
     return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
   }
 
-  base::Error fail(std::string_view hint, size_t begin) const {
-    const auto end = std::min(text_.size(), begin + 1);
-    return syntax_error(text_.substr(begin, end - begin), hint,
-                        {holder_, static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
-  }
-
   base::Result<void> skip_blank() {
     while (at_ < text_.size()) {
       if (std::isspace(static_cast<unsigned char>(text_[at_]))) {
         ++at_;
       } else if (peek() == '-' && peek(1) == '-') {
-        while (at_ < text_.size() && text_[at_] != '\n')
-          ++at_;
-      } else if (peek() == '/' && peek(1) == '*') {
+        while (at_ < text_.size() && text_[at_] != '\n') {
+          at_ += text_[at_] == '\\' && peek(1) == '\n' ? 2 : 1;  // the comment goes on
+        }
+        at_ = std::min(at_, text_.size());
+      } else if (peek() == '/' && peek(1) == '*' && peek(2) != '+') {
         const size_t begin = at_;
         int depth = 0;
         do {
-          if (at_ >= text_.size()) return fail("a comment is not closed", begin);
+          if (at_ >= text_.size()) {
+            return parse_error(
+                "UNCLOSED_BRACKETED_COMMENT", "42601",
+                "Found an unclosed bracketed comment. Please, append */ at the end "
+                "of the comment",
+                {holder_, static_cast<uint32_t>(begin), static_cast<uint32_t>(text_.size())});
+          }
           if (peek() == '/' && peek(1) == '*') {
             ++depth;
             at_ += 2;
@@ -107,11 +102,22 @@ class Lexer {
   base::Result<Token> next() {
     const size_t begin = at_;
     const char c = peek();
-    if (c == '`') return quoted_name();
-    if (c == '\'' || c == '"') return string(false);
-    if ((c == 'r' || c == 'R') && (peek(1) == '\'' || peek(1) == '"')) {
+    if (c == '`') return quoted_name_closes() ? quoted_name() : open_quote();
+    if (c == '\'' || c == '"') return string_closes(at_, false) ? string(false) : open_quote();
+    if ((c == 'r' || c == 'R') && (peek(1) == '\'' || peek(1) == '"') &&
+        string_closes(at_ + 1, true)) {
       ++at_;
       return string(true);
+    }
+    if (in_hint_ && c == '*' && peek(1) == '/') {
+      in_hint_ = false;
+      at_ += 2;
+      return make(TokenKind::kSymbol, begin, "*/");
+    }
+    if (c == '/' && peek(1) == '*') {
+      in_hint_ = true;
+      at_ += 3;
+      return make(TokenKind::kSymbol, begin, "/*+");
     }
     if (is_digit(c) || (c == '.' && is_digit(peek(1)) && !after_name())) return number();
     if (is_word_start(c)) {
@@ -119,16 +125,14 @@ class Lexer {
         ++at_;
       return make(TokenKind::kWord, begin, std::string(text_.substr(begin, at_ - begin)));
     }
-    static constexpr std::string_view kSymbols[] = {"<=>", "->", "=>", "<=", ">=", "<>",
-                                                    "!=",  "==", "||", "::", "<<", ">>"};
+    static constexpr std::string_view kSymbols[] = {
+        "<=>", ">>>", "->", "=>", "<=", ">=", "<>", "!=",
+        "==",  "||",  "|>", "::", "<<", ">>", "!<", "!>"};
     for (const auto symbol : kSymbols) {
       if (text_.substr(at_).starts_with(symbol)) {
         at_ += symbol.size();
         return make(TokenKind::kSymbol, begin, std::string(symbol));
       }
-    }
-    if (std::string_view("+-*/%=<>()[],.;&|^~!:?{}@$").find(c) == std::string_view::npos) {
-      return fail("this character starts nothing", begin);
     }
     ++at_;
     return make(TokenKind::kSymbol, begin, std::string(1, c));
@@ -142,31 +146,47 @@ class Lexer {
            last.text == ")" || last.text == "]";
   }
 
-  base::Result<Token> quoted_name() {
+  // A quote without partner: the parser cannot go past it.
+  Token open_quote() {
+    const size_t begin = at_;
+    at_ = text_.size();
+    return make(TokenKind::kSymbol, begin, std::string(1, text_[begin]));
+  }
+
+  bool quoted_name_closes() const { return text_.find('`', at_ + 1) != std::string_view::npos; }
+
+  Token quoted_name() {
     const size_t begin = at_++;
     std::string name;
-    while (true) {
-      if (at_ >= text_.size()) return fail("a `quoted name` is not closed", begin);
+    while (at_ < text_.size()) {
       if (peek() == '`') {
         if (peek(1) != '`') break;
         ++at_;
       }
       name += text_[at_++];
     }
-    ++at_;
-    if (name.empty()) return fail("a quoted name is empty", begin);
+    at_ = std::min(at_ + 1, text_.size());
     return make(TokenKind::kQuotedName, begin, std::move(name));
   }
 
-  base::Result<Token> string(bool raw) {
+  // Whether the quote at `from` has its partner.
+  bool string_closes(size_t from, bool raw) const {
+    const char quote = text_[from];
+    for (size_t i = from + 1; i < text_.size(); ++i) {
+      if (text_[i] == quote) return true;
+      if (text_[i] == '\\' && !raw) ++i;
+    }
+    return false;
+  }
+
+  Token string(bool raw) {
     const size_t begin = raw ? at_ - 1 : at_;
     const char quote = text_[at_++];
     std::string value;
-    while (true) {
-      if (at_ >= text_.size()) return fail("a string is not closed", begin);
+    while (at_ < text_.size()) {
       const char c = text_[at_];
       if (c == quote) {
-        if (peek(1) == quote && !raw) {  // doubled quote
+        if (peek(1) == quote && !raw && string_closes(at_ + 1, false)) {  // doubled quote
           value += quote;
           at_ += 2;
           continue;
@@ -180,7 +200,7 @@ class Lexer {
       value += c;
       ++at_;
     }
-    ++at_;
+    at_ = std::min(at_ + 1, text_.size());
     return make(TokenKind::kString, begin, std::move(value));
   }
 
@@ -248,7 +268,7 @@ class Lexer {
     }
   }
 
-  base::Result<Token> number() {
+  Token number() {
     const size_t begin = at_;
     while (is_digit(peek()))
       ++at_;
@@ -266,8 +286,26 @@ class Lexer {
       }
     }
     while (is_word(peek()))
-      ++at_;  // the suffix; what is none is told by the parser
-    return make(TokenKind::kNumber, begin, std::string(text_.substr(begin, at_ - begin)));
+      ++at_;  // the suffix
+    const auto whole = text_.substr(begin, at_ - begin);
+    return make(names_something(whole) ? TokenKind::kWord : TokenKind::kNumber, begin,
+                std::string(whole));
+  }
+
+  // A name may start with digits: 1a, 2024_01. Numbers have a suffix or an exponent at most.
+  static bool names_something(std::string_view text) {
+    const auto digits = text.find_first_not_of("0123456789");
+    if (digits == std::string_view::npos || text[digits] == '.') return false;
+    auto rest = boost::to_lower_copy(std::string(text.substr(digits)));
+    if (rest[0] == 'e') {
+      const auto exponent = rest.find_first_of("0123456789");
+      if (exponent == std::string::npos) return true;
+      const auto end = rest.find_first_not_of("0123456789", exponent);
+      rest = end == std::string::npos ? "" : rest.substr(end);
+      return !(rest.empty() || rest == "d" || rest == "f" || rest == "bd");
+    }
+    return !(rest == "l" || rest == "s" || rest == "y" || rest == "d" || rest == "f" ||
+             rest == "bd");
   }
 
   bool is_number_suffix(size_t from) const {
@@ -279,17 +317,29 @@ class Lexer {
   std::shared_ptr<const std::string> holder_;
   std::string_view text_;
   size_t at_ = 0;
+  bool in_hint_ = false;
   std::vector<Token> tokens_;
 };
 
 }  // namespace
 
+base::Error parse_error(std::string_view error_class, std::string_view sql_state,
+                        std::string_view message, const plan::Origin& origin) {
+  auto error = base::Error(base::ErrorKind::kInvalidArgument,
+                           fmt::format("{}.{}{}{}", message, sql_state.empty() ? "" : " SQLSTATE: ",
+                                       sql_state, plan::origin_context(origin)))
+                   .with_class(std::string(error_class));
+  if (sql_state.empty()) return error;
+  return std::move(error).with_sql_state(std::string(sql_state));
+}
+
 base::Error syntax_error(std::string_view near, std::string_view hint, const plan::Origin& origin) {
   const auto where = near.empty() ? std::string("end of input") : fmt::format("'{}'", near);
-  return base::Error(base::ErrorKind::kInvalidArgument,
-                     fmt::format("Syntax error at or near {}{}{}. SQLSTATE: 42601{}", where,
-                                 hint.empty() ? "" : ": ", hint, plan::origin_context(origin)))
-      .with_class("PARSE_SYNTAX_ERROR");
+  const auto more = hint.empty() ? std::string() : fmt::format(": {}", hint);
+  return parse_error("PARSE_SYNTAX_ERROR", "42601",
+                     fmt::format("Syntax error at or near {}{}", where, more), origin)
+      .with_parameter("error", where)
+      .with_parameter("hint", more);
 }
 
 base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text) {

@@ -1,14 +1,14 @@
 #include "sql/parser.h"
 
-#include <boost/algorithm/string/case_conv.hpp>
-
-#include "sql/expression_parser.h"
+#include "sql/statement_parser.h"
 
 namespace weir::sql {
 
 namespace {
 
 using plan::ExpressionPtr;
+
+const ParseOptions kNoOptions;
 
 base::Result<TokenCursor> cursor_over(std::string_view text) {
   constexpr size_t kTextBytesMax = 16 * 1024 * 1024;
@@ -23,218 +23,80 @@ base::Result<TokenCursor> cursor_over(std::string_view text) {
 
 base::Result<void> expect_end(const TokenCursor& cursor) {
   if (cursor.at_end()) return {};
-  return cursor.unexpected("the text should end here");
+  return cursor.unexpected(cursor.peek().kind == TokenKind::kSymbol
+                               ? std::string()
+                               : "extra input '" + std::string(cursor.source(cursor.peek())) + "'");
 }
 
-class QueryParser {
- public:
-  explicit QueryParser(TokenCursor& cursor) : cursor_(cursor), expressions_(cursor) {}
+base::Error empty_statement(const TokenCursor& cursor) {
+  return parse_error("PARSE_EMPTY_STATEMENT", "42617", "Syntax error, unexpected empty statement",
+                     cursor.origin_of(cursor.peek()));
+}
 
-  base::Result<plan::QueryPtr> query() {
-    WEIR_TRY(refuse_other_statements());
-    auto made = std::make_shared<plan::Query>();
-    made->text = cursor_.text();
-    WEIR_TRY(cursor_.expect_word("SELECT"));
-    if (cursor_.accept_word("DISTINCT"))
-      made->distinct = true;
-    else
-      cursor_.accept_word("ALL");
-    WEIR_ASSIGN(made->select, expressions_.named_expressions());
-    if (cursor_.accept_word("FROM")) {
-      WEIR_ASSIGN(made->from, relation());
-    }
-    if (cursor_.accept_word("WHERE")) {
-      WEIR_ASSIGN(made->where, expressions_.expression());
-    }
-    WEIR_TRY(grouping(*made));
-    if (cursor_.accept_word("HAVING")) {
-      WEIR_ASSIGN(made->having, expressions_.expression());
-    }
-    for (const auto* word : {"UNION", "EXCEPT", "MINUS", "INTERSECT"}) {
-      if (cursor_.is_word(word))
-        return cursor_.unsupported(std::string("set operation (") + word + ")");
-    }
-    for (const auto* word : {"WINDOW", "QUALIFY", "CLUSTER", "DISTRIBUTE", "SORT"}) {
-      if (cursor_.is_word(word)) return cursor_.unsupported(std::string(word) + " clause");
-    }
-    WEIR_TRY(order(*made));
-    if (cursor_.accept_word("LIMIT")) {
-      if (!cursor_.accept_word("ALL")) {
-        WEIR_ASSIGN(made->limit, expressions_.expression());
-      }
-    }
-    if (cursor_.accept_word("OFFSET")) {
-      WEIR_ASSIGN(made->offset, expressions_.expression());
-    }
-    return plan::QueryPtr(std::move(made));
+void skip_semicolons(TokenCursor& cursor) {
+  while (cursor.accept_symbol(";")) {
   }
-
- private:
-  base::Result<void> refuse_other_statements() {
-    if (cursor_.is_word("SELECT")) return {};
-    if (cursor_.is_word("WITH")) return cursor_.unsupported("common table expression (WITH)");
-    if (cursor_.is_symbol("(")) return cursor_.unsupported("parenthesised query");
-    for (const auto* word :
-         {"VALUES",  "TABLE", "FROM",    "CREATE",  "DROP",    "ALTER",    "INSERT",   "UPDATE",
-          "DELETE",  "MERGE", "SET",     "RESET",   "SHOW",    "DESCRIBE", "DESC",     "USE",
-          "EXPLAIN", "CACHE", "UNCACHE", "REFRESH", "ANALYZE", "TRUNCATE", "OPTIMIZE", "VACUUM",
-          "RESTORE", "COPY",  "CALL",    "DECLARE", "BEGIN",   "EXECUTE"}) {
-      if (cursor_.is_word(word)) return cursor_.unsupported(std::string(word) + " statement");
-    }
-    return cursor_.unexpected("a statement is expected");
-  }
-
-  base::Result<plan::Relation> relation() {
-    plan::Relation relation;
-    const uint32_t begin = cursor_.peek().begin;
-    if (cursor_.is_symbol("(")) return cursor_.unsupported("subquery in FROM");
-    for (const auto* word : {"VALUES", "LATERAL"}) {
-      if (cursor_.is_word(word)) return cursor_.unsupported(std::string(word) + " in FROM");
-    }
-    if (is_reserved(cursor_.peek().upper)) return cursor_.unexpected("a table is expected");
-    bool last_quoted = false;
-    do {
-      last_quoted = cursor_.peek().kind == TokenKind::kQuotedName;
-      WEIR_ASSIGN(auto part, expressions_.name());
-      relation.name.push_back(std::move(part));
-    } while (cursor_.accept_symbol("."));
-    if (cursor_.is_symbol("(")) return cursor_.unsupported("table function");
-    if (relation.name.size() == 2 && last_quoted) {
-      relation.provider = boost::to_lower_copy(relation.name[0]);
-      relation.name.erase(relation.name.begin());
-    }
-    relation.origin = cursor_.origin_since(begin);
-    WEIR_TRY(time_travel(relation));
-    if (cursor_.is_word("TABLESAMPLE") || cursor_.is_word("PIVOT") || cursor_.is_word("UNPIVOT")) {
-      return cursor_.unsupported(cursor_.peek().upper);
-    }
-    const bool as = cursor_.accept_word("AS");
-    const auto& token = cursor_.peek();
-    if (token.kind == TokenKind::kQuotedName ||
-        (token.kind == TokenKind::kWord && !is_reserved(token.upper))) {
-      relation.alias = cursor_.take().text;
-      if (cursor_.is_symbol("(")) return cursor_.unsupported("column aliases of a table");
-    } else if (as) {
-      return cursor_.unexpected("a name is expected after AS");
-    }
-    if (cursor_.is_symbol(",")) return cursor_.unsupported("join (several tables in FROM)");
-    for (const auto* word :
-         {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "LATERAL"}) {
-      if (cursor_.is_word(word)) return cursor_.unsupported(std::string("join (") + word + ")");
-    }
-    return relation;
-  }
-
-  base::Result<void> time_travel(plan::Relation& relation) {
-    const bool with_for = cursor_.is_word("FOR");
-    const auto is = [&](std::string_view word) { return cursor_.is_word(word, with_for ? 1 : 0); };
-    const bool version = is("VERSION") || is("SYSTEM_VERSION");
-    const bool timestamp = is("TIMESTAMP") || is("SYSTEM_TIME");
-    if ((!version && !timestamp) || !cursor_.is_word("AS", with_for ? 2 : 1) ||
-        !cursor_.is_word("OF", with_for ? 3 : 2)) {
-      return {};
-    }
-    for (int i = with_for ? 4 : 3; i > 0; --i)
-      cursor_.take();
-    if (timestamp) {
-      WEIR_ASSIGN(relation.time_travel.timestamp, expressions_.expression());
-      return {};
-    }
-    const auto& token = cursor_.peek();
-    if (token.kind == TokenKind::kNumber || token.kind == TokenKind::kString) {
-      const auto& text = token.text;
-      if (!text.empty() && text.size() <= 18 &&
-          text.find_first_not_of("0123456789") == std::string::npos) {
-        relation.time_travel.version = std::stoll(text);
-        cursor_.take();
-        return {};
-      }
-    }
-    return cursor_.unexpected("a version number is expected");
-  }
-
-  base::Result<void> grouping(plan::Query& query) {
-    if (!cursor_.accept_word("GROUP")) return {};
-    WEIR_TRY(cursor_.expect_word("BY"));
-    for (const auto* word : {"ROLLUP", "CUBE", "GROUPING"}) {
-      if (cursor_.is_word(word) && (cursor_.is_symbol("(", 1) || cursor_.is_word("SETS", 1))) {
-        return cursor_.unsupported(std::string("GROUP BY ") + word);
-      }
-    }
-    if (cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1) && !cursor_.is_symbol(".", 1)) {
-      cursor_.take();
-      query.group_by_all = true;
-      return {};
-    }
-    do {
-      WEIR_ASSIGN(auto key, expressions_.expression());
-      query.group_by.push_back(std::move(key));
-    } while (cursor_.accept_symbol(","));
-    if (cursor_.is_word("WITH")) return cursor_.unsupported("GROUP BY … WITH ROLLUP or CUBE");
-    return {};
-  }
-
-  base::Result<void> order(plan::Query& query) {
-    if (!cursor_.accept_word("ORDER")) return {};
-    WEIR_TRY(cursor_.expect_word("BY"));
-    if (cursor_.is_word("ALL") && !cursor_.is_symbol(",", 1))
-      return cursor_.unsupported("ORDER BY ALL");
-    do {
-      plan::SortKey key;
-      WEIR_ASSIGN(key.expression, expressions_.expression());
-      key.ascending = !cursor_.accept_word("DESC");
-      if (key.ascending) cursor_.accept_word("ASC");
-      key.nulls_first = key.ascending;
-      if (cursor_.accept_word("NULLS")) {
-        key.nulls_first = cursor_.accept_word("FIRST");
-        if (!key.nulls_first) WEIR_TRY(cursor_.expect_word("LAST"));
-      }
-      query.order_by.push_back(std::move(key));
-    } while (cursor_.accept_symbol(","));
-    return {};
-  }
-
-  TokenCursor& cursor_;
-  ExpressionParser expressions_;
-};
+}
 
 }  // namespace
 
+base::Result<plan::Statement> parse_statement(std::string_view text, const ParseOptions& options) {
+  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  if (cursor.at_end()) return empty_statement(cursor);
+  WEIR_ASSIGN(auto statement, StatementParser(cursor, options).statement());
+  skip_semicolons(cursor);
+  WEIR_TRY(expect_end(cursor));
+  return statement;
+}
+
+base::Result<std::vector<plan::Statement>> parse_script(std::string_view text,
+                                                        const ParseOptions& options) {
+  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  std::vector<plan::Statement> statements;
+  while (true) {
+    skip_semicolons(cursor);
+    if (cursor.at_end()) return statements;
+    WEIR_ASSIGN(auto statement, StatementParser(cursor, options).statement());
+    statements.push_back(std::move(statement));
+    if (!cursor.at_statement_end()) return cursor.unexpected();
+  }
+}
+
+base::Result<plan::PlanPtr> parse_plan(std::string_view text, const ParseOptions& options) {
+  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  if (cursor.at_end()) return empty_statement(cursor);
+  WEIR_ASSIGN(auto plan, StatementParser(cursor, options).query());
+  skip_semicolons(cursor);
+  WEIR_TRY(expect_end(cursor));
+  return plan;
+}
+
 base::Result<std::vector<ExpressionPtr>> parse_select_list(std::string_view text) {
   WEIR_ASSIGN(auto cursor, cursor_over(text));
-  WEIR_ASSIGN(auto list, ExpressionParser(cursor).named_expressions());
+  WEIR_ASSIGN(auto list, StatementParser(cursor, kNoOptions).named_expressions());
   WEIR_TRY(expect_end(cursor));
   return list;
 }
 
 base::Result<ExpressionPtr> parse_expression(std::string_view text) {
   WEIR_ASSIGN(auto cursor, cursor_over(text));
-  WEIR_ASSIGN(auto expression, ExpressionParser(cursor).expression());
+  WEIR_ASSIGN(auto expression, StatementParser(cursor, kNoOptions).expression());
   WEIR_TRY(expect_end(cursor));
   return expression;
 }
 
-base::Result<plan::QueryPtr> parse_query(std::string_view text) {
+base::Result<ExpressionPtr> parse_named_expression(std::string_view text) {
   WEIR_ASSIGN(auto cursor, cursor_over(text));
-  WEIR_ASSIGN(auto query, QueryParser(cursor).query());
-  while (cursor.accept_symbol(";")) {
-  }
+  WEIR_ASSIGN(auto expression, StatementParser(cursor, kNoOptions).named_expression());
   WEIR_TRY(expect_end(cursor));
-  return query;
+  return expression;
 }
 
-base::Result<std::vector<plan::QueryPtr>> parse_statements(std::string_view text) {
+base::Result<plan::Name> parse_table_name(std::string_view text) {
   WEIR_ASSIGN(auto cursor, cursor_over(text));
-  std::vector<plan::QueryPtr> statements;
-  while (true) {
-    while (cursor.accept_symbol(";")) {
-    }
-    if (cursor.at_end()) return statements;
-    WEIR_ASSIGN(auto query, QueryParser(cursor).query());
-    statements.push_back(std::move(query));
-    if (!cursor.at_end() && !cursor.is_symbol(";"))
-      return cursor.unexpected("';' or the end is expected");
-  }
+  WEIR_ASSIGN(auto name, StatementParser(cursor, kNoOptions).whole_name());
+  WEIR_TRY(expect_end(cursor));
+  return name;
 }
 
 }  // namespace weir::sql
