@@ -1,6 +1,7 @@
 #include "app/ingest_command.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <unistd.h>
 
@@ -80,6 +81,14 @@ base::JsonObject summary_json(const stream::QueryStatus& status, double seconds)
           {"seconds", seconds},
           {"sink", status.sink},
           {"checkpoint", status.checkpoint}};
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty()) return path;
+  std::string whole = std::filesystem::absolute(path).lexically_normal().string();
+  while (whole.size() > 1 && whole.back() == '/')
+    whole.pop_back();
+  return whole;
 }
 
 std::string default_name(std::string to) {
@@ -178,7 +187,8 @@ int run_ingest(int argc, char** argv) {
   app.add_option("--name", options.name,
                  "The query's name for weir stream; by default the table's");
   app.add_option("--threads", options.threads,
-                 "Parts read at the same time; by default the number of cores");
+                 "Parts read at the same time; by default the number of cores")
+      ->check(CLI::Range(1, 1024));
   add_output_option(app, output);
   if (const auto finished = parse_command_line(app, argc, argv)) return *finished;
 
@@ -194,6 +204,9 @@ int run_ingest(int argc, char** argv) {
     spec.options[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   if (options.name.empty()) options.name = default_name(spec.to);
+  // weir stream shows them to people in other folders.
+  spec.to = absolute(spec.to);
+  options.checkpoint = absolute(options.checkpoint);
   return ingest(spec, std::move(options), json);
 }
 

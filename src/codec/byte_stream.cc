@@ -146,7 +146,7 @@ Result<std::string_view> LineBlocks::next() {
         continue;
       }
       if (at_end_) return std::string_view();
-    } else if (held_offset >= range_.end) {
+    } else if (held_offset >= range_.end) {  // NOLINT(bugprone-branch-clone): another reason
       return std::string_view();
     } else if (!held.empty()) {
       // Whole lines; where the range ends in what is held, the last is the one that begins before

@@ -116,6 +116,7 @@ void simdjson_fields_in_order(benchmark::State& state) {
   const auto lines = records();
   simdjson::ondemand::parser parser;
   std::vector<std::string> names;
+  names.reserve(23);
   for (int i = 0; i < 23; ++i)
     names.push_back(fmt::format("moreData{}", i));
   double sum = 0;

@@ -101,7 +101,7 @@ std::shared_ptr<arrow::DataType> to_arrow(const DataType& type) {
       fields.reserve(type.fields().size());
       for (const Field& field : type.fields())
         fields.push_back(to_arrow(field));
-      return arrow::struct_(std::move(fields));
+      return arrow::struct_(fields);
     }
   }
   WEIR_CHECK(false, "type kind without an Arrow type");

@@ -155,9 +155,13 @@ Result<void> MicroBatchQuery::execute_batch() {
     WEIR_ASSIGN(readers,
                 parts_.source->plan(batch.start, batch.end, parts_.pipeline->source_columns()));
   }
-  const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
   const int parts = static_cast<int>(readers.size());
-  WEIR_ASSIGN(auto writer, parts_.sink->begin(batch.id, parts));
+  std::unique_ptr<sink::BatchWriter> writer;
+  {
+    const PhaseTimer timer(environment_.clock, durations_us_, "queryPlanning");
+    WEIR_ASSIGN(writer, parts_.sink->begin(batch.id, parts));
+  }
+  const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
   const BatchContext context{.batch = batch.id, .timestamp_us = batch.timestamp_ms * 1000};
   std::vector<TransformCounters> counters(readers.size());
   std::mutex failed_mutex;

@@ -203,8 +203,8 @@ TEST(MicroBatchQuery, ProgressIsSparksJson) {
   EXPECT_EQ(json.at("sources").as_array()[0].as_object().at("endOffset").as_int64(), 0);
   EXPECT_TRUE(json.at("sources").as_array()[0].as_object().at("startOffset").is_null());
   EXPECT_EQ(json.at("sink").as_object().at("numOutputRows").as_int64(), 2);
-  for (const char* phase :
-       {"latestOffset", "walCommit", "getBatch", "addBatch", "commitOffsets", "triggerExecution"})
+  for (const char* phase : {"latestOffset", "walCommit", "getBatch", "queryPlanning", "addBatch",
+                            "commitOffsets", "triggerExecution"})
     EXPECT_TRUE(json.at("durationMs").as_object().contains(phase)) << phase;
 }
 
