@@ -38,8 +38,8 @@ TypePtr deletion_vector_type() {
 
 std::shared_ptr<arrow::Schema> checkpoint_schema() {
   using arrow::field;
-  const TypePtr text = arrow::utf8();
-  const TypePtr number = arrow::int64();
+  const TypePtr& text = arrow::utf8();
+  const TypePtr& number = arrow::int64();
   return arrow::schema({
       field("txn", arrow::struct_({field("appId", text), field("version", number),
                                    field("lastUpdated", number)})),

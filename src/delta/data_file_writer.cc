@@ -287,8 +287,8 @@ Result<std::unique_ptr<DataFileWriter>> DataFileWriter::create(Environment envir
                                                                columnar::Schema schema,
                                                                const Metadata& metadata,
                                                                DataFileOptions options) {
-  auto writer = std::make_unique<DataFileWriterImpl>(environment, std::move(table_path),
-                                                     std::move(schema), metadata, options);
+  auto writer = std::make_unique<DataFileWriterImpl>(
+      environment, std::move(table_path), std::move(schema), metadata, std::move(options));
   WEIR_TRY(writer->plan_columns());
   return std::unique_ptr<DataFileWriter>(std::move(writer));
 }

@@ -1,6 +1,7 @@
 #include "delta/scan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <arrow/array.h>
 #include <arrow/array/builder_primitive.h>
@@ -75,9 +76,8 @@ class ParquetFileReader final : public FileReader {
       WEIR_ARROW_TRY(reader_->GetSchema(&file_schema));
       const std::vector<int> leaves = wanted_leaves(*file_schema);
       if (leaves.empty()) return {};  // only rows are counted
-      std::vector<int> groups;
-      for (int i = 0; i < reader_->num_row_groups(); ++i)
-        groups.push_back(i);
+      std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
+      std::iota(groups.begin(), groups.end(), 0);
       WEIR_ARROW_ASSIGN(batches_, reader_->GetRecordBatchReader(groups, leaves));
       return {};
     });
