@@ -167,8 +167,12 @@ Result<void> DemoRun::start_query() {
   listener.on_progress = [this](const stream::QueryProgress& progress) {
     if (progress.output_rows > 0 && first_row_us_ == 0) first_row_us_ = process_age_us();
   };
-  WEIR_ASSIGN(query_, stream::MicroBatchQuery::start(environment, std::move(parts),
-                                                     std::move(query), std::move(listener)));
+  queries_ = std::make_unique<stream::QueryManager>(environment);
+  WEIR_ASSIGN(query_, queries_->start(std::move(parts), std::move(query), std::move(listener)));
+  if (auto control = stream::ControlServer::start(*queries_); control.ok())
+    control_ = std::move(control).value();
+  else
+    say("warning: weir stream cannot reach this process: " + control.error().to_string() + "\n");
   say(fmt::format(
       "***** [P] Setting up PROCESSING\nQuery: topic {} to Delta table {}, a batch every {} s\n",
       kTopic, table_path(), static_cast<double>(options_.trigger_us) / 1e6));
@@ -241,6 +245,9 @@ Result<void> DemoRun::watch(std::stop_token stop) {
 
 Result<void> DemoRun::catch_up() {
   WEIR_TRY(query_->process_all_available());
+  if (!query_->active())
+    return error(ErrorKind::kCancelled,
+                 "the query was stopped before the end; with --dir the next start goes on there");
   announce_first_row();
   print_rest();
   const stream::QueryStatus status = query_->status();
@@ -271,7 +278,9 @@ void DemoRun::stop() {
   send_stop_.request_stop();
   if (sender_.joinable()) sender_.join();
   if (query_ != nullptr) query_->stop();
+  control_.reset();
   query_.reset();
+  queries_.reset();
   sink_.reset();
   journal_.reset();
   if (hub_ != nullptr) hub_->stop();

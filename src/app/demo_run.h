@@ -26,7 +26,8 @@
 #include "simulate/simulation.h"
 #include "simulate/throughput_table.h"
 #include "simulate/verification_report.h"
-#include "stream/micro_batch_query.h"
+#include "stream/control_server.h"
+#include "stream/query_manager.h"
 
 namespace weir::app {
 
@@ -91,7 +92,9 @@ class DemoRun {
   bool first_row_announced_ = false;
   int64_t next_row_us_ = 0;
   hub::Traffic printed_;
-  std::unique_ptr<stream::MicroBatchQuery> query_;
+  std::unique_ptr<stream::QueryManager> queries_;
+  std::unique_ptr<stream::ControlServer> control_;  // weir stream finds the demo's query, too
+  std::shared_ptr<stream::MicroBatchQuery> query_;
   std::stop_source send_stop_;
   std::thread sender_;
 };

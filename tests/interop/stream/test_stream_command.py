@@ -211,3 +211,18 @@ def test_a_stop_does_not_wait_for_a_broker_that_is_gone(tmp_path, runtime):
                 assert process.wait(SECONDS) == 0
             finally:
                 os.kill(hub, signal.SIGCONT)
+
+
+def test_the_demos_query_is_there_too(tmp_path, runtime):
+    demo = subprocess.Popen([WEIR, "demo", "--duration", "60s", "--dir", str(tmp_path / "d")], env=runtime,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        until(has_rows(runtime, "demo", 1), demo)
+        assert stream_json(runtime, "stop", "demo")["stopped"] is True
+        _, said = demo.communicate(timeout=SECONDS)
+        assert demo.returncode == 1
+        assert "stopped before the end" in said
+    finally:
+        if demo.poll() is None:
+            demo.kill()
+            demo.communicate()
