@@ -4,7 +4,8 @@
     tools/lock_requirements.py [NAME ...]
 
 pip resolves once for each supported Python and architecture; the hashes of all answers are merged.
-A package that is needed on some Pythons only gets a marker.
+A package that is needed on some Pythons only gets a marker. A comment of NAME.in that ends in "no-deps" says
+that the packages are taken alone.
 """
 import json
 import pathlib
@@ -18,12 +19,13 @@ PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux201
              "manylinux2010", "manylinux_2_5", "manylinux1"]
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deps" / "python"
 # Published as source only; everything else must come as a wheel.
-SOURCE_ONLY = ["pyspark"]
+SOURCE_ONLY = ["pyspark", "pyspark-client"]
 
 
 def resolve(source: pathlib.Path, python: str) -> list[dict]:
     wanted = [line for line in source.read_text().splitlines() if line and not line.startswith("#")]
     from_source = [w for w in wanted if w.split("==")[0] in SOURCE_ONLY]
+    no_deps = ["--no-deps"] if re.search(r"^#.*\bno-deps$", source.read_text(), re.M) else []
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed",
@@ -36,7 +38,7 @@ def resolve(source: pathlib.Path, python: str) -> list[dict]:
                         "--python-version", python]
             for platform in PLATFORMS:
                 command += ["--platform", f"{platform}_x86_64"]
-        subprocess.run(command + wanted, check=True)
+        subprocess.run(command + no_deps + wanted, check=True)
         return json.loads(report.read_text())["install"]
 
 

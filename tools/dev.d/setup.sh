@@ -94,6 +94,12 @@ part_venv_spark() {
   pip_install "$1" --no-build-isolation --no-cache-dir -r deps/python/spark.txt
 }
 
+part_venv_connect() {
+  "$PYTHON" -m venv "$1"
+  pip_install "$1" --only-binary=:all: -r deps/python/connect.txt
+  pip_install "$1" --no-build-isolation --no-cache-dir -r deps/python/connect-client.txt
+}
+
 part_tools() {
   "$PYTHON" -m venv "$1"
   pip_install "$1" --only-binary=:all: -r deps/python/tools.txt
@@ -113,10 +119,11 @@ source_files() { # source_files PART FOLDER
       "$2/pip/bin/python" tools/fetch_source.py "$package" "$version" "$sha256" "$2" $paths
       rm -rf "$2/pip"
     fi
-  done < <(grep -v '^#' deps/sources.txt)
+  done < <(grep -hv '^#' deps/sources.txt deps/spark-protocol.txt)
 }
 
 part_simdjson() { source_files simdjson "$1"; }
+part_spark_protocol() { source_files spark-protocol "$1"; }
 
 part_duckdb() {
   mkdir -p "$1/npm"
@@ -137,15 +144,17 @@ part_kafka() { part_jars kafka "$1"; }
 part_spark() { part_jars spark "$1"; }
 
 # name, link, function and the recipe's files of each part
-PARTS_BUILD="venv duckdb simdjson"
-PARTS_TEST="venv-spark kafka spark"
+PARTS_BUILD="venv duckdb simdjson spark-protocol"
+PARTS_TEST="venv-spark venv-connect kafka spark"
 part_link() { case $1 in kafka | spark) echo "jars/$1" ;; *) echo "$1" ;; esac; }
 part_files() {
   case $1 in
     venv) echo deps/python/build.txt deps/python/test.txt ;;
     venv-spark) echo deps/python/spark.txt ;;
+    venv-connect) echo deps/python/connect.txt deps/python/connect-client.txt ;;
     tools) echo deps/python/tools.txt ;;
     duckdb) echo deps/sources.txt deps/npm/package-lock.json tools/fetch_source.py ;;
+    spark-protocol) echo deps/spark-protocol.txt tools/fetch_source.py ;;
     simdjson) echo deps/sources.txt tools/fetch_source.py ;;
     kafka | spark) echo "deps/maven/$1/pom.xml" "deps/maven/$1/SHA256SUMS" ;;
   esac

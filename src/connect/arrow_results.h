@@ -1,0 +1,41 @@
+// Rows on their way to a client: Spark's Arrow types, one IPC stream a batch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "columnar/data_type.h"
+
+namespace arrow {
+class Buffer;
+class DataType;
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace weir::connect {
+
+using base::Result;
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
+
+// The same rows in another schema of as many columns: layouts (text in views, dictionaries) are
+// converted, labels (time zone, nullability, names) replaced.
+Result<BatchPtr> conform(const BatchPtr& batch, const std::shared_ptr<arrow::Schema>& schema);
+
+// As Spark's ArrowUtils: timestamps in the session's zone, year-month intervals as months.
+std::shared_ptr<arrow::Schema> client_schema(const columnar::Schema& schema,
+                                             const std::string& zone);
+
+struct EncodedBatch {
+  int64_t rows = 0;
+  std::shared_ptr<arrow::Buffer> bytes;  // an IPC stream: schema, one batch, end
+};
+// Cuts a batch so that a part has about `bytes_wanted` (one row at least).
+std::vector<BatchPtr> split_batch(const BatchPtr& batch, int64_t bytes_wanted);
+Result<EncodedBatch> encode_batch(const BatchPtr& batch);
+Result<BatchPtr> empty_batch(const std::shared_ptr<arrow::Schema>& schema);
+
+}  // namespace weir::connect
