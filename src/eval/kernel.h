@@ -61,6 +61,7 @@ std::span<const KernelEntry> number_kernels();
 std::span<const KernelEntry> volatile_kernels();
 std::span<const KernelEntry> digest_kernels();
 std::span<const KernelEntry> misc_kernels();
+std::span<const KernelEntry> json_kernels();
 std::span<const KernelEntry> time_maker_kernels();
 
 base::Error kernel_error(std::string error_class, std::string_view sql_state, std::string message,
