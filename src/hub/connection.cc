@@ -18,6 +18,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr int64_t kMemoryRetryMs = 20;
+constexpr size_t kApiKeyEnd = 6;  // of a frame's bytes: its size, then whose request it is
 constexpr size_t kLargeFrame = Connection::kBaseBufferBytes;
 
 std::string client_address(const asio::ip::address& address) {
@@ -135,6 +136,14 @@ bool Connection::handle_frames() {
       close(size < 8 ? "BAD_FRAME" : "FRAME_TOO_LARGE");
       break;
     }
+    if (size > broker_.options.control_frame_bytes_max) {
+      if (end_ - begin_ < kApiKeyEnd) break;
+      const auto key = kafka::load_big<int16_t>(buffer_.data() + begin_ + 4);
+      if (static_cast<kafka::ApiKey>(key) != kafka::ApiKey::kProduce) {
+        close("FRAME_TOO_LARGE");
+        break;
+      }
+    }
     const size_t whole = 4 + static_cast<size_t>(size);
     if (end_ - begin_ < whole) {
       handling_ = false;
@@ -153,7 +162,7 @@ bool Connection::handle_frames() {
       request_memory_.give_back(std::exchange(buffer_taken_, 0));
     }
   }
-  if (may_read() && end_ - begin_ < 4 && buffer_.capacity() - begin_ < 4) {
+  if (may_read() && end_ - begin_ < kApiKeyEnd && buffer_.capacity() - begin_ < kApiKeyEnd) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;

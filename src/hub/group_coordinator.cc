@@ -19,11 +19,21 @@ bool same_protocols(const std::vector<JoinGroupRequest::Protocol>& a,
   });
 }
 
+constexpr int64_t kMemberBytes = 1024;  // of a member beside what it tells
+
+int64_t told_bytes(const JoinGroupRequest& request) {
+  int64_t bytes = kMemberBytes;
+  for (const auto& protocol : request.protocols)
+    bytes +=
+        static_cast<int64_t>(sizeof(protocol) + protocol.name.size() + protocol.metadata.size());
+  return bytes;
+}
+
 }  // namespace
 
 GroupCoordinator::GroupCoordinator(const base::Clock& clock, base::Random& random,
                                    const HubOptions& options)
-    : clock_(clock), random_(random), options_(options) {}
+    : clock_(clock), random_(random), options_(options), memory_(options.group_memory_bytes_max) {}
 
 void GroupCoordinator::deliver(Deferred& deferred) {
   for (const auto& answer : deferred)
@@ -100,6 +110,10 @@ void GroupCoordinator::join(const JoinGroupRequest& request, const std::string& 
       Group& group = found->second;
       if (!protocols_fit(group, request))
         return refuse(ErrorCode::kInconsistentGroupProtocol, request.member_id);
+      // All groups together stay within a bound, whatever their members tell.
+      MemoryLease told;
+      if (!told.try_lease(memory_, told_bytes(request)))
+        return refuse(ErrorCode::kGroupMaxSizeReached, request.member_id);
       const bool full = group.members.size() + group.promised_ids.size() >=
                         static_cast<size_t>(options_.group_members_max);
       if (request.member_id.empty()) {
@@ -111,6 +125,10 @@ void GroupCoordinator::join(const JoinGroupRequest& request, const std::string& 
           if (known != group.static_members.end()) {
             // The instance has come back: its old self is fenced off and its place is taken.
             const std::string old = known->second;
+            if (group.state == State::kStable &&
+                same_protocols(group.members.at(old).protocols, request.protocols))
+              return resume_static_member(group, request, old, std::move(fresh), std::move(told),
+                                          callback, deferred);
             if (Member& member = group.members.at(old); member.join)
               deferred.push_back([answer = std::move(member.join), old] {
                 answer(join_error(ErrorCode::kFencedInstanceId, old));
@@ -122,25 +140,58 @@ void GroupCoordinator::join(const JoinGroupRequest& request, const std::string& 
           }
         } else if (member_id_required) {
           if (full) return refuse(ErrorCode::kGroupMaxSizeReached, {});
-          group.promised_ids[fresh] = clock_.monotonic_us() + request.session_timeout_ms * 1000LL;
+          told.resize(kMemberBytes);
+          group.promised_ids[fresh] = {clock_.monotonic_us() + request.session_timeout_ms * 1000LL,
+                                       std::move(told)};
           return refuse(ErrorCode::kMemberIdRequired, fresh);
         }
         if (full) return refuse(ErrorCode::kGroupMaxSizeReached, {});
-        return add_member(group, request, std::move(fresh), std::move(callback), deferred);
+        return add_member(group, request, std::move(fresh), std::move(told), std::move(callback),
+                          deferred);
       }
       if (group.promised_ids.erase(request.member_id) > 0)
-        return add_member(group, request, request.member_id, std::move(callback), deferred);
+        return add_member(group, request, request.member_id, std::move(told), std::move(callback),
+                          deferred);
       if (const ErrorCode error = check_member(group, request.member_id, request.group_instance_id);
           error != ErrorCode::kNone)
         return refuse(error, request.member_id);
-      rejoin(group, group.members.at(request.member_id), request, std::move(callback), deferred);
+      Member& member = group.members.at(request.member_id);
+      member.told = std::move(told);
+      rejoin(group, member, request, std::move(callback), deferred);
     }();
   }
   deliver(deferred);
 }
 
+// A static member has come back with what it had told before: it takes its place under a new id,
+// and nobody else notices. Where it led the group it is told its old id as the leader's, so that it
+// does not assign anew.
+void GroupCoordinator::resume_static_member(Group& group, const JoinGroupRequest& request,
+                                            const std::string& old_id, std::string fresh_id,
+                                            MemoryLease told, const JoinCallback& callback,
+                                            Deferred& deferred) {
+  JoinGroupResponse response;
+  response.generation_id = group.generation;
+  response.protocol_name = group.protocol;
+  response.leader = group.leader;
+  response.member_id = fresh_id;
+  if (group.leader == old_id) group.leader = fresh_id;
+  auto place = group.members.extract(old_id);
+  place.key() = fresh_id;
+  Member& member = place.mapped();
+  member.id = fresh_id;
+  member.told = std::move(told);
+  member.session_timeout_us = request.session_timeout_ms * 1000LL;
+  if (request.rebalance_timeout_ms >= 0)
+    member.rebalance_timeout_us = request.rebalance_timeout_ms * 1000LL;
+  touch(member);
+  group.members.insert(std::move(place));
+  group.static_members[*request.group_instance_id] = std::move(fresh_id);
+  deferred.push_back([callback, response = std::move(response)] { callback(response); });
+}
+
 void GroupCoordinator::add_member(Group& group, const JoinGroupRequest& request,
-                                  std::string member_id, JoinCallback callback,
+                                  std::string member_id, MemoryLease told, JoinCallback callback,
                                   Deferred& deferred) {
   const bool first = group.members.empty();
   Member& member = group.members[member_id];
@@ -151,6 +202,7 @@ void GroupCoordinator::add_member(Group& group, const JoinGroupRequest& request,
                                                                    : request.session_timeout_ms) *
                                 1000LL;
   member.protocols = request.protocols;
+  member.told = std::move(told);
   member.join = std::move(callback);
   touch(member);
   if (member.instance_id) group.static_members[*member.instance_id] = member_id;
@@ -191,7 +243,8 @@ void GroupCoordinator::prepare(Group& group, Deferred& deferred) {
   for (auto& [id, member] : group.members) {
     longest_us = std::max(longest_us, member.rebalance_timeout_us);
     if (member.sync) answer_sync(member, ErrorCode::kRebalanceInProgress, deferred);
-    member.assignment.clear();
+    member.assignment = std::string();
+    member.assigned = MemoryLease();
   }
   group.state = State::kPreparing;
   group.rebalance_deadline_us = clock_.monotonic_us() + longest_us;
@@ -304,9 +357,14 @@ void GroupCoordinator::sync(const kafka::SyncGroupRequest& request, SyncCallback
       member.sync = std::move(callback);
       if (group.state == State::kStable) return answer_sync(member, ErrorCode::kNone, deferred);
       if (member.id != group.leader) return;
-      for (const auto& assignment : request.assignments)
-        if (const auto at = group.members.find(assignment.member_id); at != group.members.end())
-          at->second.assignment = assignment.assignment;
+      for (const auto& assignment : request.assignments) {
+        const auto at = group.members.find(assignment.member_id);
+        if (at == group.members.end()) continue;
+        if (!at->second.assigned.try_lease(memory_,
+                                           static_cast<int64_t>(assignment.assignment.size())))
+          return answer_sync(member, ErrorCode::kCoordinatorNotAvailable, deferred);
+        at->second.assignment = assignment.assignment;
+      }
       group.state = State::kStable;
       for (auto& [id, other] : group.members) {
         touch(other);
@@ -400,7 +458,7 @@ void GroupCoordinator::tick() {
     for (auto at = groups_.begin(); at != groups_.end();) {
       Group& group = at->second;
       std::erase_if(group.promised_ids,
-                    [&](const auto& promised) { return promised.second <= now_us; });
+                    [&](const auto& promised) { return promised.second.until_us <= now_us; });
       std::vector<std::string> gone;
       for (const auto& [id, member] : group.members)
         if (!member.join && !member.sync && member.deadline_us <= now_us) gone.push_back(id);

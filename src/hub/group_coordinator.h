@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "hub/hub_options.h"
+#include "hub/memory_budget.h"
 #include "kafka/messages_group.h"
 
 namespace weir::hub {
@@ -55,9 +56,15 @@ class GroupCoordinator {
     int64_t rebalance_timeout_us = 0;
     std::vector<kafka::JoinGroupRequest::Protocol> protocols;
     std::string assignment;
+    MemoryLease told;      // what the member told: its protocols
+    MemoryLease assigned;  // and is told: its assignment
     int64_t deadline_us = 0;
     JoinCallback join;  // set while a join waits for its answer
     SyncCallback sync;  // likewise
+  };
+  struct Promise {
+    int64_t until_us = 0;
+    MemoryLease lease;
   };
   struct Group {
     std::string id;
@@ -68,8 +75,8 @@ class GroupCoordinator {
     std::string leader;
     std::map<std::string, Member> members;
     std::map<std::string, std::string> static_members;  // instance id -> member id
-    std::map<std::string, int64_t> promised_ids;  // member ids given out by KIP-394 -> until when
-    int64_t rebalance_deadline_us = 0;            // kPreparing: at the latest
+    std::map<std::string, Promise> promised_ids;        // member ids given out by KIP-394
+    int64_t rebalance_deadline_us = 0;                  // kPreparing: at the latest
     int64_t rebalance_earliest_us = 0;  // kPreparing: not before (the first one of a group)
   };
   using Deferred = std::deque<std::function<void()>>;  // answers to give once the lock is released
@@ -80,7 +87,10 @@ class GroupCoordinator {
   kafka::ErrorCode check_join(const kafka::JoinGroupRequest& request) const;
   bool protocols_fit(const Group& group, const kafka::JoinGroupRequest& request) const;
   void add_member(Group& group, const kafka::JoinGroupRequest& request, std::string member_id,
-                  JoinCallback callback, Deferred& deferred);
+                  MemoryLease told, JoinCallback callback, Deferred& deferred);
+  void resume_static_member(Group& group, const kafka::JoinGroupRequest& request,
+                            const std::string& old_id, std::string fresh_id, MemoryLease told,
+                            const JoinCallback& callback, Deferred& deferred);
   void rejoin(Group& group, Member& member, const kafka::JoinGroupRequest& request,
               JoinCallback callback, Deferred& deferred);
   void remove_member(Group& group, const std::string& member_id, Deferred& deferred);
@@ -98,6 +108,7 @@ class GroupCoordinator {
   base::Random& random_;
   const HubOptions& options_;
   mutable std::mutex mutex_;
+  MemoryBudget memory_;
   std::map<std::string, Group> groups_;
 };
 

@@ -24,7 +24,7 @@ class GroupCoordinatorTest : public testing::Test {
     request.session_timeout_ms = session_ms;
     request.rebalance_timeout_ms = 60'000;
     request.protocol_type = "consumer";
-    request.protocols = {{protocol, "subscription"}};
+    request.protocols = {{protocol, subscription_}};
     request.group_instance_id = std::move(instance);
     auto answer = std::make_shared<std::optional<JoinGroupResponse>>();
     groups_.join(request, "client", id_required,
@@ -76,6 +76,7 @@ class GroupCoordinatorTest : public testing::Test {
   GroupCoordinator groups_{clock_, random_, options_};
   std::string a_, b_, leader_;
   int32_t generation_ = 0;
+  std::string subscription_ = "subscription";
 };
 
 TEST_F(GroupCoordinatorTest, TwoMembersJoinAndTheLeaderAssigns) {
@@ -148,6 +149,89 @@ TEST_F(GroupCoordinatorTest, AStaticMemberThatComesBackFencesItsOldSelf) {
   request.generation_id = 1;
   request.group_instance_id = "instance";
   EXPECT_EQ(groups_.heartbeat(request), ErrorCode::kFencedInstanceId);
+}
+
+TEST_F(GroupCoordinatorTest, AStaticMemberThatComesBackUnchangedDisturbsNobody) {
+  const auto a = join("", 10'000, "range", "instance a");
+  const auto b = join("", 10'000, "range", "instance b");
+  pass(200);
+  const std::string leader = (*a)->leader;
+  const bool a_leads = leader == (*a)->member_id;
+  const std::string follower = a_leads ? (*b)->member_id : (*a)->member_id;
+  const std::string leading_instance = a_leads ? "instance a" : "instance b";
+  const std::string following_instance = a_leads ? "instance b" : "instance a";
+  sync(leader, 1, {{leader, "for the leader"}, {follower, "for the follower"}});
+  // The follower: same generation, its old assignment, no rebalance for the leader.
+  const auto back = join("", 10'000, "range", following_instance);
+  ASSERT_TRUE(back->has_value());
+  EXPECT_EQ((*back)->error, ErrorCode::kNone);
+  EXPECT_EQ((*back)->generation_id, 1);
+  EXPECT_NE((*back)->member_id, follower);
+  EXPECT_EQ((*back)->leader, leader);
+  EXPECT_THAT((*back)->members, SizeIs(0));
+  EXPECT_EQ(heartbeat(leader, 1), ErrorCode::kNone);
+  EXPECT_EQ((*sync((*back)->member_id, 1))->assignment, "for the follower");
+  EXPECT_EQ(heartbeat(follower, 1), ErrorCode::kUnknownMemberId);
+  // The leader: it is not told that it leads, so that it doesn't assign anew.
+  const auto led = join("", 10'000, "range", leading_instance);
+  ASSERT_TRUE(led->has_value());
+  EXPECT_EQ((*led)->generation_id, 1);
+  EXPECT_NE((*led)->leader, (*led)->member_id);
+  EXPECT_EQ((*sync((*led)->member_id, 1))->assignment, "for the leader");
+  EXPECT_EQ(heartbeat((*back)->member_id, 1), ErrorCode::kNone);
+  // Leading it still is: the next rebalance asks it to assign.
+  const auto c = join("", 10'000, "range", "instance c");
+  const auto led_again = join((*led)->member_id, 10'000, "range", leading_instance);
+  join((*back)->member_id, 10'000, "range", following_instance);
+  ASSERT_TRUE(led_again->has_value());
+  EXPECT_EQ((*led_again)->leader, (*led)->member_id);
+  EXPECT_THAT((*led_again)->members, SizeIs(3));
+}
+
+TEST_F(GroupCoordinatorTest, AStaticMemberThatComesBackChangedStartsARebalance) {
+  const auto a = join("", 10'000, "range", "instance a");
+  const auto b = join("", 10'000, "range", "instance b");
+  pass(200);
+  const std::string leader = (*a)->leader;
+  const std::string follower = leader == (*a)->member_id ? (*b)->member_id : (*a)->member_id;
+  const std::string instance = leader == (*a)->member_id ? "instance b" : "instance a";
+  sync(leader, 1, {{leader, "1"}, {follower, "2"}});
+  subscription_ = "another subscription";
+  const auto back = join("", 10'000, "range", instance);
+  EXPECT_FALSE(back->has_value());
+  EXPECT_EQ(heartbeat(leader, 1), ErrorCode::kRebalanceInProgress);
+}
+
+TEST_F(GroupCoordinatorTest, WhatMembersTellIsBounded) {
+  options_.group_memory_bytes_max = 1 << 20;
+  GroupCoordinator groups(clock_, random_, options_);
+  kafka::JoinGroupRequest request;
+  request.session_timeout_ms = 10'000;
+  request.protocol_type = "consumer";
+  request.protocols = {{"range", std::string(100'000, 'x')}};
+  int taken = 0;
+  ErrorCode refused = ErrorCode::kNone;
+  auto answer = [&](const JoinGroupResponse& response) {
+    taken += response.error == ErrorCode::kNone;
+    if (response.error != ErrorCode::kNone) refused = response.error;
+  };
+  for (int i = 0; i < 50; ++i) {
+    request.group_id = std::to_string(i);
+    groups.join(request, "client", false, answer);
+  }
+  EXPECT_EQ(refused, ErrorCode::kGroupMaxSizeReached);
+  clock_.advance_us(200'000);
+  groups.tick();
+  EXPECT_EQ(taken, 10);
+  // Silent members make room.
+  clock_.advance_us(60'000'000);
+  groups.tick();
+  taken = 0;
+  request.group_id = "later";
+  groups.join(request, "client", false, answer);
+  clock_.advance_us(200'000);
+  groups.tick();
+  EXPECT_EQ(taken, 1);
 }
 
 TEST_F(GroupCoordinatorTest, CommitsAreForMembersOfTheGeneration) {

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "hub/broker.h"
+#include "kafka/record_batch.h"
 
 namespace weir::hub {
 namespace {
@@ -13,7 +14,20 @@ using kafka::FetchRequest;
 
 constexpr int64_t kLeaseBytesMin = 1 << 20;
 constexpr int64_t kMemoryRetryMs = 50;
+constexpr int16_t kZstdVersion = 10;
+constexpr size_t kAttributesAt = 21;
 constexpr int64_t kWaitMsMax = 30'000;  // an empty answer before max_wait_ms is allowed
+
+// Whether one of these whole batches is compressed with zstd, which Fetch has from version 10 on.
+bool has_zstd(std::string_view records) {
+  for (auto size = kafka::record_batch_size(records); size && *size <= records.size();
+       size = kafka::record_batch_size(records)) {
+    const auto attributes = kafka::load_big<int16_t>(records.data() + kAttributesAt);
+    if ((attributes & 0x07) == static_cast<int16_t>(kafka::Compression::kZstd)) return true;
+    records.remove_prefix(*size);
+  }
+  return false;
+}
 
 // One partition's part of an answer.
 struct Part {
@@ -21,6 +35,8 @@ struct Part {
   ReadOutcome outcome;
   kafka::PaddedBuffer records;
 };
+
+constexpr size_t kPartitionBytes = sizeof(Part) + sizeof(FetchRequest::Partition);
 
 class FetchJob final : public VisibleListener, public std::enable_shared_from_this<FetchJob> {
  public:
@@ -64,7 +80,8 @@ class FetchJob final : public VisibleListener, public std::enable_shared_from_th
     for (const FetchRequest::Topic& topic : message_.topics)
       for (const FetchRequest::Partition& partition : topic.partitions)
         read_partition(topic.name, partition, budget);
-    lease_.resize(bytes_);
+    // A request of many partitions holds more than its records while it waits.
+    lease_.resize(bytes_ + static_cast<int64_t>(parts_.size() * kPartitionBytes));
   }
 
   void read_partition(const std::string& topic, const FetchRequest::Partition& partition,
@@ -82,6 +99,11 @@ class FetchJob final : public VisibleListener, public std::enable_shared_from_th
                                have_memory_ ? std::max<int64_t>(allowed, first ? 1 : 0) : 0, first,
                                part.records);
       part.error = part.outcome.error;
+      if (header_.api_version < kZstdVersion && has_zstd(part.records.view())) {
+        part.error = ErrorCode::kUnsupportedCompressionType;
+        part.outcome.messages = 0;
+        part.records.set_size(0);
+      }
       bytes_ += static_cast<int64_t>(part.records.size());
     }
     failed_ |= part.error != ErrorCode::kNone;

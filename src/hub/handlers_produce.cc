@@ -53,6 +53,8 @@ Checked check_batch(std::string_view records, const TopicConfig& config, int16_t
   if (header->is_transactional() || header->is_control())
     return refuse(ErrorCode::kInvalidRecord, "transactional and control batches are not supported");
   if (header->record_count < 1) return refuse(ErrorCode::kInvalidRecord, "a batch without records");
+  if (int64_t{header->record_count} != int64_t{header->last_offset_delta} + 1)
+    return refuse(ErrorCode::kInvalidRecord, "its last offset delta is not its count less one");
   if (header->has_producer_id() && (header->producer_epoch < 0 || header->base_sequence < 0))
     return refuse(ErrorCode::kInvalidRecord, "a producer id without epoch and sequence");
   if (header->compression_bits() > static_cast<int8_t>(Compression::kZstd) ||

@@ -1,4 +1,6 @@
 // ListOffsets, Metadata, CreateTopics, InitProducerId.
+#include <set>
+
 #include "base/logging.h"
 #include "hub/broker.h"
 
@@ -131,9 +133,13 @@ void handle_metadata(Broker& broker, const Request& request) {
   response.cluster_id = broker.cluster_id;
   response.controller_id = kBrokerId;
   if (message->topics) {
-    for (const std::string& name : *message->topics)
+    // Each once, however often it was named: an answer is much longer than a name.
+    std::set<std::string_view> named;
+    for (const std::string& name : *message->topics) {
+      if (!named.insert(name).second) continue;
       response.topics.push_back(describe_or_make(
           broker, name, request.header.api_version < 4 || message->allow_auto_topic_creation));
+    }
   } else {
     for (const auto& topic : broker.topics.list())
       response.topics.push_back(describe(*topic));

@@ -202,6 +202,10 @@ void Hub::Parts::stop() {
 
 void Hub::stop() { parts_->stop(); }
 
+HubMemory Hub::memory() const {
+  return {parts_->server.request_bytes(), parts_->response_memory.used()};
+}
+
 std::vector<BoundAddress> Hub::addresses() const { return parts_->server.addresses(); }
 
 uint16_t Hub::port() const {

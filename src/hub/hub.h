@@ -26,6 +26,12 @@ struct BoundAddress {
   std::string text() const;  // "127.0.0.1:9092"
 };
 
+// What requests and answers hold of their budgets now.
+struct HubMemory {
+  int64_t request_bytes = 0;
+  int64_t response_bytes = 0;
+};
+
 class Hub {
  public:
   Hub(io::FileSystem& files, base::Clock& clock, base::Random& random, HubOptions options);
@@ -41,6 +47,7 @@ class Hub {
   // Partitions that could not be opened, each with what to do.
   std::vector<std::string> warnings() const;
   const HubMetrics& metrics() const;
+  HubMemory memory() const;
 
   // kAlreadyExists where the topic is there.
   base::Result<void> create_topic(const TopicSpec& spec);

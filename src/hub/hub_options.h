@@ -38,8 +38,9 @@ struct HubOptions {
   FlushPolicy flush = FlushPolicy::kAlways;
   int64_t flush_interval_ms = 50;  // kInterval only
 
-  int threads = 1;                       // network threads
-  int64_t frame_bytes_max = 64LL << 20;  // one request
+  int threads = 1;                              // network threads
+  int64_t frame_bytes_max = 64LL << 20;         // one request
+  int64_t control_frame_bytes_max = 4LL << 20;  // one request other than Produce
   int64_t request_memory_bytes_max = 512LL
                                      << 20;  // requests being read or handled, all connections
   int64_t response_memory_bytes_max = 512LL << 20;  // fetched data not yet sent, all connections
@@ -56,6 +57,7 @@ struct HubOptions {
   int32_t groups_max = 10'000;
   int32_t group_members_max = 1'000;
   int32_t group_id_chars_max = 256;
+  int64_t group_memory_bytes_max = 64LL << 20;  // what members of all groups have told and are told
   int32_t offset_metadata_bytes_max = 1024;
   int64_t session_timeout_min_ms = 1'000;
   int64_t session_timeout_max_ms = 1'800'000;

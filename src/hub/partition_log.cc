@@ -292,6 +292,7 @@ ReadOutcome PartitionLog::read(int64_t offset, int64_t max_bytes, bool at_least_
                                PaddedBuffer& buffer) {
   ReadOutcome outcome;
   std::optional<Place> place;
+  bool sealed = false;
   buffer.set_size(0);
   {
     const std::lock_guard lock(mutex_);
@@ -307,17 +308,27 @@ ReadOutcome PartitionLog::read(int64_t offset, int64_t max_bytes, bool at_least_
     }
     if (offset == outcome.high_watermark || max_bytes <= 0) return outcome;
     place = locate(offset);
+    sealed = place && place->segment != segments_.back();
   }
   const auto read = [&]() -> Result<void> {
     WEIR_TRY(find_batch(*place, offset));
     return read_batches(*place, offset, max_bytes, at_least_one, buffer, outcome);
   }();
-  if (!read.ok()) {
-    // Damage under a running hub: what is served would be wrong or have a gap.
-    fail(read.error().message());
-    buffer.set_size(0);
-    outcome.error = ErrorCode::kKafkaStorageError;
+  if (read.ok()) return outcome;
+  buffer.set_size(0);
+  outcome.messages = 0;
+  if (sealed && read.error().kind() == ErrorKind::kCorruption) {
+    // Damage in a sealed segment: its reader is told, and the rest of the log goes on. Told in the
+    // log once a segment.
+    if (damaged_segment_.exchange(place->segment->base_offset()) != place->segment->base_offset())
+      base::log_error("partition={} read=damaged offset={} reason=\"{}\"", name(), offset,
+                      read.error().message());
+    outcome.error = ErrorCode::kCorruptMessage;
+    return outcome;
   }
+  // Damage where the log grows: what is served would be wrong or have a gap.
+  fail(read.error().message());
+  outcome.error = ErrorCode::kKafkaStorageError;
   return outcome;
 }
 

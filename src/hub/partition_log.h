@@ -187,6 +187,7 @@ class PartitionLog final : public Flushable {
   bool flush_wanted_ = false;
   std::string offline_reason_;
   std::atomic<bool> offline_ = false;
+  std::atomic<int64_t> damaged_segment_ = -1;  // the last one that a read found damaged
 
   std::mutex point_mutex_;  // after mutex_
   RecoveryPoint point_;

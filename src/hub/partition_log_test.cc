@@ -188,6 +188,37 @@ TEST_F(PartitionLogTest, ALostIndexIsRebuilt) {
   EXPECT_THAT(log->values(13), SizeIs(7));
 }
 
+TEST_F(PartitionLogTest, DamageInASealedSegmentIsToldToItsReadersOnly) {
+  int64_t second = 0;
+  {
+    auto log = open(small_segments());
+    for (int i = 0; i < 20; ++i)
+      log->append({.value = std::to_string(i) + std::string(200, '.')});
+    log->flush();
+    ASSERT_TRUE((*log)->close().ok());
+    const auto listed = files_.list("log").value();
+    for (const auto& file : listed) {
+      const int64_t base = parse_offset_file_name(file.name, ".log");
+      if (base > 0 && (second == 0 || base < second)) second = base;
+    }
+  }
+  ASSERT_GT(second, 1);
+  overwrite(first_segment_, 8, 0x7f);  // the first batch's length
+  auto log = open(small_segments());
+  ASSERT_TRUE(recovered_.ok()) << "sealed segments are read when they are asked for";
+  kafka::PaddedBuffer buffer;
+  for (int i = 0; i < 2; ++i) {
+    const ReadOutcome damaged = (*log)->read(0, 1 << 20, true, buffer);
+    EXPECT_EQ(damaged.error, ErrorCode::kCorruptMessage);
+    EXPECT_EQ(buffer.size(), 0u);
+  }
+  EXPECT_FALSE((*log)->offline());
+  EXPECT_THAT(log->values(second), SizeIs(static_cast<size_t>(20 - second)));
+  EXPECT_EQ(log->append({}).error, ErrorCode::kNone);
+  log->flush();
+  EXPECT_EQ((*log)->high_watermark(), 21);
+}
+
 TEST_F(PartitionLogTest, AFailedSyncTakesThePartitionOffline) {
   auto log = open();
   log->append({});

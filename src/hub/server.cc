@@ -201,6 +201,8 @@ void Server::close_idle(int64_t now_us) {
   }
 }
 
+int64_t Server::request_bytes() const { return parts_->request_memory.used(); }
+
 std::vector<BoundAddress> Server::addresses() const {
   std::vector<BoundAddress> result;
   for (const auto& listener : parts_->listeners)

@@ -30,6 +30,7 @@ class Server {
   void stop();
   void close_idle(int64_t now_us);
   std::vector<BoundAddress> addresses() const;
+  int64_t request_bytes() const;  // of the budget for requests that are being read
 
  private:
   struct Parts;
