@@ -3,7 +3,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <climits>
 #include <mutex>
 #include <set>
 #include <unistd.h>

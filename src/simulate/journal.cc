@@ -257,7 +257,7 @@ Result<void> JournalWriter::finish(const JournalStop& stop) {
   return {};
 }
 
-Result<void> JournalWriter::write_out(std::string bytes, bool sync) {
+Result<void> JournalWriter::write_out(const std::string& bytes, bool sync) {
   if (!bytes.empty()) WEIR_TRY(file_->append(bytes));
   if (sync) WEIR_TRY(file_->sync());
   return {};
@@ -285,7 +285,7 @@ void JournalWriter::write_loop(std::stop_token stop) {
     bytes.swap(queued_);
     written += static_cast<int64_t>(bytes.size());
     lock.unlock();
-    auto done = write_out(std::move(bytes), sync);
+    auto done = write_out(bytes, sync);
     lock.lock();
     if (!done.ok()) {
       // Neither bytes nor sync are tried again: what is in the file is found out by whoever opens

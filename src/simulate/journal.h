@@ -122,7 +122,7 @@ class JournalWriter {
                      const std::string& target);
   void append_record(uint8_t type, std::string_view payload);  // mutex_ held
   void write_loop(std::stop_token stop);
-  Result<void> write_out(std::string bytes, bool sync);
+  Result<void> write_out(const std::string& bytes, bool sync);
 
   const base::Clock& clock_;
   EventShape shape_;

@@ -1,6 +1,7 @@
 #include "simulate/simulation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace weir::simulate {
@@ -61,9 +62,8 @@ int64_t Simulation::due_by(int64_t elapsed_us) const {
   if (options_.duration_us > 0) {
     if (options_.rate == 0) return elapsed_us >= options_.duration_us ? 0 : most;
     elapsed_us = std::min(elapsed_us, options_.duration_us);
-    most =
-        std::min(most, static_cast<int64_t>(
-                           options_.rate * static_cast<double>(options_.duration_us) / 1e6 + 0.5));
+    most = std::min<int64_t>(
+        most, std::llround(options_.rate * static_cast<double>(options_.duration_us) / 1e6));
   }
   if (options_.rate == 0) return most;
   return std::min(most,

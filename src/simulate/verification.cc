@@ -1,8 +1,8 @@
 #include "simulate/verification.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
-#include <cstring>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -132,7 +132,7 @@ bool type_fits(Wanted wanted, arrow::Type::type id) {
 bool same_number(std::string_view text, double value) {
   double expected = 0;
   std::from_chars(text.data(), text.data() + text.size(), expected);
-  return std::memcmp(&expected, &value, sizeof value) == 0;
+  return std::bit_cast<uint64_t>(expected) == std::bit_cast<uint64_t>(value);
 }
 
 // The text after "eventId":" up to the quote, or nothing.

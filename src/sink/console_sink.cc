@@ -43,7 +43,7 @@ std::string cut(const std::string& text) {
 }
 
 // Control characters would break the table.
-std::string escape(std::string text) {
+std::string escape(const std::string& text) {
   std::string out;
   for (const char c : text) {
     if (c == '\n')
@@ -67,7 +67,7 @@ Result<std::string> cell_text(const arrow::Array& array, int64_t row) {
   WEIR_ARROW_ASSIGN(auto scalar, array.GetScalar(row));
   std::string text = scalar->ToString();
   if (array.type_id() == arrow::Type::TIMESTAMP && text.ends_with('Z')) text.pop_back();
-  return escape(std::move(text));
+  return escape(text);
 }
 
 class ConsoleSink;

@@ -318,6 +318,7 @@ Result<LatestOffset> FileSource::latest_offset(const std::string& start, bool ig
                   [&](const io::FileInfo& file) { return !names.insert(file.name).second; });
   const auto batch = take_batch(std::move(candidates), ignore_limits);
   std::vector<FileEntry> entries;
+  entries.reserve(batch.size());
   for (const io::FileInfo& file : batch)
     entries.push_back({file.path, file.modified_us / 1000, log_->latest() + 1});
   if (!entries.empty()) WEIR_TRY(log_->add(entries));
