@@ -129,6 +129,7 @@ Result<std::vector<TopicPartition>> KafkaSource::list_partitions() {
 Result<KafkaOffsets> KafkaSource::ask_offsets(const std::vector<TopicPartition>& partitions,
                                               int64_t timestamp_ms) {
   std::vector<kafka::OffsetQuery> queries;
+  queries.reserve(partitions.size());
   for (const TopicPartition& partition : partitions)
     queries.push_back({partition, timestamp_ms});
   WEIR_ASSIGN(const auto answers, client_->list_offsets(queries));
