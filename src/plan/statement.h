@@ -56,6 +56,7 @@ struct CreateView {
   std::string provider;  // CREATE TEMPORARY VIEW v USING provider OPTIONS (…)
   Options options;
   std::optional<Schema> schema;
+  bool alter = false;  // ALTER VIEW … AS: has to be there
 };
 struct CreateDatabase {
   Name name;
@@ -85,9 +86,11 @@ struct AlterTable {
   Kind kind = Kind::kAddColumns;
   Name name;
   bool view = false;
-  std::vector<ColumnDefinition> columns;  // kAddColumns, kChangeColumn (type or comment)
-  std::vector<Name> column_names;         // kDropColumns; kRenameColumn: from, to; kChangeColumn
-  Name new_name;                          // kRename
+  // kAddColumns; kChangeColumn: type (kNull: stays), comment or default value
+  std::vector<ColumnDefinition> columns;
+  // kDropColumns; kRenameColumn: from, to; kAddColumns, kChangeColumn: the whole paths
+  std::vector<Name> column_names;
+  Name new_name;  // kRename
   Options properties;
   std::vector<std::string> property_keys;
   bool if_exists = false;

@@ -139,6 +139,7 @@ QueryParser::Planned QueryParser::query_primary() {
   }
   if (cursor_.is_word("FROM")) {
     WEIR_ASSIGN(auto from, from_clause());
+    if (cursor_.is_word("INSERT")) return cursor_.unsupported("INSERT after FROM");
     if (!cursor_.is_word("SELECT")) return from;
     return select_over(std::move(from));
   }

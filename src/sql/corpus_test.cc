@@ -1,0 +1,120 @@
+// Every statement of Spark's own SQL tests whose recorded result is no parse error has to parse.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "sql/parser.h"
+
+namespace weir::sql {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Case {
+  std::string file, sql, error_class;
+  bool parse_exception = false;
+};
+
+// The queries of a results/*.sql.out file with the error class recorded for each.
+std::vector<Case> cases_of(const fs::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  std::vector<Case> cases;
+  const std::string all = text.str();
+  const std::string mark = "-- !query\n";
+  for (size_t at = all.find(mark); at != std::string::npos;) {
+    const size_t begin = at + mark.size();
+    at = all.find(mark, begin);
+    const std::string block = all.substr(begin, at == std::string::npos ? at : at - begin);
+    const auto schema = block.find("\n-- !query schema");
+    const auto output = block.find("\n-- !query output\n");
+    if (schema == std::string::npos || output == std::string::npos) continue;
+    Case one{path.filename().string(), block.substr(0, schema), "", false};
+    const std::string result = block.substr(output + 18);
+    one.parse_exception = result.find("parser.ParseException") < 60;
+    const std::string key = "\"errorClass\" : \"";
+    const auto found = result.find(key);
+    if (found != std::string::npos) {
+      const auto end = result.find('"', found + key.size());
+      one.error_class = result.substr(found + key.size(), end - found - key.size());
+    }
+    cases.push_back(std::move(one));
+  }
+  return cases;
+}
+
+fs::path results_folder() {
+  if (const char* given = std::getenv("WEIR_SQL_TESTS")) return given;
+  const fs::path shared = fs::absolute("../shared/data/sql-tests.tar.xz");
+  if (!fs::exists(shared)) return {};
+  const fs::path folder = fs::temp_directory_path() / "weir-sql-tests";
+  if (!fs::exists(folder / "done")) {
+    fs::create_directories(folder);
+    const auto command = "tar -xJf '" + shared.string() + "' -C '" + folder.string() + "'";
+    if (std::system(command.c_str()) != 0) return {};
+    std::ofstream(folder / "done") << "1";
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_directory() && entry.path().filename() == "results") return entry.path();
+  }
+  return {};
+}
+
+TEST(Corpus, SparksOwnTestsParse) {
+  const auto folder = results_folder();
+  if (folder.empty()) GTEST_SKIP() << "no ../shared/data/sql-tests.tar.xz";
+  const char* verbose = std::getenv("WEIR_SQL_TESTS_VERBOSE");
+  int total = 0, parsed = 0, refused = 0, errors = 0, same_class = 0, missed = 0;
+  std::map<std::string, int> classes;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.path().string().ends_with(".sql.out")) continue;
+    for (const auto& one : cases_of(entry.path())) {
+      const auto made = parse_statement(one.sql);
+      const std::string got = made.ok() ? "" : made.error().error_class();
+      const bool unsupported = !made.ok() && made.error().kind() == base::ErrorKind::kUnsupported;
+      std::string verdict;
+      if (one.parse_exception) {
+        ++errors;
+        if (got == one.error_class) {
+          ++same_class;
+        } else if (made.ok()) {
+          ++missed;
+          verdict = "PARSED, not " + one.error_class;
+        } else {
+          verdict = got + ", not " + one.error_class;
+        }
+      } else {
+        ++total;
+        if (made.ok()) {
+          ++parsed;
+        } else if (unsupported) {
+          ++refused;
+          verdict = "REFUSED " + made.error().message().substr(0, 60);
+        } else {
+          ++classes[one.file];
+          verdict = "FAILED " + made.error().to_string();
+        }
+      }
+      if (verbose && !verdict.empty())
+        printf("=== %s: %s\n%s\n", one.file.c_str(), verdict.c_str(), one.sql.c_str());
+    }
+  }
+  printf(
+      "statements %d: parsed %d, refused by name %d, failed %d; parse errors %d: same class %d, "
+      "parsed %d\n",
+      total, parsed, refused, total - parsed - refused, errors, same_class, missed);
+  EXPECT_GT(total, 10000);
+  EXPECT_GE(parsed + refused, total * 99 / 100);
+  EXPECT_GE(parsed, total * 95 / 100);
+  EXPECT_GE(same_class, errors * 65 / 100);
+}
+
+}  // namespace
+}  // namespace weir::sql
