@@ -12,12 +12,16 @@ using kafka::ErrorCode;
 }
 
 // Why this entry may not be committed, or kNone.
-ErrorCode check_entry(Broker& broker, const std::string& topic,
+ErrorCode check_entry(Broker& broker, const std::string& group, const std::string& topic,
                       const kafka::OffsetCommitRequest::Partition& partition) {
   if (!broker.topics.partition(topic, partition.index)) return ErrorCode::kUnknownTopicOrPartition;
   if (partition.metadata &&
       partition.metadata->size() > static_cast<size_t>(broker.options.offset_metadata_bytes_max))
     return ErrorCode::kOffsetMetadataTooLarge;
+  if (!broker.offsets.has_room_for(group, {topic, partition.index},
+                                   partition.metadata ? partition.metadata->size() : 0,
+                                   broker.options.offset_memory_bytes_max))
+    return ErrorCode::kGroupMaxSizeReached;
   return ErrorCode::kNone;
 }
 
@@ -99,8 +103,9 @@ void handle_offset_commit(Broker& broker, const Request& request) {
     auto& answered = response.topics.emplace_back();
     answered.name = topic.name;
     for (const auto& partition : topic.partitions) {
-      const ErrorCode error =
-          refused != ErrorCode::kNone ? refused : check_entry(broker, topic.name, partition);
+      const ErrorCode error = refused != ErrorCode::kNone
+                                  ? refused
+                                  : check_entry(broker, message->group_id, topic.name, partition);
       answered.partitions.push_back({partition.index, error});
       broker.refused(error);
       if (error != ErrorCode::kNone) continue;

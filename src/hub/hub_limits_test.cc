@@ -197,6 +197,27 @@ TEST_F(HubLimitsTest, ReadersThatTakeNoAnswersHoldNoMoreThanTheBudget) {
             900'000u);
 }
 
+TEST_F(HubLimitsTest, CommittedOffsetsAreBoundedAndKnownOnesGoOn) {
+  options_.offset_memory_bytes_max = 10'000;
+  start();
+  Client client(hub_->port());
+  auto commit = [&](const std::string& group, int64_t offset, size_t metadata_bytes) {
+    kafka::OffsetCommitRequest request;
+    request.group_id = group;
+    request.topics = {{"t", {{0, offset, 0, std::string(metadata_bytes, 'm')}}}};
+    return client.call<kafka::OffsetCommitResponse>(request, 7).topics[0].partitions[0].error;
+  };
+  int taken = 0;
+  while (taken < 100 && commit(std::to_string(taken), 1, 500) == ErrorCode::kNone)
+    ++taken;
+  EXPECT_GT(taken, 5);
+  EXPECT_LT(taken, 20);
+  EXPECT_EQ(commit("another", 1, 500), ErrorCode::kGroupMaxSizeReached);
+  EXPECT_EQ(commit("0", 2, 500), ErrorCode::kNone);
+  EXPECT_EQ(commit("0", 3, 0), ErrorCode::kNone);
+  EXPECT_EQ(commit("another", 1, 100), ErrorCode::kNone) << "the room that became free";
+}
+
 TEST_F(HubLimitsTest, ZstdIsForVersionsOfFetchThatHaveIt) {
   start();
   Client client(hub_->port());

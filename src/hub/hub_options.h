@@ -59,6 +59,7 @@ struct HubOptions {
   int32_t group_id_chars_max = 256;
   int64_t group_memory_bytes_max = 64LL << 20;  // what members of all groups have told and are told
   int32_t offset_metadata_bytes_max = 1024;
+  int64_t offset_memory_bytes_max = 256LL << 20;  // what all groups have committed, about
   int64_t session_timeout_min_ms = 1'000;
   int64_t session_timeout_max_ms = 1'800'000;
   int64_t group_initial_rebalance_delay_ms = 100;

@@ -157,18 +157,32 @@ Result<void> OffsetStore::replay(const std::string& bytes,
 }
 
 void OffsetStore::apply(const Change& change) {
-  const auto size =
-      static_cast<int64_t>(kEntryBytesGuess + change.group.size() + change.partition.topic.size());
   if (change.value) {
-    const auto [at, added] =
-        groups_[change.group].insert_or_assign(change.partition, *change.value);
-    if (added) live_bytes_ += size;
+    live_bytes_ += growth(change.group, change.partition, change.value->metadata.size());
+    groups_[change.group].insert_or_assign(change.partition, *change.value);
     return;
   }
   const auto group = groups_.find(change.group);
   if (group == groups_.end()) return;
-  if (group->second.erase(change.partition) > 0) live_bytes_ -= size;
+  if (const auto at = group->second.find(change.partition); at != group->second.end()) {
+    live_bytes_ -= static_cast<int64_t>(kEntryBytesGuess + change.group.size() +
+                                        change.partition.topic.size() + at->second.metadata.size());
+    group->second.erase(at);
+  }
   if (group->second.empty()) groups_.erase(group);
+}
+
+// By how much live_bytes_ would grow with this entry.
+int64_t OffsetStore::growth(const std::string& group, const base::TopicPartition& partition,
+                            size_t metadata_bytes) const {
+  const auto known = groups_.find(group);
+  if (known != groups_.end()) {
+    if (const auto at = known->second.find(partition); at != known->second.end())
+      return static_cast<int64_t>(metadata_bytes) -
+             static_cast<int64_t>(at->second.metadata.size());
+  }
+  return static_cast<int64_t>(kEntryBytesGuess + group.size() + partition.topic.size() +
+                              metadata_bytes);
 }
 
 void OffsetStore::commit(const std::string& group, const Offsets& offsets, Callback callback) {
@@ -308,6 +322,13 @@ OffsetStore::Offsets OffsetStore::fetch_all(const std::string& group) const {
 bool OffsetStore::has_room_for(const std::string& group, int32_t groups_max) const {
   const std::lock_guard lock(mutex_);
   return groups_.size() < static_cast<size_t>(groups_max) || groups_.contains(group);
+}
+
+bool OffsetStore::has_room_for(const std::string& group, const base::TopicPartition& partition,
+                               size_t metadata_bytes, int64_t bytes_max) const {
+  const std::lock_guard lock(mutex_);
+  const int64_t more = growth(group, partition, metadata_bytes);
+  return more <= 0 || live_bytes_ + more <= bytes_max;
 }
 
 void OffsetStore::fail(std::string reason) {

@@ -57,6 +57,10 @@ class OffsetStore final : public Flushable {
   Offsets fetch_all(const std::string& group) const;
   // Whether this group has committed before or there are fewer than `groups_max`.
   bool has_room_for(const std::string& group, int32_t groups_max) const;
+  // Whether all that is remembered stays within `bytes_max` with this entry, or grows no more by
+  // it.
+  bool has_room_for(const std::string& group, const base::TopicPartition& partition,
+                    size_t metadata_bytes, int64_t bytes_max) const;
   // Forgets what was committed before `before_ms` by groups for which `in_use` is false.
   void expire(int64_t before_ms, const std::function<bool(const std::string&)>& in_use);
 
@@ -77,6 +81,8 @@ class OffsetStore final : public Flushable {
   static std::optional<Change> decode(std::string_view body);
 
   void append(std::vector<Change> changes, Callback callback);
+  int64_t growth(const std::string& group, const base::TopicPartition& partition,
+                 size_t metadata_bytes) const;
   void apply(const Change& change);
   void fail(std::string reason);
   base::Result<void> replay(const std::string& bytes, const std::optional<DurablePoint>& point);
