@@ -76,8 +76,15 @@ Result<void> KafkaPartitionStream::take(kafka::FetchOutcome outcome, int64_t unt
 
 Result<void> KafkaPartitionStream::open_next_batch() {
   const kafka::BatchView& view = fetched_->batches[next_batch_++];
-  WEIR_ASSIGN(open_, kafka::open_record_batch(view.bytes, view.header,
-                                              static_cast<size_t>(decompressed_limit_)));
+  auto opened =
+      kafka::open_record_batch(view.bytes, view.header, static_cast<size_t>(decompressed_limit_));
+  if (!opened.ok()) {
+    const bool bomb = opened.error().kind() == ErrorKind::kResourceExhausted;
+    return std::move(opened).error().with_context(fmt::format(
+        "{}-{} at offset {}{}", partition_.topic, partition_.partition, view.header.base_offset,
+        bomb ? " (option kafka.weir.decompressed.batch.bytes.max)" : ""));
+  }
+  open_ = std::move(opened).value();
   iterator_.emplace(open_->header, open_->records);
   return {};
 }

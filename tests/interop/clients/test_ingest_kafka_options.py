@@ -143,3 +143,22 @@ def test_kafkas_columns_without_a_schema(hub, tmp_path):
     assert (rows[3]["key"], rows[3]["value"], rows[3]["timestampType"]) == (b"k3", b'{"i": 3}', 0)
     assert rows[3]["timestamp"].timestamp() * 1000 == T0 + 3000
     assert rows[3]["headers"] == [{"key": "h", "value": b"1"}, {"key": "h", "value": None}]
+
+
+def test_a_group_has_no_effect_and_that_is_said(hub, tmp_path):
+    done = ingest(hub, tmp_path, "kafka.group.id=g", "kafka.session.timeout.ms=30000", "groupIdPrefix=p", topic="orders-us")
+    for name in ("kafka.group.id", "kafka.session.timeout.ms", "groupIdPrefix"):
+        assert f"option {name} has no effect" in done.stderr
+    assert places(tmp_path) == all_of("orders-us", 1)
+
+
+def test_a_batch_that_decompresses_to_too_much_is_refused(tmp_path):
+    with weir_hub(str(tmp_path / "hub"), "--topic", "bombs:1") as bootstrap:
+        producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "zstd"})
+        producer.produce("bombs", value=json.dumps({"i": 1, "more": "x" * 500_000}))
+        assert producer.flush(30) == 0
+        option = "kafka.weir.decompressed.batch.bytes.max"
+        done = ingest(bootstrap, tmp_path, f"{option}=100000", topic="bombs", code=1)
+        assert option in done.stderr and "bombs-0 at offset 0" in done.stderr
+        ingest(bootstrap, tmp_path, f"{option}=600000", topic="bombs")
+        assert places(tmp_path) == [("bombs", 0, 0)]

@@ -68,8 +68,10 @@ def weir_hub(folder, *options):
 
 
 @contextlib.contextmanager
-def real_kafka(folder, topics, settings=None):
-    """Apache Kafka in KRaft mode with its topics ({name: partitions}); yields the bootstrap address."""
+def real_kafka(folder, topics, settings=None, sasl_ssl_port=None):
+    """Apache Kafka in KRaft mode with its topics ({name: partitions}); yields the bootstrap address.
+    With sasl_ssl_port also a listener of that kind on localhost, which `settings` set up."""
+    secure = f",SASL_SSL://localhost:{sasl_ssl_port}" if sasl_ssl_port else ""
     port, controller = free_port(), free_port()
     data = os.path.join(folder, "kafka")
     os.makedirs(data)
@@ -78,8 +80,9 @@ def real_kafka(folder, topics, settings=None):
         f.write(f"""process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{secure}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{secure}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
 controller.listener.names=CONTROLLER
 log.dirs={data}/logs
 offsets.topic.replication.factor=1
