@@ -22,7 +22,7 @@ constexpr size_t kFreeArenas = 4;
 // until its records are read. Where answers keep us waiting, more is asked for, up to
 // fetch.max.bytes.
 constexpr int64_t kNearBytes = 1 << 20;
-constexpr int64_t kFarWaitUs = 2000;
+constexpr int64_t kFarWaitUs = 10'000;
 
 ConnectionSettings with_cancel(ConnectionSettings settings, std::shared_ptr<io::WakeEvent> cancel) {
   settings.cancel = std::move(cancel);
