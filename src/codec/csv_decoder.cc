@@ -238,6 +238,27 @@ Result<void> CsvDecoder::append(std::string_view text) {
   return {};
 }
 
+std::vector<std::optional<std::string>> CsvDecoder::first_record(std::string_view text,
+                                                                 const CsvOptions& options) {
+  CsvDecoder decoder(options, DatetimeFormats());
+  std::vector<std::optional<std::string>> fields;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  while (!text.empty()) {
+    const size_t end = text.find_first_of("\r\n");
+    const std::string_view line = text.substr(0, end);
+    const bool skipped = trim(line).empty() || (options.comment != 0 && line[0] == options.comment);
+    if (!skipped) {
+      decoder.split(options.multi_line ? text : line);
+      for (const Token& token : decoder.tokens_)
+        fields.push_back(token.null ? std::nullopt : std::optional(std::string(token.text)));
+      return fields;
+    }
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return fields;
+}
+
 Result<void> CsvDecoder::add_line(std::string_view line) {
   if (trim(line).empty() || (options_.comment != 0 && line[0] == options_.comment)) return {};
   split(line);

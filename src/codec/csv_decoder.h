@@ -61,6 +61,11 @@ class CsvDecoder {
   static Result<std::unique_ptr<CsvDecoder>> create(const Schema& file_schema, const Schema& wanted,
                                                     CsvOptions options);
 
+  // The fields of the record at the beginning of `text` (blank and comment lines before it left
+  // out); nullopt: empty and not quoted. No fields where there is no record.
+  static std::vector<std::optional<std::string>> first_record(std::string_view text,
+                                                              const CsvOptions& options);
+
   // At the beginning of a file: the first record is the header where the options say so.
   void begin_file() {
     header_pending_ = options_.header;

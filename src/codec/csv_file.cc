@@ -131,8 +131,7 @@ std::string separator_of(std::string text) {
 
 }  // namespace
 
-Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatRequest& request,
-                                                          OptionMap& map) {
+Result<CsvOptions> parse_csv_options(OptionMap& map) {
   CsvOptions options;
   WEIR_ASSIGN(options.mode, map.mode());
   options.corrupt_column = map.text("columnNameOfCorruptRecord").value_or(options.corrupt_column);
@@ -170,6 +169,13 @@ Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatReques
   WEIR_TRY(map.refuse("singleVariantColumn"));
   map.ignore(
       {"preferDate", "quoteAll", "escapeQuotes", "inputBufferSize", "timeFormat", "columnPruning"});
+  map.ignore({"inferSchema", "samplingRatio"});
+  return options;
+}
+
+Result<std::shared_ptr<const FileFormat>> make_csv_format(const FileFormatRequest& request,
+                                                          OptionMap& map) {
+  WEIR_ASSIGN(CsvOptions options, parse_csv_options(map));
   WEIR_ASSIGN(Schema schema, wanted_columns(request));
   WEIR_ASSIGN(auto probe, CsvDecoder::create(request.file_schema, schema, options));
   return std::shared_ptr<const FileFormat>(

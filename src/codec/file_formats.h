@@ -1,7 +1,9 @@
 // The formats behind make_file_format(), one function each.
 #pragma once
 
+#include "codec/csv_decoder.h"
 #include "codec/file_format.h"
+#include "codec/json_decoder.h"
 #include "codec/option_map.h"
 
 namespace weir::codec {
@@ -32,6 +34,14 @@ class FileFormatBase : public FileFormat {
 
 // The request's columns out of its schema, in the order asked for.
 Result<Schema> wanted_columns(const FileFormatRequest& request);
+
+// The options of a format's reader, each marked as known.
+struct JsonFileOptions {
+  JsonOptions records;
+  bool multi_line = false;
+};
+Result<JsonFileOptions> parse_json_options(OptionMap& options);
+Result<CsvOptions> parse_csv_options(OptionMap& options);
 
 Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatRequest& request,
                                                            OptionMap& options);

@@ -85,9 +85,9 @@ class JsonFormat final : public FileFormatBase {
 
 }  // namespace
 
-Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatRequest& request,
-                                                           OptionMap& map) {
-  JsonOptions options;
+Result<JsonFileOptions> parse_json_options(OptionMap& map) {
+  JsonFileOptions parsed;
+  JsonOptions& options = parsed.records;
   options.from_files = true;
   WEIR_ASSIGN(options.mode, map.mode());
   options.corrupt_column = map.text("columnNameOfCorruptRecord").value_or(options.corrupt_column);
@@ -109,7 +109,7 @@ Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatReque
   options.timestamp_ntz_format = map.text("timestampNTZFormat").value_or("");
   options.date_format = map.text("dateFormat").value_or("");
   options.time_zone = map.text("timeZone").value_or(options.time_zone);
-  WEIR_ASSIGN(const bool multi_line, map.boolean("multiLine", false));
+  WEIR_ASSIGN(parsed.multi_line, map.boolean("multiLine", false));
   WEIR_TRY(map.check_encoding());
   WEIR_TRY(map.refuse("lineSep", {"\n", "\r\n"}));
   WEIR_TRY(map.refuse("locale", {"en-US", "en_US", "en"}));
@@ -119,12 +119,18 @@ Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatReque
     WEIR_TRY(map.refuse(limit));
   // These matter to writing, or where the schema is inferred.
   map.ignore({"primitivesAsString", "prefersDecimal", "dropFieldIfAllNull", "preferDate",
-              "ignoreNullFields", "timeFormat"});
+              "ignoreNullFields", "timeFormat", "inferTimestamp", "samplingRatio"});
+  return parsed;
+}
+
+Result<std::shared_ptr<const FileFormat>> make_json_format(const FileFormatRequest& request,
+                                                           OptionMap& map) {
+  WEIR_ASSIGN(JsonFileOptions parsed, parse_json_options(map));
   WEIR_ASSIGN(Schema schema, wanted_columns(request));
   // Errors of the schema and the formats show now, not at the first file.
-  WEIR_ASSIGN(auto probe, JsonDecoder::create(schema, options));
+  WEIR_ASSIGN(auto probe, JsonDecoder::create(schema, parsed.records));
   return std::shared_ptr<const FileFormat>(std::make_shared<JsonFormat>(
-      std::move(schema), request, map.unknown(), std::move(options), multi_line));
+      std::move(schema), request, map.unknown(), std::move(parsed.records), parsed.multi_line));
 }
 
 }  // namespace weir::codec

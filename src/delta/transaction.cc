@@ -51,6 +51,10 @@ void Transaction::set_transaction(std::string app_id, int64_t version) {
 }
 
 Result<void> Transaction::remove_all() {
+  return remove_where([](const AddFile&) -> Result<bool> { return true; });
+}
+
+Result<void> Transaction::remove_where(const std::function<Result<bool>(const AddFile&)>& test) {
   overwrite_ = true;
   if (!header_) return {};
   if (is_append_only(*header_->metadata)) {
@@ -66,8 +70,10 @@ Result<void> Transaction::remove_all() {
                        header_->version.value(), snapshot->version().value());
   }
   const int64_t now_ms = table_->environment().clock.now_ms();
-  for (const auto& file : snapshot->files())
-    removes_.push_back(remove_of(*file, now_ms, true));
+  for (const auto& file : snapshot->files()) {
+    WEIR_ASSIGN(const bool goes, test(*file));
+    if (goes) removes_.push_back(remove_of(*file, now_ms, true));
+  }
   return {};
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +68,8 @@ class Transaction {
   int64_t removes() const { return static_cast<int64_t>(removes_.size()); }
   // Removes every file of the table (kInvalidArgument where delta.appendOnly forbids it).
   Result<void> remove_all();
+  // Removes those files of the table for which `test` is true.
+  Result<void> remove_where(const std::function<Result<bool>(const AddFile&)>& test);
 
   // Refuses, before anything is written, tables with writer features that we don't have.
   Result<CommitOutcome> commit(const Operation& operation);

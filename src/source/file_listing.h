@@ -20,9 +20,9 @@ bool glob_matches(std::string_view pattern, std::string_view name);
 bool has_glob(std::string_view text);
 
 struct FileFilter {
-  bool recursive = false;  // recursiveFileLookup
+  bool recursive = false;   // recursiveFileLookup
   bool partitions = false;  // enters partition folders (a=1), whose values the caller reads
-  std::string name_glob;   // pathGlobFilter; empty: all
+  std::string name_glob;    // pathGlobFilter; empty: all
   std::optional<int64_t> modified_before_us;
   std::optional<int64_t> modified_after_us;
 };
