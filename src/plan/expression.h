@@ -57,7 +57,7 @@ struct ColumnReference {
   std::optional<int64_t> plan_id = {};  // the column of this plan's output (df["a"] in PySpark)
 };
 struct Star {
-  std::vector<std::string> qualifier;            // empty for *; "data" for data.*
+  std::vector<std::string> qualifier;                 // empty for *; "data" for data.*
   std::vector<std::vector<std::string>> except = {};  // * EXCEPT (a, b.c)
   std::optional<int64_t> plan_id = {};
 };
@@ -168,6 +168,10 @@ ExpressionPtr make_expression(ExpressionNode node, Origin origin = {});
 // The name Spark gives an expression without alias: "(a + 1)", "count(1)", the last part of a
 // column reference.
 std::string default_name(const Expression& expression);
+// As default_name, with what analysis found out: `look` gives the text of a node (a column as the
+// schema writes it, a star's columns), or nullptr for the node's own.
+using NameLookup = std::function<const std::string*(const Expression&)>;
+std::string default_name(const Expression& expression, const NameLookup& look);
 // As Spark's SQL text in messages: strings quoted.
 std::string expression_sql(const Expression& expression);
 
@@ -263,7 +267,8 @@ struct NamedTyped {
   TypedPtr expression;
 };
 
-// Positions of the input columns that the expressions read, ascending, each once.
+// Positions of the input columns that the expressions (and their subqueries, as outer columns)
+// read, ascending, each once.
 std::vector<int> columns_needed(const std::vector<TypedPtr>& expressions);
 // The same expression over other column positions: new_index[old] (-1: not there, a bug if read).
 TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_index);

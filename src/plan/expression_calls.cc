@@ -1,0 +1,468 @@
+// Calls of functions.
+#include <algorithm>
+#include <map>
+
+#include <boost/algorithm/string/case_conv.hpp>
+#include <fmt/format.h>
+
+#include "plan/expression_analyzer.h"
+#include "plan/operator_rewrites.h"
+
+namespace weir::plan {
+
+using columnar::TypeKind;
+
+const Function& grouping_function(bool id) {
+  static const auto make = [](std::string_view name, int max) {
+    Function made;
+    made.name = name;
+    made.kind = FunctionKind::kAggregate;
+    made.arguments_max = max;
+    made.doc = "Whether a row of GROUPING SETS is one over the column's values.";
+    return made;
+  };
+  static const Function kGrouping = make("grouping", 1), kGroupingId = make("grouping_id", -1);
+  return id ? kGroupingId : kGrouping;
+}
+
+namespace {
+
+std::string dotted_lower(const std::string& function) {
+  auto name = boost::to_lower_copy(function);
+  for (const auto* prefix : {"system.builtin.", "builtin.", "system.session.", "session."}) {
+    if (name.starts_with(prefix)) return name.substr(std::string_view(prefix).size());
+  }
+  return name;
+}
+
+base::Error no_such_function(const std::string& name, const Origin& origin) {
+  return analysis_error(
+             "UNRESOLVED_ROUTINE", "42883",
+             fmt::format("Cannot resolve routine `{}` on search path [`system`.`builtin`, "
+                         "`system`.`session`, `spark_catalog`.`default`].",
+                         name),
+             origin)
+      .with_parameter("routineName", "`" + name + "`")
+      .with_parameter("searchPath",
+                      "[`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]");
+}
+
+base::Error wrong_count(std::string_view name, const Function& function, int count,
+                        const Origin& origin) {
+  const auto expected =
+      function.arguments_max < 0 ? fmt::format("> {}", function.arguments_min - 1)
+      : function.arguments_min == function.arguments_max
+          ? std::to_string(function.arguments_min)
+          : fmt::format("[{}, {}]", function.arguments_min, function.arguments_max);
+  return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+                        fmt::format("The `{}` requires {} parameters but the actual number is {}. "
+                                    "Please, refer to the functions' documentation for a fix.",
+                                    name, expected, count),
+                        origin)
+      .with_parameter("functionName", fmt::format("`{}`", name))
+      .with_parameter("expectedNum", expected)
+      .with_parameter("actualNum", std::to_string(count));
+}
+
+base::Error syntax_unsupported(std::string_view name, std::string_view syntax,
+                               const Origin& origin) {
+  return analysis_error("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", "42000",
+                        fmt::format("Invalid SQL syntax: The function `{}` does not support {}.",
+                                    name, syntax),
+                        origin)
+      .with_parameter("prettyName", fmt::format("`{}`", name))
+      .with_parameter("syntax", fmt::format("{}", syntax));
+}
+
+base::Error generator_misplaced(std::string_view kind, const Expression& whole) {
+  const auto sql = expression_sql(whole);
+  return analysis_error(fmt::format("UNSUPPORTED_GENERATOR.{}", kind), "42K0E",
+                        fmt::format("The generator is not supported: {} \"{}\".",
+                                    kind == "OUTSIDE_SELECT" ? "outside the SELECT clause, found:"
+                                                             : "nested in expressions",
+                                    sql),
+                        whole.origin)
+      .with_parameter(kind == "OUTSIDE_SELECT" ? "plan" : "expression", "\"" + sql + "\"");
+}
+
+bool is_lambda(const Expression& expression) {
+  return std::holds_alternative<Lambda>(expression.node);
+}
+
+bool is_higher_order(std::string_view name) {
+  static const std::map<std::string_view, int> kNames = {
+      {"transform", 2},  {"filter", 2},         {"exists", 2},           {"any_match", 2},
+      {"forall", 2},     {"aggregate", 3},      {"reduce", 3},           {"zip_with", 3},
+      {"map_filter", 2}, {"transform_keys", 2}, {"transform_values", 2}, {"map_zip_with", 3},
+      {"array_sort", 2}};
+  return kNames.contains(name);
+}
+
+}  // namespace
+
+Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
+  const auto name = dotted_lower(call.function);
+  const auto& origin = whole.origin;
+  if (!call.argument_names.empty()) {
+    WEIR_ASSIGN(auto ordered, positional(call, name, origin));
+    return visit(ordered, whole);
+  }
+  if (name == "between" && call.arguments.size() == 3) return between(call, origin);
+  if ((name == "!=" || name == "<>") && call.arguments.size() == 2) {
+    const auto equal = make_expression(Call{"=", call.arguments}, origin);
+    return visit(Call{"not", {equal}}, whole);
+  }
+  if (query_) {
+    if (const auto python = query_->python_function(call.function))
+      return visit(PythonCall{python, call.arguments}, whole);
+  }
+  if (name == "grouping" || name == "grouping_id" || name == "grouping__id")
+    return grouping_call(call, name, whole);
+  if (query_ && call.arguments.empty()) {
+    if (const auto constant = query_->constant_function(name)) return visit(*constant, whole);
+  }
+  const auto* function = find_function(name);
+  if (!function) return no_such_function(call.function, origin);
+  if (function->kind == FunctionKind::kAggregate)
+    return aggregate_call(call, name, *function, whole);
+  if (function->kind == FunctionKind::kWindow && !in_window_) {
+    return analysis_error("WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", "42601",
+                          fmt::format("Window function \"{}\" requires an OVER clause.",
+                                      expression_sql(whole)),
+                          origin)
+        .with_parameter("funcName", "\"" + expression_sql(whole) + "\"");
+  }
+  if (call.distinct) return syntax_unsupported(name, "DISTINCT", origin);
+  if (call.filter) return syntax_unsupported(name, "FILTER CLAUSE", origin);
+  if (call.ignore_nulls && function->kind != FunctionKind::kWindow)
+    return syntax_unsupported(name, "IGNORE NULLS", origin);
+  if (function->kind == FunctionKind::kGenerator) {
+    if (!std::exchange(generator_here_, false)) {
+      return generator_misplaced(scope_.generators ? "NESTED_IN_EXPRESSIONS" : "OUTSIDE_SELECT",
+                                 whole);
+    }
+  }
+  generator_here_ = false;
+  const bool lambdas = std::any_of(call.arguments.begin(), call.arguments.end(),
+                                   [](const auto& one) { return is_lambda(*one); });
+  if (is_higher_order(name) && call.arguments.size() > 1)
+    return higher_order(call, name, *function, whole);
+  if (lambdas) {
+    return analysis_error("INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D",
+                          fmt::format("Invalid lambda function call. A lambda function should only "
+                                      "be used in a higher order function. However, its class is "
+                                      "`{}`, which is not a higher order function.",
+                                      name),
+                          origin)
+        .with_parameter("class", std::string(function->name));
+  }
+  return plain_call(call, name, *function, whole);
+}
+
+Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::string& name,
+                                                const Function& function, const Expression& whole) {
+  WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
+  if (name == "typeof" && arguments.size() == 1) {
+    return make_typed(DataType::of(TypeKind::kString), false,
+                      TypedLiteral{arguments[0]->type.simple_string()}, whole.origin);
+  }
+  if (name == "struct" && arguments.size() == call.arguments.size())
+    return named_structure(call, std::move(arguments), whole.origin);
+  WEIR_ASSIGN(auto made, call_function(function, name, std::move(arguments), whole.origin));
+  if (call.ignore_nulls) {
+    Typed copy = *made;
+    std::get<TypedCall>(copy.node).ignore_nulls = true;
+    made = std::make_shared<const Typed>(std::move(copy));
+  }
+  return made;
+}
+
+Result<std::vector<TypedPtr>> ExpressionAnalyzer::arguments_of(const Call& call,
+                                                               const std::string& name,
+                                                               const Expression&) {
+  std::vector<TypedPtr> arguments;
+  for (const auto& argument : call.arguments) {
+    if (const auto* star = std::get_if<Star>(&argument->node)) {
+      if (name == "count" && call.arguments.size() == 1 && star->qualifier.empty() &&
+          star->except.empty()) {
+        names_[argument.get()] = "1";
+        arguments.push_back(make_typed(DataType::of(TypeKind::kInteger), false,
+                                       TypedLiteral{int64_t{1}}, argument->origin));
+        continue;
+      }
+      WEIR_ASSIGN(auto expanded, expand_star(*star, argument->origin));
+      std::string text;
+      for (auto& one : expanded) {
+        text += (text.empty() ? "" : ", ") + one.name;
+        arguments.push_back(std::move(one.expression));
+      }
+      names_[argument.get()] = std::move(text);
+      continue;
+    }
+    WEIR_ASSIGN(auto typed, analyze(*argument));
+    arguments.push_back(std::move(typed));
+  }
+  return arguments;
+}
+
+// x BETWEEN a AND b is x >= a AND x <= b.
+Result<TypedPtr> ExpressionAnalyzer::between(const Call& call, const Origin& origin) {
+  const auto& a = call.arguments;
+  const auto low = make_expression(Call{">=", {a[0], a[1]}}, origin);
+  const auto high = make_expression(Call{"<=", {a[0], a[2]}}, origin);
+  const auto both = make_expression(Call{"and", {low, high}}, origin);
+  return visit(std::get<Call>(both->node), *both);
+}
+
+// struct(a, b AS c): fields keep the names of what they are made of.
+Result<TypedPtr> ExpressionAnalyzer::named_structure(const Call& call, std::vector<TypedPtr> values,
+                                                     const Origin& origin) {
+  std::vector<TypedPtr> arguments;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto& node = call.arguments[i]->node;
+    auto name = fmt::format("col{}", i + 1);
+    if (const auto* alias = std::get_if<Alias>(&node)) {
+      name = alias->name;
+    } else if (std::holds_alternative<ColumnReference>(node)) {
+      name = name_of(*call.arguments[i]);
+    } else if (const auto* extract = std::get_if<Extract>(&node)) {
+      const auto* key = std::get_if<Literal>(&extract->key->node);
+      const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr;
+      if (field) name = *field;
+    }
+    arguments.push_back(
+        make_typed(DataType::of(TypeKind::kString), false, TypedLiteral{name}, origin));
+    arguments.push_back(std::move(values[i]));
+  }
+  return this->call("named_struct", std::move(arguments), origin);
+}
+
+Result<TypedPtr> ExpressionAnalyzer::call(std::string_view name, std::vector<TypedPtr> arguments,
+                                          const Origin& origin) {
+  const auto* function = find_function(name);
+  if (!function) return no_such_function(std::string(name), origin);
+  return call_function(*function, name, std::move(arguments), origin);
+}
+
+Result<TypedPtr> ExpressionAnalyzer::call_function(const Function& function, std::string_view name,
+                                                   std::vector<TypedPtr> arguments,
+                                                   const Origin& origin) {
+  const int count = static_cast<int>(arguments.size());
+  if (count < function.arguments_min ||
+      (function.arguments_max >= 0 && count > function.arguments_max))
+    return wrong_count(name, function, count, origin);
+  SignatureCall call{name, std::move(arguments), &options_, origin};
+  WEIR_ASSIGN(auto signature, function.rule(function, call));
+  WEIR_CHECK(signature.argument_types.size() == call.arguments.size(),
+             "a signature rule forgot an argument");
+  TypedCall typed;
+  typed.function = &function;
+  for (size_t i = 0; i < call.arguments.size(); ++i)
+    typed.arguments.push_back(coerce(call.arguments[i], signature.argument_types[i]));
+  return make_typed(std::move(signature.result), signature.nullable, std::move(typed), origin);
+}
+
+base::Error ExpressionAnalyzer::aggregate_misplaced(const std::string& name,
+                                                    const Expression& whole) const {
+  const auto sql = expression_sql(whole);
+  if (in_aggregate_) {
+    return analysis_error("NESTED_AGGREGATE_FUNCTION", "42607",
+                          "It is not allowed to use an aggregate function in the argument of "
+                          "another aggregate function. Please use the inner aggregate function in "
+                          "a sub-query.",
+                          whole.origin);
+  }
+  switch (scope_.clause) {
+    case Clause::kWhere:
+      return analysis_error("INVALID_WHERE_CONDITION", "42903",
+                            fmt::format("The WHERE condition \"{}\" contains invalid expressions: "
+                                        "{}. Rewrite the query to avoid window functions, "
+                                        "aggregate functions, and generator functions in the WHERE "
+                                        "clause.",
+                                        sql, name),
+                            whole.origin)
+          .with_parameter("condition", "\"" + sql + "\"")
+          .with_parameter("expressionList", sql);
+    case Clause::kGroupBy:
+      return analysis_error("GROUP_BY_AGGREGATE", "42903",
+                            fmt::format("Aggregate functions are not allowed in GROUP BY, but "
+                                        "found {}.",
+                                        sql),
+                            whole.origin)
+          .with_parameter("sqlExpr", sql);
+    default:
+      return analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", "42K0E",
+                            fmt::format("A query operator contains one or more unsupported "
+                                        "expressions: \"{}\". The aggregate function `{}` cannot "
+                                        "be used here.",
+                                        sql, name),
+                            whole.origin)
+          .with_parameter("invalidExprSqls", "\"" + sql + "\"");
+  }
+}
+
+Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std::string& name,
+                                                    const Function& function,
+                                                    const Expression& whole) {
+  const bool windowed = std::exchange(in_window_, false);
+  if (!windowed && (in_aggregate_ || !aggregates_)) return aggregate_misplaced(name, whole);
+  // Inside of a window's aggregate the query's own aggregates may stand.
+  const bool outer_in_aggregate = std::exchange(in_aggregate_, !windowed || in_aggregate_);
+  const auto finish = [&]() -> Result<TypedPtr> {
+    WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
+    TypedPtr filter;
+    if (call.filter) {
+      WEIR_ASSIGN(filter, condition(*call.filter, "filter"));
+    }
+    std::vector<TypedSortKey> within;
+    for (const auto& key : call.within_group) {
+      WEIR_ASSIGN(auto typed, analyze(*key.expression));
+      within.push_back({std::move(typed), key.ascending, key.nulls_first});
+    }
+    // percentile_cont(p) WITHIN GROUP (ORDER BY x): the rule sees x as the first argument's
+    // companion only through the key, so functions that need it take it from there.
+    if (!within.empty() && static_cast<int>(arguments.size()) < function.arguments_min)
+      arguments.insert(arguments.begin(), within[0].expression);
+    WEIR_ASSIGN(auto made, call_function(function, name, std::move(arguments), whole.origin));
+    if (!call.distinct && !filter && within.empty() && !call.ignore_nulls) return made;
+    Typed copy = *made;
+    auto& typed = std::get<TypedCall>(copy.node);
+    typed.distinct = call.distinct;
+    typed.filter = std::move(filter);
+    typed.ignore_nulls = call.ignore_nulls;
+    typed.within_group = std::move(within);
+    return std::make_shared<const Typed>(std::move(copy));
+  };
+  auto made = finish();
+  in_aggregate_ = outer_in_aggregate;
+  return made;
+}
+
+Result<TypedPtr> ExpressionAnalyzer::grouping_call(const Call& call, const std::string& name,
+                                                   const Expression& whole) {
+  if (!aggregates_) {
+    return analysis_error("UNSUPPORTED_GROUPING_EXPRESSION", "42K0E",
+                          "grouping()/grouping_id() can only be used with "
+                          "GroupingSets/Cube/Rollup.",
+                          whole.origin);
+  }
+  const bool id = name != "grouping";
+  const auto& function = grouping_function(id);
+  if (!id && call.arguments.size() != 1)
+    return wrong_count(name, function, static_cast<int>(call.arguments.size()), whole.origin);
+  TypedCall typed;
+  typed.function = &function;
+  for (const auto& argument : call.arguments) {
+    WEIR_ASSIGN(auto one, analyze(*argument));
+    typed.arguments.push_back(std::move(one));
+  }
+  return make_typed(DataType::of(id ? TypeKind::kLong : TypeKind::kByte), false, std::move(typed),
+                    whole.origin);
+}
+
+Result<Call> ExpressionAnalyzer::positional(const Call& call, const std::string& name,
+                                            const Origin& origin) const {
+  static const std::map<std::string_view, std::vector<std::string_view>> kNames = {
+      {"mask", {"str", "upperchar", "lowerchar", "digitchar", "otherchar"}},
+      {"explode", {"collection"}},
+      {"explode_outer", {"collection"}},
+      {"posexplode", {"collection"}},
+      {"posexplode_outer", {"collection"}},
+      {"inline", {"input"}},
+      {"inline_outer", {"input"}},
+      {"variant_explode", {"input"}},
+      {"count_min_sketch", {"column", "epsilon", "confidence", "seed"}}};
+  Call made = call;
+  made.argument_names.clear();
+  made.arguments.clear();
+  const bool any = std::any_of(call.argument_names.begin(), call.argument_names.end(),
+                               [](const auto& one) { return !one.empty(); });
+  if (!any) {
+    made.arguments = call.arguments;
+    return made;
+  }
+  const auto known = kNames.find(name);
+  if (known == kNames.end()) {
+    return analysis_error("NAMED_PARAMETERS_NOT_SUPPORTED", "4274K",
+                          fmt::format("Named parameters are not supported for function `{}`; "
+                                      "please retry the query with positional arguments to the "
+                                      "function call instead.",
+                                      name),
+                          origin)
+        .with_parameter("functionName", "`" + name + "`");
+  }
+  std::vector<ExpressionPtr> places(known->second.size());
+  bool named = false;
+  for (size_t i = 0; i < call.arguments.size(); ++i) {
+    const auto& given = i < call.argument_names.size() ? call.argument_names[i] : std::string();
+    if (given.empty()) {
+      if (named) {
+        return analysis_error("UNEXPECTED_POSITIONAL_ARGUMENT", "4274K",
+                              fmt::format("Cannot invoke routine `{}` because it contains "
+                                          "positional argument(s) following the named ones; "
+                                          "please rearrange them.",
+                                          name),
+                              origin)
+            .with_parameter("routineName", "`" + name + "`");
+      }
+      if (i >= places.size()) {
+        made.arguments = call.arguments;
+        return made;  // too many: told by the count
+      }
+      places[i] = call.arguments[i];
+      continue;
+    }
+    named = true;
+    const auto lower = boost::to_lower_copy(given);
+    const auto place = std::find(known->second.begin(), known->second.end(), lower);
+    if (place == known->second.end()) {
+      return analysis_error("UNRECOGNIZED_PARAMETER_NAME", "4274K",
+                            fmt::format("Cannot invoke routine `{}` because the routine call "
+                                        "included a named argument reference for the argument "
+                                        "named `{}`, but this routine does not include any "
+                                        "signature containing an argument with this name.",
+                                        name, given),
+                            origin)
+          .with_parameter("routineName", "`" + name + "`")
+          .with_parameter("argumentName", "`" + given + "`");
+    }
+    auto& slot = places[static_cast<size_t>(place - known->second.begin())];
+    if (slot) {
+      return analysis_error(
+                 "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE", "4274K",
+                 fmt::format("Call to routine `{}` is invalid because it includes "
+                             "multiple argument assignments to the same parameter name "
+                             "`{}`.",
+                             name, given),
+                 origin)
+          .with_parameter("routineName", "`" + name + "`")
+          .with_parameter("parameterName", "`" + given + "`");
+    }
+    slot = call.arguments[i];
+  }
+  while (!places.empty() && !places.back())
+    places.pop_back();
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!places[i]) {
+      if (name == "mask" && i > 0) {  // the defaults of mask()
+        static const char* const kDefaults[] = {"X", "x", "n"};
+        places[i] = make_expression(
+            Literal{DataType::of(TypeKind::kString), std::string(kDefaults[i - 1])}, origin);
+        continue;
+      }
+      return analysis_error("REQUIRED_PARAMETER_NOT_FOUND", "4274K",
+                            fmt::format("Cannot invoke routine `{}` because the parameter named "
+                                        "`{}` is required at index {}, but the routine call did "
+                                        "not supply a value.",
+                                        name, known->second[i], i),
+                            origin)
+          .with_parameter("routineName", "`" + name + "`")
+          .with_parameter("parameterName", fmt::format("`{}`", known->second[i]))
+          .with_parameter("index", std::to_string(i));
+    }
+  }
+  made.arguments = std::move(places);
+  return made;
+}
+
+}  // namespace weir::plan

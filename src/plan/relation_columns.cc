@@ -1,0 +1,405 @@
+// What DataFrame calls do with columns and rows: withColumns, drop, toDF, dropDuplicates, sample …
+#include <algorithm>
+#include <charconv>
+
+#include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
+#include <boost/algorithm/string/trim.hpp>
+#include <fmt/format.h>
+
+#include "plan/calendar.h"
+#include "plan/name_scope.h"
+#include "plan/operator_rewrites.h"
+#include "plan/relation_analyzer.h"
+
+namespace weir::plan {
+
+using columnar::TypeKind;
+
+Result<std::vector<int>> RelationAnalyzer::positions(const std::vector<std::string>& names,
+                                                     const Operator& input) {
+  std::vector<int> found;
+  for (const auto& name : names) {
+    bool any = false;
+    for (size_t i = 0; i < input.columns.size(); ++i) {
+      const auto& column = input.columns[i];
+      if (column.hidden || !names_equal(column.name, name, options().case_sensitive)) continue;
+      any = true;
+      found.push_back(static_cast<int>(i));
+    }
+    if (!any) return unresolved_column(input.columns, {name}, {});
+  }
+  return found;
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const WithColumns& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  auto base_items = items_of(child, true);
+  SelectBlock block;
+  block.input = child;
+  block.items = base_items;
+  std::vector<std::string> seen;
+  for (const auto& expression : node.columns) {
+    const auto* alias = std::get_if<Alias>(&expression->node);
+    WEIR_CHECK(alias, "a column of withColumns has no name");
+    for (const auto& known : seen) {
+      if (!names_equal(known, alias->name, options().case_sensitive)) continue;
+      return analysis_error("COLUMN_ALREADY_EXISTS", "42711",
+                            fmt::format("The column `{}` already exists. Choose another name or "
+                                        "rename the existing column.",
+                                        alias->name),
+                            whole.origin)
+          .with_parameter("columnName", "`" + alias->name + "`");
+    }
+    seen.push_back(alias->name);
+    SelectBlock one;
+    one.input = child;
+    // Earlier new columns may be used by their names.
+    for (size_t i = base_items.size(); i < block.items.size(); ++i)
+      one.items.push_back(block.items[i]);
+    const size_t before = one.items.size();
+    one.generator = std::exchange(block.generator, std::nullopt);
+    WEIR_TRY(select_list(one, {expression}));
+    block.generator = std::move(one.generator);
+    if (one.items.size() != before + 1) {
+      return analysis_error("UDTF_ALIAS_NUMBER_MISMATCH", "42802",
+                            fmt::format("The column `{}` would become several.", alias->name),
+                            expression->origin);
+    }
+    block.items.push_back(std::move(one.items.back()));
+  }
+  // In place of the columns of that name, else at the end.
+  std::vector<SelectItem> items(block.items.begin(),
+                                block.items.begin() + static_cast<long>(base_items.size()));
+  for (size_t i = base_items.size(); i < block.items.size(); ++i) {
+    bool replaced = false;
+    for (size_t j = 0; j < base_items.size(); ++j) {
+      if (items[j].column.hidden ||
+          !names_equal(base_items[j].name, block.items[i].name, options().case_sensitive))
+        continue;
+      items[j] = block.items[i];
+      replaced = true;
+    }
+    if (!replaced) items.push_back(block.items[i]);
+  }
+  block.items = std::move(items);
+  block.grouping.active = std::any_of(block.items.begin(), block.items.end(), [](const auto& one) {
+    return contains_aggregate(*one.expression);
+  });
+  std::vector<TypedPtr> none;
+  return close_block(block, none);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const RenameColumns& node, const PlanNode&) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  auto columns = child->columns;
+  for (const auto& [from, to] : node.names) {
+    for (auto& column : columns) {
+      if (column.hidden || !names_equal(column.name, from, options().case_sensitive)) continue;
+      column.name = to;
+      column.id = fresh_id();
+      column.qualifier.clear();
+    }
+  }
+  return with_columns(child, std::move(columns));
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const DropColumns& node, const PlanNode&) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  std::vector<bool> dropped(child->columns.size());
+  for (const auto& name : node.names) {
+    for (size_t i = 0; i < child->columns.size(); ++i) {
+      const auto& column = child->columns[i];
+      if (!column.hidden && names_equal(column.name, name, options().case_sensitive))
+        dropped[i] = true;
+    }
+  }
+  for (const auto& expression : node.columns) {
+    ExpressionScope scope;
+    scope.columns = &child->columns;
+    auto typed = expressions(scope).analyze(*expression);
+    if (!typed.ok()) {
+      const auto& error_class = typed.error().error_class();
+      if (error_class.starts_with("UNRESOLVED_COLUMN") ||
+          error_class == "CANNOT_RESOLVE_DATAFRAME_COLUMN")
+        continue;
+      return std::move(typed).error();
+    }
+    const auto* column = std::get_if<TypedColumn>(&(*typed)->node);
+    if (column) dropped[static_cast<size_t>(column->index)] = true;
+  }
+  if (std::none_of(dropped.begin(), dropped.end(), [](bool one) { return one; })) return child;
+  std::vector<int> kept;
+  for (size_t i = 0; i < dropped.size(); ++i) {
+    if (!dropped[i]) kept.push_back(static_cast<int>(i));
+  }
+  return keep(child, kept);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const ToDataFrame& node, const PlanNode& whole) {
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  child = visible(child);
+  auto columns = child->columns;
+  if (columns.size() != node.names.size()) {
+    return analysis_error("ASSIGNMENT_ARITY_MISMATCH", "42802",
+                          fmt::format("The number of columns or variables assigned or aliased: {} "
+                                      "does not match the number of source expressions: {}.",
+                                      node.names.size(), columns.size()),
+                          whole.origin)
+        .with_parameter("numTarget", std::to_string(node.names.size()))
+        .with_parameter("numExpr", std::to_string(columns.size()));
+  }
+  for (size_t i = 0; i < columns.size(); ++i) {
+    columns[i].name = node.names[i];
+    columns[i].id = fresh_id();
+    columns[i].qualifier.clear();
+  }
+  return with_columns(child, std::move(columns));
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const ToSchema& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  ExpressionScope scope;
+  scope.columns = &child->columns;
+  auto analyzer = expressions(scope);
+  std::vector<SelectItem> items;
+  for (const auto& field : node.schema.fields()) {
+    WEIR_ASSIGN(const auto found,
+                find_column(child->columns, {field.name}, options().case_sensitive, whole.origin));
+    SelectItem item;
+    item.name = field.name;
+    item.column.metadata = field.metadata;
+    if (!found) {
+      if (!field.nullable) return unresolved_column(child->columns, {field.name}, whole.origin);
+      item.expression =
+          make_typed(field.type(), true, TypedLiteral{std::monostate{}}, whole.origin);
+      items.push_back(std::move(item));
+      continue;
+    }
+    auto typed = column_at(child->columns, found->index, whole.origin);
+    if (typed->nullable && !field.nullable) {
+      return analysis_error("NULLABLE_COLUMN_OR_FIELD", "42000",
+                            fmt::format("Column or field `{}` is nullable while it's required to "
+                                        "be non-nullable.",
+                                        field.name),
+                            whole.origin)
+          .with_parameter("name", "`" + field.name + "`");
+    }
+    if (typed->type.same_type(field.type())) {
+      items.push_back({field.name, typed, false, child->columns[found->index]});
+      continue;
+    }
+    if (!can_cast_implicitly(typed->type, field.type(), true) ||
+        (is_text(typed->type) && !is_text(field.type()))) {
+      return analysis_error("INVALID_COLUMN_OR_FIELD_DATA_TYPE", "42000",
+                            fmt::format("Column or field `{}` is of type \"{}\" while it's "
+                                        "required to be \"{}\".",
+                                        field.name, typed->type.sql(), field.type().sql()),
+                            whole.origin)
+          .with_parameter("name", "`" + field.name + "`")
+          .with_parameter("type", "\"" + typed->type.sql() + "\"")
+          .with_parameter("expectedType", "\"" + field.type().sql() + "\"");
+    }
+    item.expression = analyzer.coerce(typed, field.type());
+    items.push_back(std::move(item));
+  }
+  return project(child, items);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Deduplicate& node, const PlanNode&) {
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  child = visible(child);
+  std::vector<int> keys;
+  if (node.columns.empty()) {
+    for (size_t i = 0; i < child->columns.size(); ++i)
+      keys.push_back(static_cast<int>(i));
+    if (!child->streaming && !node.within_watermark)
+      return make_operator(op::Distinct{child}, child->columns, child->streaming);
+  } else {
+    WEIR_ASSIGN(keys, positions(node.columns, *child));
+  }
+  return make_operator(op::Deduplicate{child, std::move(keys), node.within_watermark},
+                       child->columns, child->streaming);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Sample& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  if (node.rows) {
+    op::Limit limit{child};
+    WEIR_ASSIGN(limit.limit, limit_value(*node.rows, "limit"));
+    return make_operator(std::move(limit), child->columns, child->streaming);
+  }
+  if (node.upper < node.lower || (!node.with_replacement && (node.lower < 0 || node.upper > 1))) {
+    return analysis_error(
+        "INVALID_SAMPLING_FRACTION", "22023",
+        fmt::format("Sampling fraction ({}) must be on interval [0, 1].", node.upper - node.lower),
+        whole.origin);
+  }
+  return make_operator(
+      op::Sample{child, node.lower, node.upper, node.with_replacement, node.seed.value_or(0)},
+      child->columns, child->streaming);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Repartition& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  if (node.partitions && *node.partitions < 1) {
+    return analysis_error(
+        "INVALID_PARAMETER_VALUE.PARTITION_COUNT", "22023",
+        fmt::format("The number of partitions ({}) must be positive.", *node.partitions),
+        whole.origin);
+  }
+  ExpressionScope scope;
+  scope.columns = &child->columns;
+  for (const auto& expression : node.by)
+    WEIR_TRY(expressions(scope).analyze(*expression));
+  return child;
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Hint& node, const PlanNode&) {
+  return analyze(node.child);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  WEIR_ASSIGN(const auto found,
+              find_column(child->columns, {node.column}, options().case_sensitive, whole.origin));
+  if (!found) return unresolved_column(child->columns, {node.column}, whole.origin);
+  const auto& column = child->columns[found->index];
+  const bool window = column.type.is(TypeKind::kStruct) && column.type.field_index("end") >= 0;
+  if (!column.type.is(TypeKind::kTimestamp) && !column.type.is(TypeKind::kTimestampNtz) &&
+      !window) {
+    return analysis_error("EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", "42K09",
+                          fmt::format("The event time `{}` has the invalid type \"{}\", but "
+                                      "expected \"TIMESTAMP\".",
+                                      column.name, column.type.sql()),
+                          whole.origin)
+        .with_parameter("eventName", "`" + column.name + "`")
+        .with_parameter("eventType", "\"" + column.type.sql() + "\"");
+  }
+  op::Watermark made{child, static_cast<int>(found->index), 0, 0};
+  const auto invalid = [&] {
+    return analysis_error("CANNOT_PARSE_INTERVAL", "22006",
+                          fmt::format("Unable to parse '{}'. Please ensure that the value provided "
+                                      "is in a valid format for defining an interval.",
+                                      node.delay),
+                          whole.origin)
+        .with_parameter("intervalString", "'" + node.delay + "'");
+  };
+  auto text = boost::to_lower_copy(boost::trim_copy(node.delay));
+  if (text.starts_with("interval ")) text = text.substr(9);
+  std::vector<std::string> words;
+  boost::split(words, text, boost::is_space(), boost::token_compress_on);
+  if (words.size() < 2 || words.size() % 2 != 0) return invalid();
+  for (size_t i = 0; i < words.size(); i += 2) {
+    double count = 0;
+    const auto& number = words[i];
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), count);
+    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size()) return invalid();
+    auto unit = words[i + 1];
+    if (unit.ends_with("s") && unit.size() > 1) unit.pop_back();
+    static const std::pair<std::string_view, int64_t> kUnits[] = {{"microsecond", 1},
+                                                                  {"millisecond", 1000},
+                                                                  {"second", kMicrosPerSecond},
+                                                                  {"minute", 60 * kMicrosPerSecond},
+                                                                  {"hour", 3600 * kMicrosPerSecond},
+                                                                  {"day", kMicrosPerDay},
+                                                                  {"week", 7 * kMicrosPerDay}};
+    if (unit == "month" || unit == "year") {
+      made.delay_months += static_cast<int64_t>(count) * (unit == "year" ? 12 : 1);
+      continue;
+    }
+    const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                     [&](const auto& one) { return one.first == unit; });
+    if (known == std::end(kUnits)) return invalid();
+    made.delay_us += static_cast<int64_t>(count * static_cast<double>(known->second));
+  }
+  if (made.delay_us < 0 || made.delay_months < 0) return invalid();
+  return make_operator(std::move(made), child->columns, child->streaming);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Observe& node, const PlanNode& whole) {
+  WEIR_ASSIGN(const auto child, analyze(node.child));
+  SelectBlock block;
+  block.input = child;
+  WEIR_TRY(select_list(block, node.metrics));
+  Grouping grouping;
+  op::Observe made{child, node.name, {}, {}};
+  for (const auto& item : block.items) {
+    auto above = grouping.above(item.expression);
+    if (!above.ok()) {
+      return analysis_error("INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE", "42K0E",
+                            fmt::format("Invalid observed metrics. The column \"{}\" has to stand "
+                                        "inside of an aggregate function.",
+                                        item.name),
+                            whole.origin)
+          .with_parameter("expr", "\"" + item.name + "\"");
+    }
+    made.metrics.push_back({item.name, std::move(above).value()});
+  }
+  made.aggregates = grouping.aggregates();
+  return make_operator(std::move(made), child->columns, child->streaming);
+}
+
+namespace {
+
+// The columns that a user's function gives.
+std::vector<Column> columns_of(const DataType& type, ColumnId& next) {
+  std::vector<Column> columns;
+  const auto add = [&](std::string name, const DataType& column_type) {
+    Column column;
+    column.name = std::move(name);
+    column.type = column_type;
+    column.id = next++;
+    columns.push_back(std::move(column));
+  };
+  if (!type.is(TypeKind::kStruct)) {
+    add("value", type);
+    return columns;
+  }
+  for (const auto& field : type.fields())
+    add(field.name, field.type());
+  return columns;
+}
+
+}  // namespace
+
+Result<OperatorPtr> RelationAnalyzer::visit(const MapPartitions& node, const PlanNode&) {
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  child = visible(child);
+  return make_operator(op::MapPartitions{child, node.function},
+                       columns_of(node.function->result, next_id_), child->streaming);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const GroupMap& node, const PlanNode&) {
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  child = visible(child);
+  ExpressionScope scope;
+  scope.columns = &child->columns;
+  op::GroupMap made{child, {}, node.function, node.state};
+  for (const auto& key : node.keys) {
+    WEIR_ASSIGN(auto typed, expressions(scope).analyze(*key));
+    made.keys.push_back(std::move(typed));
+  }
+  return make_operator(std::move(made), columns_of(node.function->result, next_id_),
+                       child->streaming);
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const CoGroupMap& node, const PlanNode&) {
+  WEIR_ASSIGN(auto left, analyze(node.left));
+  WEIR_ASSIGN(auto right, analyze(node.right));
+  left = visible(left);
+  right = visible(right);
+  op::CoGroupMap made{left, right, {}, {}, node.function};
+  for (const bool first : {true, false}) {
+    ExpressionScope scope;
+    scope.columns = first ? &left->columns : &right->columns;
+    for (const auto& key : first ? node.left_keys : node.right_keys) {
+      WEIR_ASSIGN(auto typed, expressions(scope).analyze(*key));
+      (first ? made.left_keys : made.right_keys).push_back(std::move(typed));
+    }
+  }
+  return make_operator(std::move(made), columns_of(node.function->result, next_id_));
+}
+
+}  // namespace weir::plan
