@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 #include <deque>
 #include <functional>
 #include <map>
@@ -151,6 +152,12 @@ class TestBroker {
   };
 
   void accept_all() {
+    // OpenSSL writes to clients that are gone: no signal on the broker's threads. The client's own
+    // have to take care of themselves.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     while (!stopped_) {
       int socket = ::accept(listener_, nullptr, nullptr);
       if (socket < 0) return;
