@@ -145,7 +145,7 @@ Result<std::shared_ptr<const DeltaSource>> open_delta(const Services& services,
   }
   WEIR_ASSIGN(auto snapshot, delta::Table::snapshot_at(services.fs, folder, version));
   return std::shared_ptr<const DeltaSource>(
-      std::make_shared<DeltaSource>(services, std::move(snapshot)));
+      std::make_shared<DeltaSource>(services, std::move(snapshot), version.has_value()));
 }
 
 Result<bool> is_delta_table(io::FileSystem& fs, const std::string& path) {

@@ -13,8 +13,9 @@ namespace weir::session {
 
 class DeltaSource final : public relational::ScanSource {
  public:
-  DeltaSource(Services services, std::shared_ptr<const delta::TableSnapshot> snapshot)
-      : services_(services), snapshot_(std::move(snapshot)) {}
+  // pinned: a version that was asked for, not just the newest.
+  DeltaSource(Services services, std::shared_ptr<const delta::TableSnapshot> snapshot, bool pinned)
+      : services_(services), snapshot_(std::move(snapshot)), pinned_(pinned) {}
 
   const Schema& schema() const override { return snapshot_->schema(); }
   std::string_view provider() const override { return "delta"; }
@@ -24,10 +25,12 @@ class DeltaSource final : public relational::ScanSource {
   std::optional<int64_t> rows_estimate() const override;
 
   const delta::TableSnapshot& snapshot() const { return *snapshot_; }
+  bool pinned() const { return pinned_; }
 
  private:
   Services services_;
   std::shared_ptr<const delta::TableSnapshot> snapshot_;
+  bool pinned_;
 };
 
 // The newest state, or that of a version or of a time (microseconds; the newest commit that is not

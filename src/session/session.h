@@ -78,7 +78,11 @@ class Session {
   virtual bool modifiable(const std::string& key) const = 0;
 
   // One statement's text: a command is run at once, a query analysed.
-  virtual Result<StatementResult> sql(std::string_view text, const SqlParameters& parameters) = 0;
+  virtual Result<StatementResult> sql(std::string_view text, const SqlParameters& parameters,
+                                      std::stop_token stop = {}) = 0;
+  // The same for a statement that is parsed already.
+  virtual Result<StatementResult> execute(const plan::Statement& statement,
+                                          std::stop_token stop = {}) = 0;
   // The plan of text that has to be a query (views, spark.sql in a relation).
   virtual Result<plan::PlanPtr> parse(std::string_view text) = 0;
   virtual Result<plan::OperatorPtr> analyze(const plan::PlanPtr& plan,
@@ -97,8 +101,9 @@ class Session {
   virtual void register_function(std::shared_ptr<const plan::PythonFunction> function) = 0;
   virtual void set_user_functions(relational::UserFunctions* functions) = 0;
   virtual plan::Catalog& catalog() = 0;
+  virtual Warehouse& warehouse() = 0;
 
-  // Stops what runs, drops views and relations.
+  // Stops the commands that run, drops views and relations.
   virtual void close() = 0;
 };
 

@@ -393,6 +393,35 @@ Result<std::string> Warehouse::managed_location(std::string_view database,
   return location;
 }
 
+// --- global temporary views
+
+bool Warehouse::put_global_view(const std::string& name, ViewPlan plan, bool replace) {
+  const std::lock_guard lock(views_mutex_);
+  auto& view = views_[lower_case(name)];
+  if (view && !replace) return false;
+  view = std::move(plan);
+  return true;
+}
+
+Warehouse::ViewPlan Warehouse::global_view(const std::string& name) const {
+  const std::lock_guard lock(views_mutex_);
+  const auto found = views_.find(lower_case(name));
+  return found == views_.end() ? nullptr : found->second;
+}
+
+bool Warehouse::drop_global_view(const std::string& name) {
+  const std::lock_guard lock(views_mutex_);
+  return views_.erase(lower_case(name)) > 0;
+}
+
+std::vector<std::string> Warehouse::global_views() const {
+  const std::lock_guard lock(views_mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, plan] : views_)
+    names.push_back(name);
+  return names;
+}
+
 // --- drafts
 
 class FolderDraft final : public Warehouse::Draft {

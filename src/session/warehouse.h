@@ -26,6 +26,9 @@
 namespace weir::relational {
 class DuckEngine;
 }
+namespace weir::plan {
+struct Operator;
+}
 
 namespace weir::session {
 
@@ -109,6 +112,13 @@ class Warehouse {
   // Where a managed table of that name keeps its data.
   Result<std::string> managed_location(std::string_view database, std::string_view name) const;
 
+  // Global temporary views: of this process, not durable. By lower-case name.
+  using ViewPlan = std::shared_ptr<const plan::Operator>;
+  bool put_global_view(const std::string& name, ViewPlan plan, bool replace);  // false: it exists
+  ViewPlan global_view(const std::string& name) const;                         // or null
+  bool drop_global_view(const std::string& name);
+  std::vector<std::string> global_views() const;
+
   // A folder that is being filled for a table that is not in the catalog yet. Where the process
   // dies before keep(), the next change removes the folder. Destroyed without keep(): removed now.
   class Draft {
@@ -134,6 +144,8 @@ class Warehouse {
   Services services_;
   std::string folder_;
   std::mutex mutex_;
+  mutable std::mutex views_mutex_;
+  std::map<std::string, ViewPlan> views_;
 };
 
 // Lower case; what a file cannot be named or is no letter, digit, '_' or '-' as %XX.

@@ -1,0 +1,131 @@
+#include "session/queries.h"
+
+#include <cstring>
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+
+#include "plan/operator_rewrites.h"
+
+namespace weir::session {
+
+using columnar::TypeKind;
+using plan::OperatorPtr;
+
+namespace {
+
+constexpr int64_t kPivotValuesMax = 10'000;
+
+plan::SmallQuery small_query(SessionState& state) {
+  return [&state](const OperatorPtr& plan) { return small_rows(state, plan, kPivotValuesMax + 1); };
+}
+
+}  // namespace
+
+Result<OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
+                                 const SqlParameters& parameters) {
+  SessionCatalog catalog(state);
+  plan::AnalyzerSettings settings = state.analyzer_settings();
+  settings.named_parameters = parameters.named;
+  settings.positional_parameters = parameters.positional;
+  plan::Analyzer analyzer(catalog, std::move(settings), state.folder(), small_query(state));
+  return analyzer.analyze(plan);
+}
+
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& plan) {
+  WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
+  return relational::execute(optimized, state.execution_context());
+}
+
+plan::Value value_of(const columnar::DataType& type, const arrow::Array& array, int64_t row) {
+  if (array.IsNull(row) || array.type_id() == arrow::Type::NA) return {};
+  const auto fixed = [&]<typename T>(T) {
+    T value;
+    std::memcpy(
+        &value,
+        array.data()->buffers[1]->data() + (array.offset() + row) * static_cast<int64_t>(sizeof(T)),
+        sizeof(T));
+    return value;
+  };
+  switch (type.kind()) {
+    case TypeKind::kBoolean:
+      return static_cast<const arrow::BooleanArray&>(array).Value(row);
+    case TypeKind::kByte:
+      return int64_t{fixed(int8_t{})};
+    case TypeKind::kShort:
+      return int64_t{fixed(int16_t{})};
+    case TypeKind::kInteger:
+    case TypeKind::kDate:
+    case TypeKind::kYearMonthInterval:
+      return int64_t{fixed(int32_t{})};
+    case TypeKind::kFloat:
+      return static_cast<double>(fixed(float{}));
+    case TypeKind::kDouble:
+      return fixed(double{});
+    case TypeKind::kDecimal:
+      return fixed(plan::Int128{});
+    case TypeKind::kLong:
+    case TypeKind::kTimestamp:
+    case TypeKind::kTimestampNtz:
+    case TypeKind::kDayTimeInterval:
+      return fixed(int64_t{});
+    default:
+      break;
+  }
+  if (array.type_id() == arrow::Type::STRING || array.type_id() == arrow::Type::BINARY)
+    return std::string(static_cast<const arrow::BinaryArray&>(array).GetView(row));
+  if (array.type_id() == arrow::Type::STRING_VIEW || array.type_id() == arrow::Type::BINARY_VIEW)
+    return std::string(static_cast<const arrow::BinaryViewArray&>(array).GetView(row));
+  return {};
+}
+
+Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
+                                                         const OperatorPtr& plan,
+                                                         int64_t rows_max) {
+  WEIR_ASSIGN(const auto stream, run_plan(state, plan));
+  const auto& fields = stream->schema().fields();
+  std::vector<std::vector<plan::Value>> rows;
+  while (true) {
+    WEIR_ASSIGN(const auto batch, stream->next({}));
+    if (!batch) return rows;
+    for (int64_t row = 0; row < batch->num_rows(); ++row) {
+      std::vector<plan::Value> values;
+      for (size_t i = 0; i < fields.size(); ++i)
+        values.push_back(value_of(fields[i].type(), *batch->column(static_cast<int>(i)), row));
+      rows.push_back(std::move(values));
+      if (static_cast<int64_t>(rows.size()) > rows_max)
+        return base::error(base::ErrorKind::kResourceExhausted,
+                           "more than {} rows where a few were expected", rows_max);
+    }
+  }
+}
+
+Result<plan::Value> constant_of(SessionState& state, const plan::ExpressionPtr& expression,
+                                const columnar::DataType& type) {
+  WEIR_ASSIGN(auto typed, plan::analyze_expression(*expression, plan::Scope{},
+                                                   state.analyzer_settings().expressions));
+  if (!typed->type.same_type(type))
+    typed = plan::make_typed(type, true, plan::TypedCast{typed, false, true}, expression->origin);
+  return state.folder()(typed);
+}
+
+Result<std::string> explain_plan(SessionState& state, const plan::PlanPtr& plan,
+                                 plan::Explain::Mode mode) {
+  WEIR_ASSIGN(const auto analyzed, analyze_plan(state, plan));
+  WEIR_ASSIGN(const auto optimized, plan::optimize(analyzed, state.folder()));
+  WEIR_ASSIGN(const auto physical, relational::physical_text(optimized, state.execution_context()));
+  std::string text;
+  if (mode == plan::Explain::Mode::kExtended || mode == plan::Explain::Mode::kCost) {
+    const auto schema = plan::schema_of(*analyzed);
+    std::string columns;
+    for (const auto& field : schema.fields())
+      columns += (columns.empty() ? "" : ", ") + field.name + ": " + field.type().simple_string();
+    text += "== Analyzed Logical Plan ==\n" + columns + "\n" + plan::plan_text(*analyzed) + "\n";
+    text += "== Optimized Logical Plan ==\n" + plan::plan_text(*optimized) + "\n";
+  }
+  text += "== Physical Plan ==\n";
+  if (mode != plan::Explain::Mode::kExtended) text += plan::plan_text(*optimized) + "\n";
+  return text + physical + "\n";
+}
+
+}  // namespace weir::session

@@ -1,0 +1,23 @@
+// Analysing and running queries in a session.
+#pragma once
+
+#include "session/session_catalog.h"
+
+namespace weir::session {
+
+Result<plan::OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
+                                       const SqlParameters& parameters = {});
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const plan::OperatorPtr& plan);
+// All rows of a small result, as values; more than `rows_max` is an error.
+Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
+                                                         const plan::OperatorPtr& plan,
+                                                         int64_t rows_max);
+Result<std::string> explain_plan(SessionState& state, const plan::PlanPtr& plan,
+                                 plan::Explain::Mode mode);
+// The value of an array's row.
+plan::Value value_of(const columnar::DataType& type, const arrow::Array& array, int64_t row);
+// The statement's parameters for the parser.
+Result<plan::Value> constant_of(SessionState& state, const plan::ExpressionPtr& expression,
+                                const columnar::DataType& type);
+
+}  // namespace weir::session

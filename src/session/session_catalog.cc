@@ -1,0 +1,368 @@
+#include "session/session_catalog.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "delta/table.h"
+#include "plan/operator_rewrites.h"
+#include "session/delta_source.h"
+#include "session/file_table.h"
+#include "sql/parser.h"
+
+namespace weir::session {
+
+using base::error;
+using base::ErrorKind;
+using columnar::DataType;
+using columnar::TypeKind;
+using plan::OperatorPtr;
+using plan::TablePtr;
+
+namespace {
+
+constexpr int kViewDepthMax = 100;
+
+bool same(std::string_view a, std::string_view b) { return lower_case(a) == lower_case(b); }
+
+std::optional<std::string> option_of(const plan::Options& options, std::string_view name) {
+  for (const auto& [key, value] : options)
+    if (same(key, name)) return value;
+  return std::nullopt;
+}
+
+Result<std::optional<int64_t>> version_of(const plan::TableState& state,
+                                          const plan::Options& options,
+                                          const plan::Origin& origin) {
+  if (state.version) return state.version;
+  const auto text = option_of(options, "versionAsOf");
+  if (!text) return std::optional<int64_t>();
+  int64_t version = 0;
+  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), version);
+  if (code != std::errc() || end != text->data() + text->size() || version < 0) {
+    return sql_error("DELTA_INVALID_TIME_TRAVEL_SPEC", "22003",
+                     fmt::format("'{}' is no version of a table.", *text), origin);
+  }
+  return std::optional<int64_t>(version);
+}
+
+}  // namespace
+
+std::string SessionCatalog::current_database() {
+  return database_.empty() ? state_.database() : database_;
+}
+
+std::shared_ptr<const plan::PythonFunction> SessionCatalog::python_function(std::string_view name) {
+  return state_.function(name);
+}
+
+// --- names
+
+Result<TableName> SessionCatalog::resolve(const Name& name) const {
+  const std::string current = database_.empty() ? state_.database() : database_;
+  if (name.size() == 1) return TableName{current, lower_case(name[0])};
+  size_t first = 0;
+  if (name.size() >= 2 && same(name[0], kCatalogName)) first = 1;
+  if (name.size() - first == 1) return TableName{current, lower_case(name.back())};
+  if (name.size() - first > 2) {
+    return sql_error("REQUIRES_SINGLE_PART_NAMESPACE", "42K05",
+                     fmt::format("spark_catalog requires a single-part namespace, but got "
+                                 "identifier {}.",
+                                 quoted_name(name)))
+        .with_parameter("sessionCatalog", "spark_catalog")
+        .with_parameter("identifier", quoted_name(name));
+  }
+  return TableName{lower_case(name[first]), lower_case(name[first + 1])};
+}
+
+Result<std::optional<TableEntry>> SessionCatalog::entry(const Name& name) const {
+  const auto resolved = resolve(name);
+  if (!resolved.ok()) return std::optional<TableEntry>();
+  return state_.warehouse().table(resolved->database, resolved->table);
+}
+
+Result<plan::CatalogEntry> SessionCatalog::view_entry(OperatorPtr plan, Name qualifier) {
+  std::string id;
+  {
+    const std::lock_guard lock(mutex_);
+    id = fmt::format(" view {}", views_.size());  // no id of a client's begins with a blank
+    views_[id] = std::move(plan);
+  }
+  plan::View view;
+  view.plan = plan::make_plan(plan::CachedRelation{std::move(id)});
+  return plan::CatalogEntry{std::move(view), std::move(qualifier)};
+}
+
+Result<plan::CatalogEntry> SessionCatalog::find(const plan::NamedTable& table,
+                                                const plan::Origin& origin) {
+  const Name& name = table.name;
+  if (table.streaming) return unsupported("a table read as a stream", origin);
+  const bool time_travel = table.state.version || table.state.timestamp;
+  if (temporary_ && name.size() == 1) {
+    if (const auto view = state_.temp_view(name[0])) {
+      if (time_travel) return unsupported("time travel on the view " + quoted_name(name), origin);
+      WEIR_ASSIGN(auto plan, refreshed(view->plan));
+      return view_entry(std::move(plan), {lower_case(name[0])});
+    }
+  }
+  if (name.size() == 2 && same(name[0], kGlobalTemp)) {
+    const auto view = state_.warehouse().global_view(name[1]);
+    if (!view) return table_not_found(name, origin);
+    WEIR_ASSIGN(auto plan, refreshed(view));
+    return view_entry(std::move(plan), {std::string(kGlobalTemp), lower_case(name[1])});
+  }
+  WEIR_ASSIGN(const auto found, entry(name));
+  if (found) {
+    Name qualifier{std::string(kCatalogName), found->database, found->name};
+    if (found->is_view()) {
+      if (time_travel) return unsupported("time travel on the view " + quoted_name(name), origin);
+      WEIR_ASSIGN(auto plan, view_plan(*found, origin));
+      return view_entry(std::move(plan), std::move(qualifier));
+    }
+    WEIR_ASSIGN(auto opened, open_entry(*found, table.state, table.options, origin));
+    return plan::CatalogEntry{std::move(opened), std::move(qualifier)};
+  }
+  if (name.size() == 2) {
+    const std::string provider = lower_case(name[0]);
+    if (provider == "delta" || is_file_format(provider)) {
+      WEIR_ASSIGN(auto opened, open_path(provider, name[1], table.state, table.options, origin));
+      return plan::CatalogEntry{std::move(opened), {provider, name[1]}};
+    }
+    WEIR_ASSIGN(const auto database, state_.warehouse().database(provider));
+    if (!database) {
+      const auto refused = no_data_source(provider);
+      if (refused.kind() == ErrorKind::kUnsupported) return refused;
+    }
+  }
+  return table_not_found(name, origin);
+}
+
+// --- views of the catalog
+
+Result<OperatorPtr> SessionCatalog::view_plan(const TableEntry& view, const plan::Origin& origin) {
+  if (depth_ >= kViewDepthMax) {
+    return sql_error("VIEW_EXCEED_MAX_NESTED_DEPTH", "54K00",
+                     fmt::format("The depth of view {} exceeds the maximum view resolution depth "
+                                 "({}).",
+                                 quoted_name({std::string(kCatalogName), view.database, view.name}),
+                                 kViewDepthMax),
+                     origin);
+  }
+  WEIR_ASSIGN(const auto written, sql::parse_plan(view.view_text));
+  SessionCatalog surroundings(state_, view.view_database, false, depth_ + 1);
+  plan::AnalyzerSettings settings = state_.analyzer_settings();
+  for (const auto& [key, value] : view.view_conf) {
+    settings.conf[key] = value;
+    if (key == "spark.sql.ansi.enabled") settings.expressions.ansi = lower_case(value) == "true";
+    if (key == "spark.sql.caseSensitive")
+      settings.expressions.case_sensitive = lower_case(value) == "true";
+    if (key == "spark.sql.session.timeZone") settings.expressions.session_zone = value;
+  }
+  plan::Analyzer analyzer(surroundings, std::move(settings), state_.folder());
+  WEIR_ASSIGN(auto plan, analyzer.analyze(written));
+  // Under the view's own names, in its own types.
+  const auto& fields = view.schema.fields();
+  const auto given = plan::schema_of(*plan);
+  std::vector<plan::TypedPtr> list;
+  std::vector<plan::Column> columns;
+  bool same_shape = given.fields().size() == fields.size();
+  size_t visible = 0;
+  for (size_t i = 0; i < plan->columns.size(); ++i) {
+    const auto& column = plan->columns[i];
+    if (column.hidden) continue;
+    // A view over * keeps its columns where the table has got more.
+    size_t to = visible++;
+    if (given.fields().size() > fields.size() && !view.view_columns_named) {
+      const int index = view.schema.field_index_ignoring_case(column.name);
+      if (index < 0) continue;
+      to = static_cast<size_t>(index);
+      if (to != list.size()) return unsupported("a view whose tables have changed their columns");
+    }
+    if (to >= fields.size()) continue;
+    auto expression = plan::column_at(plan->columns, i);
+    plan::Column named = column;
+    named.name = fields[to].name;
+    named.qualifier.clear();
+    named.metadata = fields[to].metadata;
+    same_shape &= named.name == column.name && column.qualifier.empty();
+    if (!column.type.same_type(fields[to].type())) {
+      expression = plan::make_typed(fields[to].type(), true,
+                                    plan::TypedCast{std::move(expression), false, true});
+      named.type = fields[to].type();
+      same_shape = false;
+    }
+    list.push_back(std::move(expression));
+    columns.push_back(std::move(named));
+  }
+  if (list.size() != fields.size()) {
+    return sql_error("INCOMPATIBLE_VIEW_SCHEMA_CHANGE", "51024",
+                     fmt::format("The SQL query of view {} has an incompatible schema change: it "
+                                 "has {} columns now, {} when the view was created. Create the "
+                                 "view anew.",
+                                 quoted_name({std::string(kCatalogName), view.database, view.name}),
+                                 visible, fields.size()),
+                     origin);
+  }
+  if (same_shape) return plan;
+  return plan::make_operator(plan::op::Project{std::move(plan), std::move(list)},
+                             std::move(columns));
+}
+
+Result<OperatorPtr> SessionCatalog::cached(const std::string& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = views_.find(id);
+    if (found != views_.end()) return found->second;
+  }
+  if (auto plan = state_.kept(id)) return plan;
+  return error(ErrorKind::kNotFound, "The relation {} is not kept by this session.", id)
+      .with_class("CONNECT.DATAFRAME_NOT_FOUND")
+      .with_parameter("dfId", id);
+}
+
+// Delta tables of a kept plan at their newest version, where their columns are still the same.
+Result<OperatorPtr> SessionCatalog::refreshed(const OperatorPtr& plan) const {
+  if (const auto* scan = std::get_if<plan::op::Scan>(&plan->node)) {
+    const auto* source = dynamic_cast<const DeltaSource*>(scan->table.get());
+    if (source == nullptr || source->pinned()) return plan;
+    WEIR_ASSIGN(const auto newest, open_delta(state_.services(), source->snapshot().path(), {}));
+    if (newest->snapshot().version() == source->snapshot().version()) return plan;
+    plan::op::Scan again = *scan;
+    again.table = newest;
+    for (int& column : again.columns) {
+      const auto& field = source->schema().fields()[static_cast<size_t>(column)];
+      column = newest->schema().field_index(field.name);
+      const bool fits =
+          column >= 0 &&
+          newest->schema().fields()[static_cast<size_t>(column)].type().same_type(field.type());
+      if (!fits) {
+        return sql_error("DELTA_SCHEMA_CHANGE_SINCE_ANALYSIS", "KD007",
+                         fmt::format("The schema of your Delta table {} has changed in an "
+                                     "incompatible way since your DataFrame was created: column {} "
+                                     "is gone or has another type. Please redefine it.",
+                                     source->snapshot().path(), field.name));
+      }
+    }
+    return plan::make_operator(std::move(again), plan->columns, plan->streaming);
+  }
+  base::Result<void> failed;
+  auto mapped = plan::map_operator_children(plan, [&](const OperatorPtr& child) -> OperatorPtr {
+    auto again = refreshed(child);
+    if (again.ok()) return std::move(again).value();
+    failed = std::move(again).error();
+    return child;
+  });
+  if (!failed.ok()) return failed.error();
+  return mapped;
+}
+
+// --- opening tables
+
+Result<std::optional<int64_t>> SessionCatalog::timestamp_of(const plan::TableState& state,
+                                                            const plan::Options& options,
+                                                            const plan::Origin& origin) const {
+  plan::ExpressionPtr written = state.timestamp;
+  if (!written) {
+    const auto text = option_of(options, "timestampAsOf");
+    if (!text) return std::optional<int64_t>();
+    written = plan::make_expression(plan::Literal{DataType::of(TypeKind::kString), *text});
+  }
+  const auto invalid = [&](std::string_view why) {
+    return sql_error("INVALID_TIME_TRAVEL_TIMESTAMP_EXPR." + std::string(why), "42K0E",
+                     fmt::format("The time travel timestamp expression \"{}\" is invalid.",
+                                 plan::expression_sql(*written)),
+                     origin)
+        .with_parameter("expr", "\"" + plan::expression_sql(*written) + "\"");
+  };
+  const auto settings = state_.analyzer_settings().expressions;
+  WEIR_ASSIGN(auto typed, plan::analyze_expression(*written, plan::Scope{}, settings));
+  if (!typed->type.is(TypeKind::kTimestamp)) {
+    typed = plan::make_typed(DataType::of(TypeKind::kTimestamp), true,
+                             plan::TypedCast{typed, true, false}, written->origin);
+  }
+  WEIR_ASSIGN(const auto value, state_.folder()(typed));
+  const auto* micros = std::get_if<int64_t>(&value);
+  if (micros == nullptr) return invalid("INPUT");
+  return std::optional<int64_t>(*micros);
+}
+
+Result<TablePtr> SessionCatalog::open_path(const std::string& provider, const std::string& path,
+                                           const plan::TableState& state,
+                                           const plan::Options& options,
+                                           const plan::Origin& origin) const {
+  if (provider == "delta") {
+    DeltaState at;
+    WEIR_ASSIGN(at.version, version_of(state, options, origin));
+    WEIR_ASSIGN(at.timestamp_us, timestamp_of(state, options, origin));
+    WEIR_ASSIGN(const std::string folder, local_path(path));
+    WEIR_ASSIGN(auto opened, open_delta(state_.services(), folder, at));
+    return TablePtr(std::move(opened));
+  }
+  plan::DataSource source;
+  source.format = provider;
+  source.paths = {path};
+  source.options = options;
+  return const_cast<SessionCatalog*>(this)->open(source, origin);
+}
+
+Result<TablePtr> SessionCatalog::open_entry(const TableEntry& entry, const plan::TableState& state,
+                                            const plan::Options& options,
+                                            const plan::Origin& origin) const {
+  if (entry.provider == "delta") return open_path("delta", entry.location, state, options, origin);
+  if (state.version || state.timestamp) {
+    return unsupported(fmt::format("time travel on the {} table {}", entry.provider,
+                                   quoted_name({entry.database, entry.name})),
+                       origin);
+  }
+  FileTableRequest request;
+  request.format = entry.provider;
+  request.paths = {entry.location};
+  request.options = entry.options;
+  for (const auto& [key, value] : options)
+    request.options[key] = value;
+  if (!option_of(request.options, "timeZone")) request.options["timeZone"] = state_.zone();
+  request.schema = entry.schema;
+  request.partition_columns = entry.partition_columns;
+  request.missing_is_empty = true;
+  request.case_sensitive = state_.flag("spark.sql.caseSensitive");
+  WEIR_ASSIGN(auto opened, open_file_table(state_.services(), std::move(request)));
+  return TablePtr(std::move(opened));
+}
+
+Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan::Origin& origin) {
+  const std::string format =
+      lower_case(source.format.empty() ? state_.get("spark.sql.sources.default").value_or("delta")
+                                       : source.format);
+  if (source.streaming) return unsupported("the streaming source " + format, origin);
+  std::vector<std::string> paths = source.paths;
+  if (paths.empty()) {
+    if (const auto path = option_of(source.options, "path")) paths = {*path};
+  }
+  if (format == "delta") {
+    if (source.schema) {
+      return sql_error("DELTA_UNSUPPORTED_SCHEMA_DURING_READ", "0AKDC",
+                       "Delta does not support specifying the schema at read time.", origin);
+    }
+    if (paths.empty())
+      return sql_error("DELTA_PATH_MISSING", "42K03", "'path' is not specified.", origin);
+    if (paths.size() > 1)
+      return error(ErrorKind::kInvalidArgument,
+                   "'path' must be specified once: a Delta table is one folder");
+    return open_path("delta", paths[0], {}, source.options, origin);
+  }
+  if (!is_file_format(format)) return no_data_source(source.format);
+  FileTableRequest request;
+  request.format = format;
+  request.paths = std::move(paths);
+  request.options = source.options;
+  if (!option_of(request.options, "timeZone")) request.options["timeZone"] = state_.zone();
+  request.schema = source.schema;
+  request.case_sensitive = state_.flag("spark.sql.caseSensitive");
+  request.infer_partition_types =
+      state_.flag("spark.sql.sources.partitionColumnTypeInference.enabled");
+  request.ntz = state_.get("spark.sql.timestampType") == "TIMESTAMP_NTZ";
+  WEIR_ASSIGN(auto opened, open_file_table(state_.services(), std::move(request)));
+  return TablePtr(std::move(opened));
+}
+
+}  // namespace weir::session
