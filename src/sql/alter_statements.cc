@@ -29,6 +29,8 @@ StatementParser::Kind StatementParser::alter_table(bool view) {
   plan::AlterTable made;
   made.view = view;
   WEIR_ASSIGN(made.name, table_name());
+  if (view && cursor_.is_words({"WITH", "SCHEMA"}))
+    return unsupported_rest("ALTER VIEW … WITH SCHEMA");
   if (view && (cursor_.accept_word("AS") || starts_query(cursor_))) {
     plan::CreateView changed;
     changed.name = std::move(made.name);

@@ -295,7 +295,12 @@ ExpressionParser::Made ExpressionParser::postfix(ExpressionPtr left, uint32_t be
                !std::holds_alternative<plan::Star>(left->node)) {
       cursor_.take();
       const uint32_t key_begin = cursor_.peek().begin;
-      std::string field = cursor_.take().text;
+      std::string field;
+      if (at_identifier_text()) {
+        WEIR_ASSIGN(field, name());
+      } else {
+        field = cursor_.take().text;
+      }
       WEIR_ASSIGN(auto key, text_literal(std::move(field), key_begin));
       WEIR_ASSIGN(left, make(plan::Extract{left, key}, begin));
     } else if (cursor_.accept_symbol("::")) {

@@ -51,6 +51,7 @@ class ExpressionParser {
   // A name with dots, or IDENTIFIER(constant text).
   base::Result<Names> table_name();
   bool at_name(size_t ahead = 0) const;
+  bool at_identifier_text(size_t ahead = 0) const;
   // The string here, or strings one after the other.
   base::Result<std::string> string_literal();
   base::Result<std::string> one_string_literal();
@@ -101,6 +102,7 @@ class ExpressionParser {
   Made cast(bool try_cast);
   Made exists();
   Made typed_literal(const std::string& kind);
+  Made special_time(const std::string& kind, const Token& token, uint32_t begin, bool& is_special);
   Made interval_text(const Token& value, uint32_t begin);
   Made interval_units(uint32_t begin);
   Made extract_field();

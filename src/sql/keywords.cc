@@ -62,7 +62,8 @@ bool starts_clause(const TokenCursor& cursor) {
     return any_word(cursor, 1, {"ALL", "DISTINCT", "SELECT", "VALUES", "TABLE", "FROM", "WITH"}) ||
            cursor.is_symbol("(", 1);
   }
-  if (word == "WINDOW") return is_name(cursor, 1) && cursor.is_word("AS", 2);
+  if (word == "WINDOW")
+    return is_name(cursor, 1) && (cursor.is_word("AS", 2) || cursor.is_word("IDENTIFIER", 1));
   if (word == "LATERAL") return cursor.is_word("VIEW", 1) || is_name(cursor, 1);
   if (word == "PIVOT") return cursor.is_symbol("(", 1);
   if (word == "UNPIVOT")

@@ -35,7 +35,8 @@ void append_utf8(std::string& out, uint32_t code) {
 
 class Lexer {
  public:
-  explicit Lexer(const std::shared_ptr<const std::string>& text) : holder_(text), text_(*text) {}
+  Lexer(const std::shared_ptr<const std::string>& text, bool double_quoted_names)
+      : holder_(text), text_(*text), double_quoted_names_(double_quoted_names) {}
 
   base::Result<std::vector<Token>> run() {
     while (true) {
@@ -102,7 +103,8 @@ class Lexer {
   base::Result<Token> next() {
     const size_t begin = at_;
     const char c = peek();
-    if (c == '`') return quoted_name_closes() ? quoted_name() : open_quote();
+    if (c == '`' || (c == '"' && double_quoted_names_))
+      return quoted_name_closes(c) ? quoted_name(c) : open_quote();
     if (c == '\'' || c == '"') return string_closes(at_, false) ? string(false) : open_quote();
     if ((c == 'r' || c == 'R') && (peek(1) == '\'' || peek(1) == '"') &&
         string_closes(at_ + 1, true)) {
@@ -153,14 +155,16 @@ class Lexer {
     return make(TokenKind::kSymbol, begin, std::string(1, text_[begin]));
   }
 
-  bool quoted_name_closes() const { return text_.find('`', at_ + 1) != std::string_view::npos; }
+  bool quoted_name_closes(char quote) const {
+    return text_.find(quote, at_ + 1) != std::string_view::npos;
+  }
 
-  Token quoted_name() {
+  Token quoted_name(char quote) {
     const size_t begin = at_++;
     std::string name;
     while (at_ < text_.size()) {
-      if (peek() == '`') {
-        if (peek(1) != '`') break;
+      if (peek() == quote) {
+        if (peek(1) != quote) break;
         ++at_;
       }
       name += text_[at_++];
@@ -317,6 +321,7 @@ class Lexer {
   std::shared_ptr<const std::string> holder_;
   std::string_view text_;
   size_t at_ = 0;
+  bool double_quoted_names_;
   bool in_hint_ = false;
   std::vector<Token> tokens_;
 };
@@ -342,8 +347,9 @@ base::Error syntax_error(std::string_view near, std::string_view hint, const pla
       .with_parameter("hint", more);
 }
 
-base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text) {
-  return Lexer(text).run();
+base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text,
+                                          bool double_quoted_names) {
+  return Lexer(text, double_quoted_names).run();
 }
 
 }  // namespace weir::sql

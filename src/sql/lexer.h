@@ -25,7 +25,9 @@ struct Token {
 };
 
 // The last token is kEnd. UNCLOSED_BRACKETED_COMMENT is the only failure.
-base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text);
+// `double_quoted_names`: "a b" is a name, as `a b`.
+base::Result<std::vector<Token>> tokenize(const std::shared_ptr<const std::string>& text,
+                                          bool double_quoted_names = false);
 
 // PARSE_SYNTAX_ERROR; `near` empty means the end of the text.
 base::Error syntax_error(std::string_view near, std::string_view hint, const plan::Origin& origin);

@@ -1,9 +1,11 @@
 // Numbers and typed literals of the expression parser.
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <map>
 
 #include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/trim.hpp>
 #include <fmt/format.h>
 
 #include "columnar/datetime_text.h"
@@ -15,6 +17,7 @@ namespace weir::sql {
 
 using columnar::DataType;
 using columnar::TypeKind;
+using plan::ExpressionPtr;
 using plan::Int128;
 
 namespace {
@@ -28,6 +31,17 @@ base::Error number_error(const Token& token, std::string_view type, const plan::
                      origin)
       .with_parameter("rawStrippedQualifier", token.text)
       .with_parameter("typeName", std::string(type));
+}
+
+base::Error digits_error(const Token& token, const plan::Origin& origin) {
+  const auto digits = std::count_if(token.text.begin(), token.text.end(),
+                                    [](char c) { return c >= '0' && c <= '9'; });
+  return parse_error("DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003",
+                     fmt::format("Decimal precision {} exceeds max precision {}", digits,
+                                 kDecimalDigitsMax),
+                     origin)
+      .with_parameter("precision", std::to_string(digits))
+      .with_parameter("maxPrecision", std::to_string(kDecimalDigitsMax));
 }
 
 // Digits with at most one point and one exponent, as a decimal; false where it has more than 38
@@ -105,13 +119,13 @@ ExpressionParser::Made ExpressionParser::number(bool negative) {
     } else if (fits) {
       literal = {DataType::of(TypeKind::kLong), value};
     } else if (!to_decimal(text, negative, literal)) {
-      return number_error(token, "decimal(38,0)", origin);
+      return digits_error(token, origin);
     }
     return make(std::move(literal), token.begin);
   }
   const bool exponent = text.find('e') != std::string::npos;
   if (suffix == "bd" || (suffix.empty() && !exponent)) {
-    if (!to_decimal(text, negative, literal)) return number_error(token, "decimal(38,18)", origin);
+    if (!to_decimal(text, negative, literal)) return digits_error(token, origin);
     return make(std::move(literal), token.begin);
   }
   if (suffix.empty() || suffix == "d" || suffix == "f") {
@@ -131,6 +145,33 @@ ExpressionParser::Made ExpressionParser::number(bool negative) {
     return make(std::move(literal), token.begin);
   }
   return syntax_error(token.text, "no number has this form", origin);
+}
+
+// 'epoch', 'now', 'today', 'yesterday', 'tomorrow', which a zone may follow
+ExpressionParser::Made ExpressionParser::special_time(const std::string& kind, const Token& token,
+                                                      uint32_t begin, bool& is_special) {
+  auto text = boost::to_lower_copy(boost::trim_copy(token.text));
+  text = text.substr(0, text.find_first_of(" "));
+  const TypeKind type = kind == "DATE"            ? TypeKind::kDate
+                        : kind == "TIMESTAMP_NTZ" ? TypeKind::kTimestampNtz
+                                                  : TypeKind::kTimestamp;
+  if (text == "epoch") return make(plan::Literal{DataType::of(type), int64_t{0}}, begin);
+  ExpressionPtr made;
+  if (text == "now" && type != TypeKind::kDate) {
+    WEIR_ASSIGN(made, make(plan::Call{"current_timestamp", {}}, begin));
+  } else if (text == "now" || text == "today" || text == "yesterday" || text == "tomorrow") {
+    WEIR_ASSIGN(made, make(plan::Call{"current_date", {}}, begin));
+  } else {
+    is_special = false;
+    return cursor_.unexpected();
+  }
+  if (text == "yesterday" || text == "tomorrow") {
+    const int64_t days = text == "tomorrow" ? 1 : -1;
+    WEIR_ASSIGN(auto offset, make(plan::Literal{DataType::of(TypeKind::kInteger), days}, begin));
+    WEIR_ASSIGN(made, make(plan::Call{"date_add", {made, offset}}, begin));
+  }
+  if (type == TypeKind::kDate) return made;
+  return make(plan::CastTo{made, DataType::of(type), false}, begin);
 }
 
 // TYPE 'text'
@@ -170,13 +211,23 @@ ExpressionParser::Made ExpressionParser::typed_literal(const std::string& kind) 
     }
     return make(plan::Literal{DataType::of(TypeKind::kBinary), std::move(bytes)}, begin);
   }
+  if (kind != "X") {
+    bool is_special = true;
+    auto made = special_time(kind, token, begin, is_special);
+    if (is_special) return made;
+  }
   if (kind == "DATE") {
     const auto days = columnar::parse_date(token.text);
     if (!days) return invalid("DATE");
     return make(plan::Literal{DataType::of(TypeKind::kDate), int64_t{*days}}, begin);
   }
   const auto parsed = plan::parse_timestamp(token.text);
-  if (!parsed || !parsed->has_date) return invalid(kind);
+  if (!parsed) return invalid(kind);
+  if (!parsed->has_date) {  // a time of today
+    const auto target = kind == "TIMESTAMP_NTZ" ? TypeKind::kTimestampNtz : TypeKind::kTimestamp;
+    WEIR_ASSIGN(auto time, text_literal(token.text, token.begin));
+    return make(plan::CastTo{time, DataType::of(target), false}, begin);
+  }
   if (kind == "TIMESTAMP_NTZ") {
     if (!parsed->zone.empty()) return invalid(kind);
     return make(plan::Literal{DataType::of(TypeKind::kTimestampNtz), parsed->local_us}, begin);

@@ -17,8 +17,30 @@ bool ExpressionParser::at_name(size_t ahead) const {
   return kind == TokenKind::kWord || kind == TokenKind::kQuotedName;
 }
 
+// IDENTIFIER('text') stands here, which may be a part of a name.
+bool ExpressionParser::at_identifier_text(size_t ahead) const {
+  return !options_.legacy_identifier_clause && cursor_.is_word("IDENTIFIER", ahead) &&
+         cursor_.is_symbol("(", ahead + 1) &&
+         (cursor_.peek(ahead + 2).kind == TokenKind::kString || cursor_.is_symbol(":", ahead + 2) ||
+          cursor_.is_symbol("?", ahead + 2));
+}
+
 base::Result<std::string> ExpressionParser::name() {
   if (!at_name()) return cursor_.unexpected();
+  if (at_identifier_text()) {
+    const uint32_t begin = cursor_.take().begin;
+    WEIR_ASSIGN(const auto text, identifier_text());
+    const auto origin = cursor_.origin_since(begin);
+    WEIR_ASSIGN(auto parts, split_name(text, origin));
+    if (parts.size() == 1) return std::move(parts[0]);
+    const auto full = fmt::format("`{}`", fmt::join(parts, "`.`"));
+    return parse_error(
+               "IDENTIFIER_TOO_MANY_NAME_PARTS", "42601",
+               fmt::format("{} is not a valid identifier as it has more than 1 name part", full),
+               origin)
+        .with_parameter("identifier", full)
+        .with_parameter("limit", "1");
+  }
   const Token token = cursor_.take();
   if (!cursor_.is_symbol("-") || !at_name(1) || cursor_.peek().begin != token.end)
     return token.text;
@@ -45,8 +67,15 @@ base::Result<std::string> ExpressionParser::strict_name() {
 base::Result<ExpressionParser::Names> ExpressionParser::qualified_name() {
   Names parts;
   do {
-    WEIR_ASSIGN(auto part, name());
-    parts.push_back(std::move(part));
+    if (at_identifier_text()) {
+      const uint32_t begin = cursor_.take().begin;
+      WEIR_ASSIGN(const auto text, identifier_text());
+      WEIR_ASSIGN(auto several, split_name(text, cursor_.origin_since(begin)));
+      parts.insert(parts.end(), several.begin(), several.end());
+    } else {
+      WEIR_ASSIGN(auto part, name());
+      parts.push_back(std::move(part));
+    }
   } while (cursor_.accept_symbol("."));
   return parts;
 }
@@ -63,7 +92,7 @@ base::Result<ExpressionParser::Names> ExpressionParser::name_list() {
 }
 
 base::Result<ExpressionParser::Names> ExpressionParser::table_name() {
-  if (cursor_.is_word("IDENTIFIER") && cursor_.is_symbol("(", 1)) {
+  if (cursor_.is_word("IDENTIFIER") && cursor_.is_symbol("(", 1) && !at_identifier_text()) {
     const uint32_t begin = cursor_.take().begin;
     WEIR_ASSIGN(auto text, identifier_text());
     return split_name(text, cursor_.origin_since(begin));

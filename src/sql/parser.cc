@@ -10,14 +10,14 @@ using plan::ExpressionPtr;
 
 const ParseOptions kNoOptions;
 
-base::Result<TokenCursor> cursor_over(std::string_view text) {
+base::Result<TokenCursor> cursor_over(std::string_view text, const ParseOptions& options) {
   constexpr size_t kTextBytesMax = 16 * 1024 * 1024;
   if (text.size() > kTextBytesMax) {
     return base::error(base::ErrorKind::kInvalidArgument, "SQL text of {} bytes; at most {}",
                        text.size(), kTextBytesMax);
   }
   auto holder = std::make_shared<const std::string>(text);
-  WEIR_ASSIGN(auto tokens, tokenize(holder));
+  WEIR_ASSIGN(auto tokens, tokenize(holder, options.double_quoted_names));
   return TokenCursor(std::move(holder), std::move(tokens));
 }
 
@@ -41,7 +41,7 @@ void skip_semicolons(TokenCursor& cursor) {
 }  // namespace
 
 base::Result<plan::Statement> parse_statement(std::string_view text, const ParseOptions& options) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, options));
   if (cursor.at_end()) return empty_statement(cursor);
   WEIR_ASSIGN(auto statement, StatementParser(cursor, options).statement());
   skip_semicolons(cursor);
@@ -51,7 +51,7 @@ base::Result<plan::Statement> parse_statement(std::string_view text, const Parse
 
 base::Result<std::vector<plan::Statement>> parse_script(std::string_view text,
                                                         const ParseOptions& options) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, options));
   std::vector<plan::Statement> statements;
   while (true) {
     skip_semicolons(cursor);
@@ -63,7 +63,7 @@ base::Result<std::vector<plan::Statement>> parse_script(std::string_view text,
 }
 
 base::Result<plan::PlanPtr> parse_plan(std::string_view text, const ParseOptions& options) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, options));
   if (cursor.at_end()) return empty_statement(cursor);
   WEIR_ASSIGN(auto plan, StatementParser(cursor, options).query());
   skip_semicolons(cursor);
@@ -72,28 +72,28 @@ base::Result<plan::PlanPtr> parse_plan(std::string_view text, const ParseOptions
 }
 
 base::Result<std::vector<ExpressionPtr>> parse_select_list(std::string_view text) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, kNoOptions));
   WEIR_ASSIGN(auto list, StatementParser(cursor, kNoOptions).named_expressions());
   WEIR_TRY(expect_end(cursor));
   return list;
 }
 
 base::Result<ExpressionPtr> parse_expression(std::string_view text) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, kNoOptions));
   WEIR_ASSIGN(auto expression, StatementParser(cursor, kNoOptions).expression());
   WEIR_TRY(expect_end(cursor));
   return expression;
 }
 
 base::Result<ExpressionPtr> parse_named_expression(std::string_view text) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, kNoOptions));
   WEIR_ASSIGN(auto expression, StatementParser(cursor, kNoOptions).named_expression());
   WEIR_TRY(expect_end(cursor));
   return expression;
 }
 
 base::Result<plan::Name> parse_table_name(std::string_view text) {
-  WEIR_ASSIGN(auto cursor, cursor_over(text));
+  WEIR_ASSIGN(auto cursor, cursor_over(text, kNoOptions));
   WEIR_ASSIGN(auto name, StatementParser(cursor, kNoOptions).whole_name());
   WEIR_TRY(expect_end(cursor));
   return name;

@@ -20,10 +20,13 @@ namespace weir::sql {
 
 using base::Result;
 
-// Values for :name and ? markers. A marker without a value stays a plan::Parameter.
+// Values for :name and ? markers: a marker without a value stays a plan::Parameter, whose position
+// counts the ? before it in the text.
 struct ParseOptions {
   std::map<std::string, plan::ExpressionPtr> named = {};
   std::vector<plan::ExpressionPtr> positional = {};
+  bool double_quoted_names = false;       // spark.sql.ansi.doubleQuotedIdentifiers
+  bool legacy_identifier_clause = false;  // spark.sql.legacy.identifierClause
 };
 
 // One statement (trailing ';' allowed). PARSE_EMPTY_STATEMENT where there is none.

@@ -140,8 +140,12 @@ QueryParser::Planned QueryParser::query_primary() {
   if (cursor_.is_word("FROM")) {
     WEIR_ASSIGN(auto from, from_clause());
     if (cursor_.is_word("INSERT")) return cursor_.unsupported("INSERT after FROM");
+    if (cursor_.is_word("MAP") || cursor_.is_word("REDUCE"))
+      return cursor_.unsupported(cursor_.peek().upper + " … USING a script");
     if (!cursor_.is_word("SELECT")) return from;
-    return select_over(std::move(from));
+    WEIR_ASSIGN(auto made, select_over(std::move(from)));
+    if (cursor_.is_word("SELECT")) return cursor_.unsupported("several SELECTs from one FROM");
+    return made;
   }
   if ((cursor_.is_word("MAP") || cursor_.is_word("REDUCE")) && at_name(1))
     return cursor_.unsupported(cursor_.peek().upper + " … USING a script");
@@ -153,6 +157,7 @@ base::Result<std::vector<plan::Hint>> QueryParser::hints() {
   while (cursor_.accept_symbol("/*+")) {
     do {
       plan::Hint hint;
+      if (at_identifier_text()) return cursor_.unexpected();
       WEIR_ASSIGN(hint.name, name());
       if (cursor_.accept_symbol("(")) {
         do {
@@ -212,7 +217,9 @@ QueryParser::Planned QueryParser::select_over(PlanPtr from) {
 }
 
 QueryParser::Planned QueryParser::window_clause(PlanPtr child, uint32_t begin) {
-  if (!cursor_.is_word("WINDOW") || !at_name(1) || !cursor_.is_word("AS", 2)) return child;
+  if (!cursor_.is_word("WINDOW") || !at_name(1) ||
+      !(cursor_.is_word("AS", 2) || at_identifier_text(1)))
+    return child;
   const uint32_t clause_begin = cursor_.take().begin;
   plan::WindowClause made{std::move(child), {}};
   std::set<std::string> names;
@@ -281,6 +288,16 @@ QueryParser::Planned QueryParser::values() {
   const uint32_t begin = cursor_.take().begin;
   plan::Values made;
   WEIR_ASSIGN(auto rows, expressions());
+  const auto mismatch = [&](size_t expected, size_t actual, size_t row) {
+    return parse_error("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "42000",
+                       fmt::format("Invalid inline table. Inline table expected {} columns but "
+                                   "found {} columns in row {}",
+                                   expected, actual, row),
+                       cursor_.origin_since(begin))
+        .with_parameter("expectedNumCols", std::to_string(expected))
+        .with_parameter("actualNumCols", std::to_string(actual))
+        .with_parameter("rowIndex", std::to_string(row));
+  };
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto* call = std::get_if<plan::Call>(&rows[i]->node);
     std::vector<ExpressionPtr> row;
@@ -292,20 +309,17 @@ QueryParser::Planned QueryParser::values() {
     } else {
       row.push_back(rows[i]);
     }
-    if (i > 0 && row.size() != made.rows[0].size()) {
-      return parse_error("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "42000",
-                         fmt::format("Invalid inline table. Inline table expected {} columns but "
-                                     "found {} columns in row {}",
-                                     made.rows[0].size(), row.size(), i),
-                         cursor_.origin_since(begin))
-          .with_parameter("expectedNumCols", std::to_string(made.rows[0].size()))
-          .with_parameter("actualNumCols", std::to_string(row.size()))
-          .with_parameter("rowIndex", std::to_string(i));
-    }
+    if (i > 0 && row.size() != made.rows[0].size())
+      return mismatch(made.rows[0].size(), row.size(), i);
     made.rows.push_back(std::move(row));
   }
+  const size_t width = made.rows[0].size();
   WEIR_ASSIGN(auto plan, node(std::move(made), begin));
-  return alias(std::move(plan), begin, false);
+  WEIR_ASSIGN(plan, alias(std::move(plan), begin, false));
+  const auto* named = std::get_if<plan::SubqueryAlias>(&plan->node);
+  if (named && !named->columns.empty() && named->columns.size() != width)
+    return mismatch(named->columns.size(), width, 0);
+  return plan;
 }
 
 }  // namespace weir::sql

@@ -187,7 +187,7 @@ base::Result<void> QueryParser::table_state(plan::TableState& state) {
 }
 
 QueryParser::Planned QueryParser::alias(PlanPtr child, uint32_t begin, bool drop_names) {
-  const bool as = cursor_.accept_word("AS");
+  const bool as = !cursor_.is_symbol("(", 1) && cursor_.accept_word("AS");  // AS (a): called "AS"
   const bool named = as || cursor_.peek().kind == TokenKind::kQuotedName ||
                      (cursor_.peek().kind == TokenKind::kWord && !is_strict(cursor_.peek().upper) &&
                       !starts_clause(cursor_));
@@ -283,9 +283,11 @@ QueryParser::Planned QueryParser::join(PlanPtr left, uint32_t begin) {
         .with_parameter("joinType", kind);
   }
   if (made.lateral && made.natural) {
-    return parse_error("UNSUPPORTED_FEATURE.LATERAL_NATURAL_JOIN", "0A000",
-                       "The feature is not supported: NATURAL join with LATERAL correlation",
-                       cursor_.origin_since(join_begin));
+    return parse_error("INCOMPATIBLE_JOIN_TYPES", "42613",
+                       "The join types LATERAL and NATURAL are incompatible",
+                       cursor_.origin_since(join_begin))
+        .with_parameter("joinType1", "LATERAL")
+        .with_parameter("joinType2", "NATURAL");
   }
   WEIR_ASSIGN(made.right, made.lateral ? lateral_primary(right_begin) : relation_primary());
   if (!made.natural && cursor_.accept_word("ON")) {

@@ -182,7 +182,7 @@ StatementParser::Kind StatementParser::set_time_zone() {
     const auto* us = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
     constexpr int64_t kMost = 18 * 3600 * plan::kMicrosPerSecond;
     if (!us || !literal->type.is(columnar::TypeKind::kDayTimeInterval) || *us > kMost ||
-        *us < -kMost) {
+        *us < -kMost || *us % plan::kMicrosPerSecond != 0) {
       return parse_error("INVALID_INTERVAL_FORMAT.TIMEZONE_INTERVAL_OUT_OF_RANGE", "22006",
                          "The interval value must be in the range of [-18, +18] hours with second "
                          "precision",

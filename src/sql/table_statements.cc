@@ -346,6 +346,7 @@ StatementParser::Kind StatementParser::drop() {
   for (const auto* word :
        {"FUNCTION", "MACRO", "INDEX", "ROLE", "VARIABLE", "VAR", "MATERIALIZED", "CATALOG"}) {
     if (!cursor_.is_word(word)) continue;
+    if (word[0] == 'V' && !temporary) break;
     return unsupported_rest(fmt::format("DROP {}{}", temporary ? "TEMPORARY " : "", word));
   }
   return cursor_.unexpected();

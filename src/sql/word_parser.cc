@@ -57,16 +57,19 @@ ExpressionParser::Made ExpressionParser::special_call(const std::string& upper, 
   const uint32_t begin = cursor_.peek().begin;
   if (upper == "CASE") return case_expression();
   if (upper == "CAST" || upper == "TRY_CAST") return cast(upper == "TRY_CAST");
-  if (upper == "EXTRACT") return extract_field();
+  if (upper == "EXTRACT" && cursor_.is_word("FROM", 3)) return extract_field();
   if (upper == "TRIM") return trim();
   if (upper == "SUBSTRING" || upper == "SUBSTR") return substring();
   if (upper == "OVERLAY") return overlay();
   if (upper == "POSITION") return position();
   if (upper == "EXISTS" && starts_query(cursor_, 2)) return exists();
   if (upper == "IDENTIFIER") {
-    cursor_.take();
-    WEIR_ASSIGN(auto text, identifier_text());
-    WEIR_ASSIGN(auto parts, split_name(text, cursor_.origin_since(begin)));
+    Names parts;
+    if (at_identifier_text()) {
+      WEIR_ASSIGN(parts, qualified_name());
+    } else {
+      WEIR_ASSIGN(parts, table_name());
+    }
     if (cursor_.is_symbol("(")) return call(fmt::format("{}", fmt::join(parts, ".")), begin);
     return make(plan::ColumnReference{std::move(parts)}, begin);
   }
@@ -98,7 +101,7 @@ ExpressionParser::Made ExpressionParser::column_or_call() {
       cursor_.take();
       return star(std::move(parts), begin);
     }
-    if (!at_name(1)) break;
+    if (!at_name(1) || at_identifier_text(1)) break;
     cursor_.take();
     parts.push_back(cursor_.take().text);
   }
@@ -229,6 +232,13 @@ base::Result<plan::FrameBound> ExpressionParser::frame_bound() {
   if (cursor_.accept_words({"CURRENT", "ROW"})) return plan::FrameBound{Kind::kCurrentRow};
   const uint32_t begin = cursor_.peek().begin;
   WEIR_ASSIGN(auto value, expression());
+  const auto* call = std::get_if<plan::Call>(&value->node);
+  if (std::holds_alternative<plan::ColumnReference>(value->node) ||
+      (call && call->arguments.empty())) {
+    const std::string message = "Frame bound value must be a literal.";
+    return parse_error("_LEGACY_ERROR_TEMP_0064", "", message, value->origin)
+        .with_parameter("msg", message);
+  }
   if (cursor_.accept_word("FOLLOWING")) return plan::FrameBound{Kind::kValue, std::move(value)};
   WEIR_TRY(cursor_.expect_word("PRECEDING"));
   auto literal = std::get_if<plan::Literal>(&value->node);
