@@ -39,16 +39,16 @@ struct ConnectionOptions {
   bool verify_certificate = true;  // enable.ssl.certificate.verification (librdkafka's)
   bool tls_1_2 = true;             // ssl.enabled.protocols
   bool tls_1_3 = true;
-  std::string certificate_file;        // ssl.certificate.location, or ssl.keystore.location (PEM)
-  std::string key_file;                // ssl.key.location, or ssl.keystore.location (PEM)
-  std::string key_password;            // ssl.key.password
-  int receive_buffer_bytes = -1;       // receive.buffer.bytes; -1: the system's, which grows
-  int send_buffer_bytes = 1 << 20;     // send.buffer.bytes; -1: the system's
-  int request_timeout_ms = 30000;      // request.timeout.ms
-  int connect_timeout_ms = 10000;      // socket.connection.setup.timeout.ms
-  int api_timeout_ms = 60000;          // default.api.timeout.ms: a call with all its retries
-  int retry_backoff_ms = 100;          // retry.backoff.ms
-  int retry_backoff_max_ms = 1000;     // retry.backoff.max.ms
+  std::string certificate_file;     // ssl.certificate.location, or ssl.keystore.location (PEM)
+  std::string key_file;             // ssl.key.location, or ssl.keystore.location (PEM)
+  std::string key_password;         // ssl.key.password
+  int receive_buffer_bytes = -1;    // receive.buffer.bytes; -1: the system's, which grows
+  int send_buffer_bytes = 1 << 20;  // send.buffer.bytes; -1: the system's
+  int request_timeout_ms = 30000;   // request.timeout.ms
+  int connect_timeout_ms = 10000;   // socket.connection.setup.timeout.ms
+  int api_timeout_ms = 60000;       // default.api.timeout.ms: a call with all its retries
+  int retry_backoff_ms = 100;       // retry.backoff.ms
+  int retry_backoff_max_ms = 1000;  // retry.backoff.max.ms
 };
 
 using Properties = std::map<std::string, std::string>;
