@@ -105,6 +105,9 @@ bool starts_query(const TokenCursor& cursor, size_t ahead) {
   const size_t next = ahead + 1;
   if (word == "SELECT") return !ends_part(cursor, next) && !cursor.is_symbol(".", next);
   if (word == "VALUES") {
+    if (any_word(cursor, next, {"AS", "WHERE", "GROUP", "ORDER", "LIMIT", "HAVING"}) ||
+        (cursor.peek(next).kind == TokenKind::kWord && is_strict(cursor.peek(next).upper)))
+      return false;
     return !ends_part(cursor, next) && (cursor.peek(next).kind != TokenKind::kSymbol ||
                                         cursor.is_symbol("(", next) || cursor.is_symbol("-", next));
   }
