@@ -525,6 +525,7 @@ constexpr KernelEntry kKernels[] = {
     {"array_repeat", array_repeat},
     {"slice", slice},
     {"sort_array", sort_array},
+    {"array_sort", sort_array_nulls_last},
     {"flatten", flatten},
     {"arrays_zip", arrays_zip},
 };

@@ -481,29 +481,37 @@ Result<ArrayPtr> cast_number(CastCall& call, const Vector& input, int64_t rows) 
   }
 }
 
-// Struct to struct and array to array, child by child.
+Result<std::shared_ptr<arrow::ArrayData>> cast_child(const CastCall& call,
+                                                     const std::shared_ptr<arrow::ArrayData>& child,
+                                                     const DataType& from, const DataType& to) {
+  CastCall inner{
+      from, to, call.ansi, call.try_cast, call.origin, call.zone, call.batch_timestamp_us};
+  const Vector values{arrow::MakeArray(child), false};
+  WEIR_ASSIGN(auto cast, cast_vector(inner, values, values.array->length()));
+  return cast->data();
+}
+
+// Structs, arrays and maps, child by child.
 Result<ArrayPtr> cast_nested(CastCall& call, const Vector& input) {
+  const auto type = columnar::to_arrow(call.to);
   auto data = input.array->data()->Copy();
-  std::vector<std::pair<const DataType*, const DataType*>> children;
+  auto& children = data->child_data;
   if (call.from.is(TypeKind::kArray)) {
-    children.emplace_back(&call.from.element(), &call.to.element());
+    WEIR_ASSIGN(children[0], cast_child(call, children[0], call.from.element(), call.to.element()));
   } else if (call.from.is(TypeKind::kStruct)) {
     for (size_t i = 0; i < call.from.fields().size(); ++i) {
-      children.emplace_back(&call.from.fields()[i].type(), &call.to.fields()[i].type());
+      WEIR_ASSIGN(children[i], cast_child(call, children[i], call.from.fields()[i].type(),
+                                          call.to.fields()[i].type()));
     }
   } else {
-    return kernel_error("UNSUPPORTED_FEATURE", "0A000", "A cast between map types is not built.",
-                        call.origin);
+    auto entries = children[0]->Copy();
+    auto& sides = entries->child_data;
+    WEIR_ASSIGN(sides[0], cast_child(call, sides[0], call.from.key(), call.to.key()));
+    WEIR_ASSIGN(sides[1], cast_child(call, sides[1], call.from.value(), call.to.value()));
+    entries->type = type->field(0)->type();
+    children[0] = std::move(entries);
   }
-  for (size_t i = 0; i < children.size(); ++i) {
-    CastCall inner{*children[i].first,     *children[i].second, call.ansi,
-                   call.try_cast,          call.origin,         call.zone,
-                   call.batch_timestamp_us};
-    const Vector child{arrow::MakeArray(data->child_data[i]), false};
-    WEIR_ASSIGN(auto cast, cast_vector(inner, child, child.array->length()));
-    data->child_data[i] = cast->data();
-  }
-  data->type = columnar::to_arrow(call.to);
+  data->type = type;
   return arrow::MakeArray(std::move(data));
 }
 

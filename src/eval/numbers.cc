@@ -16,14 +16,6 @@ using Arguments = std::span<const Vector>;
 double secant(double x) { return 1 / std::cos(x); }
 double cosecant(double x) { return 1 / std::sin(x); }
 double cotangent(double x) { return 1 / std::tan(x); }
-// As Spark computes them (StrictMath of the textbook formulas).
-double area_sine(double x) {
-  if (std::isinf(x)) return x;
-  return std::copysign(std::log(std::fabs(x) + std::sqrt(x * x + 1)), x);
-}
-double area_cosine(double x) { return std::log(x + std::sqrt(x * x - 1)); }
-double area_tangent(double x) { return 0.5 * (std::log1p(x) - std::log1p(-x)); }
-
 template <double (*f)(double)>
 Result<ArrayPtr> map1(KernelCall& call, Arguments arguments) {
   return map_fixed<double>(
@@ -262,9 +254,9 @@ constexpr KernelEntry kKernels[] = {
     {"sec", map1<secant>},
     {"csc", map1<cosecant>},
     {"cot", map1<cotangent>},
-    {"asinh", map1<area_sine>},
-    {"acosh", map1<area_cosine>},
-    {"atanh", map1<area_tangent>},
+    {"asinh", map1<std::asinh>},
+    {"acosh", map1<std::acosh>},
+    {"atanh", map1<std::atanh>},
     {"bin", bin},
     {"conv", conv},
     {"factorial", factorial},

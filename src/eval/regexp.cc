@@ -178,10 +178,10 @@ Result<std::vector<RegexpMatch>> Regexp::all(const KernelCall& call, std::string
 Result<std::vector<std::string>> Regexp::split(const KernelCall& call, std::string_view text,
                                                int64_t limit) const {
   std::vector<std::string> parts;
-  if (!text.empty() && source().empty()) {  // UTF8String.split: one part a character
-    for (size_t at = 0;
-         at < text.size() && (limit <= 0 || static_cast<int64_t>(parts.size()) < limit);) {
-      const size_t bytes = character_bytes(text, at);
+  if (!text.empty() && source().empty()) {  // UTF8String.split: a part a character
+    for (size_t at = 0; at < text.size();) {
+      const bool last = limit > 0 && static_cast<int64_t>(parts.size()) + 1 == limit;
+      const size_t bytes = last ? text.size() - at : character_bytes(text, at);
       parts.emplace_back(text.substr(at, bytes));
       at += bytes;
     }

@@ -1,6 +1,8 @@
 // Spark's type coercion (TypeCoercion, AnsiTypeCoercion, DecimalPrecision) over our types.
 #include <algorithm>
 
+#include <boost/algorithm/string/predicate.hpp>
+
 #include "plan/function_catalog.h"
 
 namespace weir::plan {
@@ -88,7 +90,7 @@ std::optional<DataType> common_nested(const DataType& a, const DataType& b, bool
     const auto& left = a.fields()[i];
     const auto& right = b.fields()[i];
     const auto type = common_type(left.type(), right.type(), ansi);
-    if (!type) return std::nullopt;
+    if (!type || !boost::iequals(left.name, right.name)) return std::nullopt;
     fields.push_back(columnar::make_field(left.name, *type, left.nullable || right.nullable));
   }
   return DataType::structure(std::move(fields));

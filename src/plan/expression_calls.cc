@@ -98,6 +98,21 @@ bool is_higher_order(std::string_view name) {
   return kNames.contains(name);
 }
 
+// int('1') is a cast, as are the other types' names.
+std::optional<DataType> cast_function(std::string_view name) {
+  static const std::map<std::string_view, TypeKind> kTypes = {
+      {"boolean", TypeKind::kBoolean},     {"tinyint", TypeKind::kByte},
+      {"smallint", TypeKind::kShort},      {"int", TypeKind::kInteger},
+      {"bigint", TypeKind::kLong},         {"float", TypeKind::kFloat},
+      {"double", TypeKind::kDouble},       {"date", TypeKind::kDate},
+      {"timestamp", TypeKind::kTimestamp}, {"binary", TypeKind::kBinary},
+      {"string", TypeKind::kString}};
+  if (name == "decimal") return DataType::decimal(10, 0);
+  const auto found = kTypes.find(name);
+  if (found == kTypes.end()) return std::nullopt;
+  return DataType::of(found->second);
+}
+
 }  // namespace
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
@@ -122,6 +137,10 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
     if (const auto constant = query_->constant_function(name)) return visit(*constant, whole);
   }
   const auto* function = find_function(name);
+  if (!function && call.arguments.size() == 1) {
+    if (const auto type = cast_function(name))
+      return visit(CastTo{call.arguments[0], *type}, whole);
+  }
   if (!function) return no_such_function(call.function, origin);
   if (function->kind == FunctionKind::kAggregate)
     return aggregate_call(call, name, *function, whole);

@@ -148,6 +148,8 @@ Result<Signature> extreme_of_array(const Function&, const SignatureCall& call) {
 }
 
 Result<Signature> array_repeat_rule(const Function&, const SignatureCall& call) {
+  if (!type_at(call, 1).is(I) && !type_at(call, 1).is(TypeKind::kNull))
+    return unexpected_input(call, 1, "\"INT\"");
   return Signature{{type_at(call, 0), of(TypeKind::kInteger)},
                    DataType::array(type_at(call, 0), nullable_at(call, 0)),
                    nullable_at(call, 1)};

@@ -35,8 +35,10 @@ std::string ordinal(size_t i) {
 }
 
 base::Error differing_types(const SignatureCall& call) {
-  const bool binary = call.arguments.size() == 2;
-  if (binary) {
+  const bool symbol = call.name.find_first_of("+-*/%=<>&|^") != std::string_view::npos;
+  const bool word = call.name == "div" || call.name == "pmod" || call.name == "mod" ||
+                    call.name.starts_with("try_") || call.name == "equal_null";
+  if (call.arguments.size() == 2 && (symbol || word)) {
     return analysis_error(
         "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09",
         fmt::format(
