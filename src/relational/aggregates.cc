@@ -7,6 +7,7 @@
 #include "eval/vector.h"
 #include "eval/wide_decimal.h"
 #include "relational/statement_builder.h"
+#include "relational/steps.h"
 
 namespace weir::relational {
 
@@ -84,7 +85,125 @@ DuckQuery::Function settle_decimal(std::shared_ptr<const plan::Typed> expression
   };
 }
 
+// Whole intervals: the sum (128 bits) by the count, rounded half away from zero.
+DuckQuery::Function average_interval(const DataType& type) {
+  return [type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+    const eval::Vector summed{batch.column(0), false}, counted{batch.column(1), false};
+    const eval::FixedReader<Int128> sums(summed);
+    const eval::FixedReader<int64_t> counts(counted);
+    const auto average = [&](int64_t row) {
+      const Int128 count = counts[row], sum = sums[row];
+      const Int128 whole = sum / count, rest = sum % count;
+      return whole + (2 * (rest < 0 ? -rest : rest) >= count ? (sum < 0 ? -1 : 1) : 0);
+    };
+    const auto fill = [&](auto sample) {
+      eval::FixedWriter<decltype(sample)> writer(batch.num_rows());
+      for (int64_t row = 0; row < batch.num_rows(); ++row) {
+        if (sums.valid[row]) {
+          writer.set(row, static_cast<decltype(sample)>(average(row)));
+        } else {
+          writer.set_null(row);
+        }
+      }
+      return writer.finish(columnar::to_arrow(type));
+    };
+    return type.is(TypeKind::kYearMonthInterval) ? fill(int32_t{}) : fill(int64_t{});
+  };
+}
+
+bool constant_true(const plan::Typed& expression) {
+  const auto* literal = std::get_if<plan::TypedLiteral>(&expression.node);
+  const auto* flag = literal ? std::get_if<bool>(&literal->value) : nullptr;
+  return flag && *flag;
+}
+
+std::string filter_clause(const std::string& filter, const std::string& condition) {
+  if (filter.empty() && condition.empty()) return {};
+  return fmt::format(" FILTER (WHERE {}{}{})", filter,
+                     filter.empty() || condition.empty() ? "" : " AND ", condition);
+}
+
 }  // namespace
+
+Result<std::string> StatementBuilder::first_or_last(const AggregateCall& call, bool last) {
+  const bool ignore_nulls = call.call->ignore_nulls || (call.call->arguments.size() > 1 &&
+                                                        constant_true(*call.call->arguments[1]));
+  const auto& value = call.arguments[0];
+  if (!call.over.empty() && call.filter.empty()) {
+    return fmt::format("{}({}{}){}", last ? "last_value" : "first_value", value,
+                       ignore_nulls ? " IGNORE NULLS" : "", call.over);
+  }
+  return fmt::format("{}({}){}{}", last ? "last" : "first", value,
+                     filter_clause(call.filter, ignore_nulls ? value + " IS NOT NULL" : ""),
+                     call.over);
+}
+
+Result<std::string> StatementBuilder::extreme_of_nested(const AggregateCall& call, bool greatest) {
+  const auto& value = call.arguments[0];
+  WEIR_ASSIGN(const auto key, order_bytes(value, call.call->arguments[0]->type));
+  return fmt::format("{}({}, {}){}{}", greatest ? "arg_max" : "arg_min", value, key,
+                     filter_clause(call.filter, value + " IS NOT NULL"), call.over);
+}
+
+Result<std::string> StatementBuilder::distinct_estimate(const AggregateCall& call) {
+  double error = 0.05;
+  if (call.call->arguments.size() > 1) {
+    WEIR_ASSIGN(const auto given, constant_value(call.call->arguments[1], context_.eval));
+    if (const auto* number = std::get_if<double>(&given)) error = *number;
+  }
+  const int precision = sketch_precision(error);
+  const auto& value = call.call->arguments[0];
+  WEIR_ASSIGN(auto entry, sketch_entry(value, precision, context_.eval));
+  WEIR_ASSIGN(const auto entries,
+              query_->add_function({value->type}, {call.arguments[0]},
+                                   DataType::of(TypeKind::kInteger), false, std::move(entry)));
+  const auto list =
+      fmt::format("list(DISTINCT {}){}{}", entries,
+                  filter_clause(call.filter, call.arguments[0] + " IS NOT NULL"), call.over);
+  return query_->add_function({DataType::array(DataType::of(TypeKind::kInteger))}, {list},
+                              DataType::of(TypeKind::kLong), false, sketch_estimate(precision));
+}
+
+Result<std::string> StatementBuilder::collected(const AggregateCall& call,
+                                                const ListFinisher& finisher) {
+  const auto name = call.call->function->name;
+  const bool within = name == "percentile_cont" || name == "percentile_disc" ||
+                      (name == "mode" && call.arguments.empty());
+  if (within && call.order.empty())
+    return base::error(base::ErrorKind::kInvalidArgument, "{} needs WITHIN GROUP (ORDER BY …)",
+                       name)
+        .with_class("DISTINCT_WINDOW_FUNCTION_UNSUPPORTED");
+  std::string value, order;
+  auto type = DataType::of(TypeKind::kDouble);
+  if (within) {
+    const auto column = call.order[0].substr(0, call.order[0].find(' '));
+    type = call.call->within_group[0].expression->type;
+    value = column;
+    if (name != "mode" && !type.is(TypeKind::kDouble)) {
+      type = DataType::of(TypeKind::kDouble);
+      value = fmt::format("CAST({} AS DOUBLE)", column);
+    }
+    order = value + call.order[0].substr(column.size());
+  } else {
+    value = call.arguments[0];
+    type = call.call->arguments[0]->type;
+    for (const auto& key : call.order)
+      order += (order.empty() ? "" : ", ") + key;
+    if (order.empty() && finisher.order == ListFinisher::Order::kAscending) order = value + " ASC";
+  }
+  auto present = value + " IS NOT NULL";
+  if (name == "percentile" && call.arguments.size() > 2) {
+    present += fmt::format(" AND {} IS NOT NULL", call.arguments[2]);
+    value = fmt::format("struct_pack(f0 := {}, f1 := {})", value, call.arguments[2]);
+    type = DataType::structure({columnar::make_field("f0", type),
+                                columnar::make_field("f1", DataType::of(TypeKind::kLong))});
+  }
+  const auto list = fmt::format("list({}{}{}{}){}{}", call.call->distinct ? "DISTINCT " : "", value,
+                                order.empty() ? "" : " ORDER BY ", order,
+                                filter_clause(call.filter, present), call.over);
+  return query_->add_function({DataType::array(type)}, {list}, call.expression->type, false,
+                              finisher.function);
+}
 
 Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   const auto name = call.call->function->name;
@@ -94,10 +213,8 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   // The aggregate over rows that meet its FILTER and one more condition.
   const auto over_rows = [&](std::string_view function, const std::string& argument,
                              const std::string& condition = {}) {
-    std::string filter = call.filter;
-    if (!condition.empty()) filter += (filter.empty() ? "" : " AND ") + condition;
-    return fmt::format("{}({}){}{}", function, argument,
-                       filter.empty() ? "" : " FILTER (WHERE " + filter + ")", call.over);
+    return fmt::format("{}({}){}{}", function, argument, filter_clause(call.filter, condition),
+                       call.over);
   };
   const auto typed = [&](const std::string& sql) {
     return fmt::format("CAST({} AS {})", sql, duck_sql_type(type));
@@ -150,17 +267,57 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
           {fmt::format("CAST({} AS {})", sum, duck_sql_type(wide)), count}, type, !trying,
           settle_decimal(shared, first_type.scale(), true, ansi && !trying));
     }
+    if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
+      return query_->add_function({DataType::decimal(38, 0), DataType::of(TypeKind::kLong)},
+                                  {fmt::format("CAST({} AS DECIMAL(38,0))", sum), count}, type,
+                                  false, average_interval(type));
+    }
     return fmt::format("({} / nullif({}, 0))", sum, count);
   }
   if (name == "count_if")
     return over_rows("count", distinct + "CASE WHEN " + first + " THEN 1 END");
-  if (name == "any_value" || name == "first" || name == "last") {
-    const bool last = name == "last";
-    return over_rows(last ? "last" : "first", first,
-                     call.call->ignore_nulls ? first + " IS NOT NULL" : "");
+  if (name == "any_value" || name == "first" || name == "last")
+    return first_or_last(call, name == "last");
+  if (name == "min" || name == "max") {
+    if (first_type.is_nested()) return extreme_of_nested(call, name == "max");
+    return over_rows(name, first);
   }
-  if (name == "min" || name == "max") return over_rows(name, first);
-  if (name == "bool_and" || name == "bool_or") return over_rows(name, first);
+  if (name == "bool_and" || name == "bool_or" || name == "bit_and" || name == "bit_or" ||
+      name == "bit_xor" || name == "product")
+    return over_rows(name, distinct + first);
+  if (name == "max_by" || name == "min_by")
+    return over_rows(name == "max_by" ? "arg_max_null" : "arg_min_null",
+                     first + ", " + call.arguments[1]);
+  if (name == "regr_count")
+    return over_rows("count", fmt::format("CASE WHEN {} IS NOT NULL AND {} IS NOT NULL THEN 1 END",
+                                          first, call.arguments[1]));
+  if (is_moment(name)) {
+    const auto pair = call.arguments.size() > 1 ? first + ", " + call.arguments[1] : first;
+    // Over windows DuckDB's own: it calls others' aggregates there in a way that they cannot meet
+    // (the state of a whole partition as a constant vector, which the C API does not tell).
+    if (call.over.empty()) return over_rows(fmt::format("weir_{}", name), distinct + pair);
+    if (name == "skewness") {
+      return base::error(base::ErrorKind::kUnsupported, "skewness over a window is not supported")
+          .with_class("UNSUPPORTED_FEATURE")
+          .with_sql_state("0A000");
+    }
+    return over_rows(name == "stddev"     ? "stddev_samp"
+                     : name == "variance" ? "var_samp"
+                     : name == "kurtosis" ? "kurtosis_pop"
+                                          : name,
+                     pair);
+  }
+  if (name == "collect_list")
+    return fmt::format("coalesce({}, [])",
+                       over_rows("list", distinct + first, first + " IS NOT NULL"));
+  if (name == "collect_set") {
+    const auto list = over_rows("list", "DISTINCT " + first, first + " IS NOT NULL");
+    return fmt::format("coalesce({}, [])",
+                       plan::is_integral(first_type) ? fmt::format("list_sort({})", list) : list);
+  }
+  if (name == "approx_count_distinct") return distinct_estimate(call);
+  WEIR_ASSIGN(auto finisher, list_finisher(*call.expression, context_.eval));
+  if (finisher) return collected(call, *finisher);
   return base::error(base::ErrorKind::kUnsupported, "the aggregate function {}", name)
       .with_class("UNSUPPORTED_FEATURE")
       .with_sql_state("0A000");

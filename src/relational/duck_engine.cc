@@ -11,6 +11,7 @@
 #include "columnar/arrow_types.h"
 #include "relational/duck_internal.h"
 #include "relational/duck_types.h"
+#include "relational/native_sql.h"
 #include "relational/steps.h"
 
 namespace weir::relational {
@@ -248,6 +249,12 @@ class DuckStream final : public BatchStream {
       return base::error(base::ErrorKind::kResourceExhausted,
                          "the query needs more memory than its limit: {}", message);
     }
+    if (message.find("More than one row returned by a subquery") != std::string_view::npos) {
+      return base::error(base::ErrorKind::kInvalidArgument,
+                         "More than one row returned by a subquery used as an expression.")
+          .with_class("SCALAR_SUBQUERY_TOO_MANY_ROWS")
+          .with_sql_state("21000");
+    }
     auto error = duck_error("running a query", text);
     if (type == DUCKDB_ERROR_OUT_OF_RANGE || type == DUCKDB_ERROR_CONVERSION ||
         type == DUCKDB_ERROR_DECIMAL || type == DUCKDB_ERROR_DIVIDE_BY_ZERO ||
@@ -307,7 +314,32 @@ class DuckStream final : public BatchStream {
   std::shared_ptr<arrow::Schema> arrow_schema_;
 };
 
+// From here on DuckDB reaches the folders that it may read, and nothing else.
+Result<void> close_outside(duckdb_connection connection, const DuckOptions& options,
+                           DuckEngine::Instance& instance) {
+  std::string list;
+  for (auto folder : options.readable_folders) {
+    if (!folder.ends_with('/')) folder += '/';
+    list += (list.empty() ? "" : ", ") + quoted(folder);
+    instance.readable_folders.push_back(std::move(folder));
+  }
+  if (!list.empty())
+    WEIR_TRY(execute_statement(connection, "SET allowed_directories = [" + list + "]"));
+  WEIR_TRY(execute_statement(connection, "SET GLOBAL parquet_metadata_cache = true"));
+  return execute_statement(connection, "SET enable_external_access = false");
+}
+
 }  // namespace
+
+bool DuckEngine::may_read(std::string_view path) const {
+  if (path.find_first_of("*?[") != std::string_view::npos ||
+      path.find("/../") != std::string_view::npos)
+    return false;
+  for (const auto& folder : instance_->readable_folders) {
+    if (path.substr(0, folder.size()) == folder) return true;
+  }
+  return false;
+}
 
 DuckEngine::DuckEngine(std::shared_ptr<Instance> instance) : instance_(std::move(instance)) {}
 DuckEngine::~DuckEngine() = default;
@@ -323,8 +355,7 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
       {"autoload_known_extensions", "false"},
       {"memory_limit", fmt::format("{}MB", std::max<int64_t>(1, options.memory_bytes >> 20))},
       {"threads", std::to_string(instance->threads)},
-      {"temp_directory", options.spill_folder},
-      {"enable_external_access", "false"}};
+      {"temp_directory", options.spill_folder}};
   for (const auto& [name, value] : settings) {
     if (duckdb_set_config(config, name, value.c_str()) != DuckDBSuccess) {
       duckdb_destroy_config(&config);
@@ -343,6 +374,8 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
   if (duckdb_connect(instance->database, &connection) != DuckDBSuccess)
     return duck_error("connecting", nullptr);
   auto registered = register_input_function(connection, instance.get());
+  if (registered.ok()) registered = register_moments(connection);
+  if (registered.ok()) registered = close_outside(connection, options, *instance);
   if (registered.ok())
     registered = execute_statement(connection, "SET GLOBAL max_expression_depth = 100000");
   if (registered.ok()) registered = execute_statement(connection, "SET lock_configuration = true");

@@ -29,6 +29,8 @@ struct DuckOptions {
   int64_t memory_bytes = int64_t{1} << 30;
   int threads = 2;
   std::string spill_folder;  // empty: what does not fit in memory fails
+  // Where DuckDB itself may read Parquet files that a scan has chosen ("/": anywhere). Absolute.
+  std::vector<std::string> readable_folders = {};
 };
 
 // What a statement's text refers to by number. Filled before the statement runs, by one thread.
@@ -60,6 +62,8 @@ class DuckEngine {
   ~DuckEngine();
 
   std::shared_ptr<DuckQuery> new_query();
+  // True where DuckDB may read that file.
+  bool may_read(std::string_view path) const;
   // `result` names the columns and gives their types (which the SQL has to produce, in the form in
   // which DuckDB holds them).
   Result<std::unique_ptr<BatchStream>> run(const std::string& sql, std::shared_ptr<DuckQuery> query,
@@ -78,6 +82,8 @@ class DuckEngine {
   std::shared_ptr<Instance> instance_;
 };
 
+// True for an aggregate that the engine has as weir_<name> over doubles (stddev, corr …).
+bool is_moment(std::string_view function);
 // True for an error that DuckDB's own arithmetic or casts raised (not one of ours): the exact path
 // has to say what Spark says.
 bool is_duck_value_error(const base::Error& error);

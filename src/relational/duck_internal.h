@@ -38,6 +38,7 @@ namespace weir::relational {
 struct DuckEngine::Instance {
   duckdb_database database = nullptr;
   int threads = 1;
+  std::vector<std::string> readable_folders;  // each ends with a slash
   std::mutex mutex;
   std::map<int64_t, std::shared_ptr<DuckInput>> inputs;
   std::map<int64_t, std::shared_ptr<DuckFunction>> functions;
@@ -90,6 +91,7 @@ Result<void> from_duck(std::string_view doing, duckdb_error_data failure);
 
 // The callbacks' side (duck_callbacks.cc).
 Result<void> register_input_function(duckdb_connection connection, DuckEngine::Instance* instance);
+Result<void> register_moments(duckdb_connection connection);  // weir_stddev, weir_corr …
 Result<void> register_scalar_function(duckdb_connection connection, DuckEngine::Instance* instance,
                                       const std::string& name, const arrow::DataType& duck_result,
                                       bool keep_place);

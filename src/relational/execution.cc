@@ -8,17 +8,22 @@
 
 namespace weir::relational {
 
-namespace {
+Result<std::unique_ptr<BatchStream>> UserFunctions::cogroup_map(const plan::PythonFunction&, int,
+                                                                std::unique_ptr<BatchStream>,
+                                                                std::unique_ptr<BatchStream>) {
+  return base::error(base::ErrorKind::kUnsupported, "cogroup().applyInPandas is not supported yet")
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
+}
 
-struct Prepared {
-  StreamPtr stream;
-  std::string sql;
-};
+namespace {
 
 Result<StreamPtr> start(const plan::OperatorPtr& plan, const ExecutionContext& context,
                         bool exact) {
   auto query = context.engine.new_query();
-  StatementBuilder builder(context, query, exact);
+  auto own = context;
+  own.eval.volatile_state = std::make_shared<eval::VolatileState>();
+  StatementBuilder builder(own, query, exact);
   WEIR_ASSIGN(const auto sql, builder.statement(plan));
   auto schema = plan::schema_of(*plan);
   if (schema.fields().empty()) {  // the statement's one column stands for the rows
@@ -42,6 +47,7 @@ class Execution final : public BatchStream {
     auto batch = stream_->next(stop);
     if (batch.ok()) {
       rows_ += *batch ? (*batch)->num_rows() : 0;
+      if (!*batch && !std::exchange(observed_, true)) WEIR_TRY(observe(*plan_, stop));
       return batch;
     }
     if (exact_ || !is_duck_value_error(batch.error())) return batch;
@@ -58,11 +64,51 @@ class Execution final : public BatchStream {
   }
 
  private:
+  // The metrics of observe(), each by a query of its own over the same rows.
+  Result<void> observe(const plan::Operator& plan, std::stop_token stop) {
+    if (!context_.observed) return {};
+    if (const auto* node = std::get_if<plan::op::Observe>(&plan.node)) {
+      WEIR_ASSIGN(auto row, metrics_row(*node, stop));
+      if (row) context_.observed(node->name, std::move(row));
+    }
+    for (const auto& child : plan::children_of(plan))
+      WEIR_TRY(observe(*child, stop));
+    return {};
+  }
+
+  Result<BatchPtr> metrics_row(const plan::op::Observe& node, std::stop_token stop) {
+    plan::op::Aggregate aggregate;
+    aggregate.child = node.child;
+    aggregate.aggregates = node.aggregates;
+    std::vector<plan::Column> columns;
+    const auto add = [&](const plan::Typed& expression, std::string name) {
+      plan::Column column;
+      column.name = std::move(name);
+      column.type = expression.type;
+      column.nullable = expression.nullable;
+      columns.push_back(std::move(column));
+    };
+    for (const auto& one : node.aggregates)
+      add(*one, "a" + std::to_string(columns.size()));
+    plan::op::Project project;
+    project.child = plan::make_operator(std::move(aggregate), std::exchange(columns, {}));
+    for (const auto& metric : node.metrics) {
+      project.list.push_back(metric.expression);
+      add(*metric.expression, metric.name);
+    }
+    auto quiet = context_;
+    quiet.observed = nullptr;
+    WEIR_ASSIGN(auto stream,
+                execute(plan::make_operator(std::move(project), std::move(columns)), quiet));
+    return stream->next(stop);
+  }
+
   plan::OperatorPtr plan_;
   ExecutionContext context_;
   StreamPtr stream_;
   int64_t rows_ = 0;
   bool exact_ = false;
+  bool observed_ = false;
 };
 
 }  // namespace

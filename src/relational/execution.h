@@ -30,6 +30,11 @@ class UserFunctions {
   virtual Result<std::unique_ptr<BatchStream>> group_map(const plan::PythonFunction& function,
                                                          int keys,
                                                          std::unique_ptr<BatchStream> input) = 0;
+  // cogroup().applyInPandas: both sorted by their first `keys` columns.
+  virtual Result<std::unique_ptr<BatchStream>> cogroup_map(const plan::PythonFunction& function,
+                                                           int keys,
+                                                           std::unique_ptr<BatchStream> left,
+                                                           std::unique_ptr<BatchStream> right);
 };
 
 struct ExecutionContext {

@@ -1,6 +1,8 @@
 // Operator trees built by hand, run in DuckDB with our kernels.
 #include "relational/execution.h"
 
+#include <set>
+
 #include <arrow/api.h>
 #include <gmock/gmock.h>
 
@@ -19,6 +21,15 @@ class ExecutionTest : public ::testing::Test {
     ExecutionContext context{*engine_, {}, nullptr, {}};
     context.eval.ansi = ansi;
     return texts(execute(plan, context));
+  }
+
+  std::vector<std::string> sql(const std::string& text, bool ansi = true) {
+    ExecutionContext context{*engine_, {}, nullptr, {}};
+    context.eval.ansi = ansi;
+    TestCatalog catalog;
+    auto plan = plan_of(text, catalog, context.eval);
+    if (!plan.ok()) return {plan.error().to_string()};
+    return texts(execute(*plan, context));
   }
 
   plan::OperatorPtr people_ = values("id INT, name STRING, age INT, pay DECIMAL(10,2), x DOUBLE",
@@ -107,6 +118,115 @@ TEST_F(ExecutionTest, SetOperationsCountRows) {
   EXPECT_THAT(run(set_operation(a, b, Kind::kIntersect, true)), UnorderedElementsAre("1", "NULL"));
   EXPECT_THAT(run(set_operation(a, b, Kind::kUnion, false)), UnorderedElementsAre("1", "NULL"));
   EXPECT_THAT(run(set_operation(a, b, Kind::kUnion, true)).size(), 7u);
+}
+
+TEST_F(ExecutionTest, StatisticsAndCollections) {
+  const auto numbers =
+      values("k INT, v DOUBLE, w DOUBLE",
+             {{"1", "1D", "2D"}, {"1", "2D", "4D"}, {"1", "4D", "9D"}, {"2", "7D", "NULL"}});
+  EXPECT_THAT(
+      run(sort(aggregate(numbers, {"k"}, {"stddev(v)", "var_pop(v)", "corr(v, w)", "skewness(v)"}),
+               {"x0"})),
+      ElementsAre("1|1.5275252316519465|1.5555555555555554|0.9986254289035241|0.3818017741606068",
+                  "2|NULL|0.0|NULL|NULL"));
+  EXPECT_THAT(run(aggregate(numbers, {},
+                            {"percentile(v, 0.5)", "median(v)", "percentile(v, array(0.25, 1.0))",
+                             "percentile_approx(v, 0.5)", "mode(k)"})),
+              ElementsAre("3.0|3.0|[1.75, 7.0]|2.0|1"));
+  EXPECT_THAT(run(aggregate(numbers, {},
+                            {"collect_list(w)", "collect_set(k)", "max_by(k, v)",
+                             "approx_count_distinct(v)", "listagg(cast(k as string), ',')"})),
+              ElementsAre("[2.0, 4.0, 9.0]|[1, 2]|2|4|1,1,1,2"));
+  EXPECT_THAT(run(aggregate(filter(numbers, "k > 5"), {},
+                            {"collect_list(w)", "sum(v)", "count(v)", "approx_count_distinct(v)"})),
+              ElementsAre("[]|NULL|0|0"));
+  EXPECT_THAT(
+      run(aggregate(numbers, {},
+                    {"first(w)", "last(w)", "last(w, true)", "min(array(k, 1))", "bit_xor(k)"})),
+      ElementsAre("2.0|NULL|9.0|[1, 1]|3"));
+}
+
+TEST_F(ExecutionTest, GeneratesRows) {
+  const std::string lists = " FROM VALUES (1, array(5, 6)), (2, array()), (3, NULL) AS t(id, a)";
+  EXPECT_THAT(sql("SELECT id, explode(a)" + lists), ElementsAre("1|5", "1|6"));
+  EXPECT_THAT(sql("SELECT id, posexplode_outer(a)" + lists),
+              ElementsAre("1|0|5", "1|1|6", "2|NULL|NULL", "3|NULL|NULL"));
+  EXPECT_THAT(sql("SELECT id, explode(map('x', id))" + lists),
+              ElementsAre("1|x|1", "2|x|2", "3|x|3"));
+  EXPECT_THAT(sql("SELECT id, stack(2, id, 'a', id + 1, 'b')" + lists),
+              ElementsAre("1|1|a", "1|2|b", "2|2|a", "2|3|b", "3|3|a", "3|4|b"));
+  EXPECT_THAT(sql("SELECT inline(array(struct(1, 'a'), struct(2, 'b')))"),
+              ElementsAre("1|a", "2|b"));
+  EXPECT_THAT(sql("SELECT json_tuple('{\"a\": 1, \"b\": \"x\"}', 'a', 'b', 'c')"),
+              ElementsAre("1|x|NULL"));
+  EXPECT_THAT(sql("SELECT id, x" + lists + " LATERAL VIEW OUTER explode(a) AS x WHERE id > 1"),
+              ElementsAre("2|NULL", "3|NULL"));
+}
+
+TEST_F(ExecutionTest, Windows) {
+  const std::string rows =
+      " FROM VALUES (1, 'a', 10), (2, 'a', 20), (3, 'b', 5), (4, 'b', NULL) AS t(id, g, v) ";
+  EXPECT_THAT(
+      sql("SELECT id, row_number() OVER (PARTITION BY g ORDER BY id DESC), sum(v) OVER (PARTITION "
+          "BY g ORDER BY id), lag(v) OVER (ORDER BY id), lead(v, 1, -1) OVER (ORDER BY id)" +
+          rows + "ORDER BY id"),
+      ElementsAre("1|2|10|NULL|20", "2|1|30|10|5", "3|2|5|20|NULL", "4|1|5|5|-1"));
+  EXPECT_THAT(
+      sql("SELECT id, count(*) OVER (ORDER BY id RANGE BETWEEN 1 PRECEDING AND 1 "
+          "FOLLOWING), first(v) OVER (ORDER BY id DESC ROWS BETWEEN 1 PRECEDING AND CURRENT "
+          "ROW), avg(v) OVER (PARTITION BY g), stddev(v) OVER ()" +
+          rows + "ORDER BY id"),
+      ElementsAre("1|2|20|15.0|7.637626158259733", "2|3|5|15.0|7.637626158259733",
+                  "3|3|NULL|5.0|7.637626158259733", "4|2|NULL|5.0|7.637626158259733"));
+  EXPECT_THAT(sql("SELECT d, count(*) OVER (ORDER BY d RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND "
+                  "CURRENT ROW) FROM VALUES (DATE '2024-01-01'), (DATE '2024-01-02'), (DATE "
+                  "'2024-02-02') AS t(d) ORDER BY d"),
+              ElementsAre("2024-01-01|1", "2024-01-02|2", "2024-02-02|1"));
+  EXPECT_THAT(
+      sql("SELECT rank() OVER (ORDER BY g), dense_rank() OVER (ORDER BY g DESC), ntile(2) "
+          "OVER (ORDER BY id), cume_dist() OVER (ORDER BY g), nth_value(v, 2) OVER (ORDER BY "
+          "id)" +
+          rows + "ORDER BY id"),
+      ElementsAre("1|2|1|0.5|NULL", "1|2|1|0.5|20", "3|1|2|1.0|20", "3|1|2|1.0|20"));
+}
+
+TEST_F(ExecutionTest, Subqueries) {
+  const std::string with =
+      "WITH t AS (SELECT * FROM VALUES (1, 10), (2, 20), (3, NULL) AS t(a, b)), u AS (SELECT * "
+      "FROM VALUES (1, 'x'), (1, 'y'), (NULL, 'z') AS u(k, s)) ";
+  EXPECT_THAT(sql(with + "SELECT a, (SELECT max(s) FROM u WHERE k = a) FROM t ORDER BY a"),
+              ElementsAre("1|y", "2|NULL", "3|NULL"));
+  EXPECT_THAT(sql(with + "SELECT a FROM t WHERE a NOT IN (SELECT k FROM u)"), ElementsAre());
+  EXPECT_THAT(sql(with + "SELECT a FROM t WHERE a IN (SELECT k FROM u)"), ElementsAre("1"));
+  EXPECT_THAT(
+      sql(with + "SELECT a FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE k = a) ORDER BY a"),
+      ElementsAre("2", "3"));
+  EXPECT_THAT(sql(with + "SELECT (SELECT s FROM u WHERE k = 1)")[0],
+              HasSubstr("[SCALAR_SUBQUERY_TOO_MANY_ROWS]"));
+  EXPECT_THAT(sql(with + "SELECT a, s FROM t, LATERAL (SELECT s FROM u WHERE k = a) ORDER BY s"),
+              ElementsAre("1|x", "1|y"));
+  EXPECT_THAT(
+      sql(with + "SELECT upper((SELECT min(s) FROM u)), a IN (SELECT k FROM u) FROM t ORDER "
+                 "BY a"),
+      ElementsAre("X|true", "X|NULL", "X|NULL"));
+}
+
+TEST_F(ExecutionTest, VolatileValuesDifferByRow) {
+  plan::Column id;
+  id.name = "id";
+  id.type = columnar::DataType::of(columnar::TypeKind::kLong);
+  const auto range = plan::make_operator(op::Range{0, 5, 1}, {id});
+  const auto drawn = run(project(range, {"rand(0)"}));
+  ASSERT_EQ(drawn.size(), 5u);
+  EXPECT_EQ(drawn[0], "0.7604953758285915");  // Spark's
+  EXPECT_EQ(drawn[1], "0.5234194256885571");
+  EXPECT_EQ(std::set<std::string>(drawn.begin(), drawn.end()).size(), 5u);
+  EXPECT_THAT(run(project(range, {"monotonically_increasing_id()"})),
+              ElementsAre("0", "1", "2", "3", "4"));
+  EXPECT_THAT(run(aggregate(project(range, {"uuid()"}), {}, {"count(DISTINCT x0)"})),
+              ElementsAre("5"));
+  const auto sample = plan::make_operator(op::Sample{range, 0, 0.5, false, 42}, {id});
+  EXPECT_EQ(run(sample), run(sample));
 }
 
 }  // namespace

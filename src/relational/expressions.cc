@@ -188,6 +188,9 @@ Result<std::string> StatementBuilder::condition(const TypedPtr& expression, cons
 
 Result<std::string> StatementBuilder::sort_key(const plan::TypedSortKey& key, const Scope& scope) {
   WEIR_ASSIGN(auto text, expression(key.expression, scope));
+  if (key.expression->type.is_nested()) {
+    WEIR_ASSIGN(text, order_bytes(text, key.expression->type));
+  }
   // DuckDB makes the column anew from its sort keys, in which -0.0 is 0.0: sort by another one.
   if (plan::is_fractional(key.expression->type)) text = fmt::format("({} + 0)", text);
   return fmt::format("{} {} NULLS {}", text, key.ascending ? "ASC" : "DESC",

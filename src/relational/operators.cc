@@ -6,6 +6,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "relational/native_sql.h"
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
@@ -124,6 +125,8 @@ Result<std::string> StatementBuilder::build(const OperatorPtr& plan) {
 Result<std::string> StatementBuilder::operator()(const op::Scan& node, const plan::Operator& plan) {
   auto source = std::dynamic_pointer_cast<const ScanSource>(node.table);
   if (!source) return unsupported("reading " + node.table->description());
+  WEIR_ASSIGN(auto direct, parquet_select(*source, node, plan));
+  if (!direct.empty()) return direct;
   auto scan = [source, table_columns = node.columns, condition = node.condition](
                   const std::vector<int>& columns,
                   int streams) -> Result<std::vector<std::unique_ptr<BatchStream>>> {
@@ -153,6 +156,39 @@ Result<std::string> StatementBuilder::operator()(const op::Scan& node, const pla
   const auto alias = fresh();
   return fmt::format("SELECT {} FROM {} AS {}", names(scope_of(alias, plan.columns.size())), input,
                      alias);
+}
+
+// Empty where DuckDB cannot read the table's files itself.
+Result<std::string> StatementBuilder::parquet_select(const ScanSource& source, const op::Scan& node,
+                                                     const plan::Operator& plan) {
+  for (const auto& column : plan.columns) {
+    if (column.type.is_nested() || column.type.is(TypeKind::kNull) ||
+        column.type.is(TypeKind::kDayTimeInterval) || column.type.is(TypeKind::kYearMonthInterval))
+      return std::string();
+  }
+  if (plan.columns.empty()) return std::string();
+  const auto files = source.plain_parquet(node.columns, node.condition);
+  if (!files || files->paths.empty() || files->names.size() != plan.columns.size())
+    return std::string();
+  std::string list, columns;
+  for (const auto& path : files->paths) {
+    if (!context_.engine.may_read(path)) return std::string();
+    list += (list.empty() ? "" : ", ") + quoted(path);
+  }
+  for (size_t i = 0; i < files->names.size(); ++i) {
+    std::string name = "\"";
+    for (const char c : files->names[i])
+      name += c == '"' ? "\"\"" : std::string(1, c);
+    name += '"';
+    const auto& type = plan.columns[i].type;
+    const bool time = type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+    columns +=
+        time ? fmt::format("{}make_timestamp(epoch_us({})) AS c{}", i ? ", " : "", name, i)
+             : fmt::format("{}CAST({} AS {}) AS c{}", i ? ", " : "", name, duck_sql_type(type), i);
+  }
+  return fmt::format(
+      "SELECT {} FROM read_parquet([{}], hive_partitioning = false, union_by_name = false) AS {}",
+      columns, list, fresh());
 }
 
 Result<std::string> StatementBuilder::operator()(const op::LocalRows& node,
@@ -454,64 +490,6 @@ Result<std::string> StatementBuilder::operator()(const op::Deduplicate& node,
 
 Result<std::string> StatementBuilder::operator()(const op::Watermark& node, const plan::Operator&) {
   return query(node.child);
-}
-
-Result<std::string> StatementBuilder::operator()(const op::Window& node, const plan::Operator&) {
-  WEIR_ASSIGN(const auto below, query(node.child));
-  (void)below;
-  return unsupported("a window function");
-}
-
-Result<std::string> StatementBuilder::operator()(const op::Generate& node,
-                                                 const plan::Operator& plan) {
-  WEIR_ASSIGN(const auto below, query(node.child));
-  const auto alias = fresh(), outer = fresh();
-  const auto width = node.child->columns.size();
-  const auto scope = scope_of(alias, width);
-  WEIR_ASSIGN(auto call, expression(node.call, scope));
-  auto list = call;
-  if (node.outer) {
-    list = fmt::format(
-        "CASE WHEN {0}.g IS NULL OR len({0}.g) = 0 THEN [CAST(NULL AS {1})] ELSE "
-        "{0}.g END",
-        outer, duck_sql_type(node.call->type.element()));
-  } else {
-    list = outer + ".g";
-  }
-  const auto last = fresh();
-  auto columns = scope_of(last, width);
-  for (size_t i = width; i < plan.columns.size(); ++i)
-    columns.push_back(fmt::format("struct_extract_at({}.s, {})", last, i - width + 1));
-  auto inner = scope;
-  return fmt::format(
-      "SELECT {} FROM (SELECT {}.*, unnest({}) AS s FROM (SELECT {}.*, {} AS g FROM ({}) AS {}) AS "
-      "{}) AS {}",
-      names(columns), outer, list, alias, call, below, alias, outer, last);
-}
-
-Result<std::string> StatementBuilder::operator()(const op::Sample&, const plan::Operator&) {
-  return unsupported("a sample");
-}
-
-Result<std::string> StatementBuilder::operator()(const op::Observe&, const plan::Operator&) {
-  return unsupported("observe()");
-}
-
-Result<std::string> StatementBuilder::operator()(const op::MapPartitions&, const plan::Operator&) {
-  return unsupported("mapInPandas");
-}
-
-Result<std::string> StatementBuilder::operator()(const op::GroupMap&, const plan::Operator&) {
-  return unsupported("applyInPandas");
-}
-
-Result<std::string> StatementBuilder::operator()(const op::CoGroupMap&, const plan::Operator&) {
-  return unsupported("cogroup");
-}
-
-Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& child,
-                                                        std::vector<TypedPtr>&) {
-  return child;
 }
 
 }  // namespace weir::relational

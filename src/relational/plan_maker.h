@@ -1,6 +1,7 @@
 // Operator trees for tests, expressions written as SQL text.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/cast.h"
-#include "plan/analysis.h"
+#include "plan/analyzer.h"
 #include "plan/operator.h"
 #include "relational/execution.h"
 #include "sql/parser.h"
@@ -17,6 +18,43 @@
 namespace weir::relational {
 
 namespace op = plan::op;
+
+// Tables by name.
+class TestCatalog final : public plan::Catalog {
+ public:
+  std::map<std::string, plan::TablePtr> tables;
+  Result<plan::CatalogEntry> find(const plan::NamedTable& table, const plan::Origin&) override {
+    const auto found = tables.find(table.name.back());
+    if (found == tables.end())
+      return base::error(base::ErrorKind::kNotFound, "no table {}", table.name.back());
+    return plan::CatalogEntry{found->second, {found->first}};
+  }
+  Result<plan::TablePtr> open(const plan::DataSource&, const plan::Origin&) override {
+    return base::error(base::ErrorKind::kUnsupported, "sources");
+  }
+  Result<plan::OperatorPtr> cached(const std::string&) override {
+    return base::error(base::ErrorKind::kUnsupported, "cached relations");
+  }
+  std::shared_ptr<const plan::PythonFunction> python_function(std::string_view) override {
+    return nullptr;
+  }
+  std::string current_catalog() override { return "spark_catalog"; }
+  std::string current_database() override { return "default"; }
+};
+
+// SQL text to an optimised plan.
+inline Result<plan::OperatorPtr> plan_of(const std::string& text, TestCatalog& catalog,
+                                         const eval::EvalContext& context) {
+  const plan::Folder folder = [&](const plan::TypedPtr& expression) {
+    return fold(expression, context);
+  };
+  plan::AnalyzerSettings settings;
+  settings.expressions.ansi = context.ansi;
+  WEIR_ASSIGN(const auto parsed, sql::parse_plan(text));
+  plan::Analyzer analyzer(catalog, settings, folder);
+  WEIR_ASSIGN(const auto analyzed, analyzer.analyze(parsed));
+  return plan::optimize(analyzed, folder);
+}
 
 inline columnar::Schema columns_schema(const plan::Operator& node) {
   std::vector<columnar::Field> fields;

@@ -6,12 +6,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "plan/catalog.h"
 #include "relational/batch_stream.h"
 
 namespace weir::relational {
+
+// Local Parquet files that hold a scan's rows, and the names of its columns in them.
+struct PlainParquet {
+  std::vector<std::string> paths;  // absolute
+  std::vector<std::string> names;
+};
 
 class ScanSource : public plan::Table {
  public:
@@ -21,6 +28,15 @@ class ScanSource : public plan::Table {
   virtual Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
                                                                  const plan::TypedPtr& condition,
                                                                  int streams) const = 0;
+  // Where the rows of these columns are exactly what is in local Parquet files, those files: DuckDB
+  // then reads them itself. Every file has every column under that name (no other differs from it
+  // in case only), of the Parquet type that Spark writes for the schema's type (no INT96, text
+  // marked as UTF-8); nothing is deleted or added on top (deletion vectors, partition columns,
+  // defaults). Files that `condition` rules out may be left away.
+  virtual std::optional<PlainParquet> plain_parquet(const std::vector<int>& /*columns*/,
+                                                    const plan::TypedPtr& /*condition*/) const {
+    return std::nullopt;
+  }
   // For the join order; none where it is not known.
   virtual std::optional<int64_t> rows_estimate() const { return std::nullopt; }
 };

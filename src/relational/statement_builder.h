@@ -19,11 +19,14 @@
 #include "plan/function_catalog.h"
 #include "relational/duck_types.h"
 #include "relational/execution.h"
+#include "relational/list_finishers.h"
 
 namespace weir::relational {
 
 using columnar::DataType;
 using columnar::Schema;
+
+class ScanSource;
 
 // What an expression's columns are called in SQL.
 using Scope = std::vector<std::string>;
@@ -64,6 +67,9 @@ class StatementBuilder {
   Result<std::string> operator()(const plan::op::GroupMap& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::CoGroupMap& node, const plan::Operator& plan);
 
+  Result<std::string> parquet_select(const ScanSource& source, const plan::op::Scan& node,
+                                     const plan::Operator& plan);
+
   // Expressions (expressions.cc).
   Result<std::string> expression(const plan::TypedPtr& expression, const Scope& scope);
   Result<std::string> native_call(const plan::Typed& expression, const plan::TypedCall& call,
@@ -84,8 +90,12 @@ class StatementBuilder {
     std::string over;                // " OVER (…)", or empty
   };
   Result<std::string> aggregate(const AggregateCall& call);
-  Result<std::string> finish(const std::string& sql, const DataType& from, const plan::Typed& call,
-                             DuckQuery::Function function);
+  Result<std::string> first_or_last(const AggregateCall& call, bool last);
+  Result<std::string> extreme_of_nested(const AggregateCall& call, bool greatest);
+  Result<std::string> distinct_estimate(const AggregateCall& call);
+  Result<std::string> collected(const AggregateCall& call, const ListFinisher& finisher);
+  // An expression of bytes in the order of the values, for nested types.
+  Result<std::string> order_bytes(const std::string& sql, const DataType& type);
 
   // A column of a SELECT below that holds the expression: interned.
   struct Computed {
@@ -99,8 +109,23 @@ class StatementBuilder {
   // The plan with the user's functions in `list` computed by a stage below: columns appended.
   Result<plan::OperatorPtr> with_python_stage(const plan::OperatorPtr& child,
                                               std::vector<plan::TypedPtr>& list);
-  Result<std::string> stage(const plan::Operator& plan,
-                            std::function<Result<std::unique_ptr<BatchStream>>()> open);
+  static plan::OperatorPtr keyed_input(const plan::OperatorPtr& child,
+                                       const std::vector<plan::TypedPtr>& keys);
+
+  // Windows and generators (row_operators.cc).
+  Result<std::string> frame_bound(const plan::TypedFrameBound& bound, plan::FrameUnit unit,
+                                  const DataType& key_type, bool lower);
+  Result<std::string> window_clause(const plan::TypedWindow& window, Computed& computed,
+                                    const Scope& scope);
+  Result<std::string> window_function(const plan::Typed& expression, const plan::TypedCall& call,
+                                      const std::vector<std::string>& arguments,
+                                      const std::string& over);
+  struct Generator {
+    std::string list;
+    std::vector<std::string> columns;
+    bool outer = false;
+  };
+  Result<Generator> generator(const plan::Typed& expression, const Scope& scope);
 
   std::string fresh() { return "t" + std::to_string(++aliases_); }
   static Scope scope_of(const std::string& alias, size_t columns);

@@ -1,0 +1,410 @@
+#include "relational/list_finishers.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include <arrow/api.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/list_rows.h"
+#include "eval/vector.h"
+#include "plan/function_catalog.h"
+
+namespace weir::relational {
+
+namespace {
+
+using columnar::DataType;
+using columnar::TypeKind;
+using eval::ArrayPtr;
+using eval::FixedReader;
+using eval::ListReader;
+using eval::Vector;
+
+Result<ArrayPtr> constant_array(const plan::TypedPtr& expression,
+                                const eval::EvalContext& context) {
+  WEIR_ASSIGN(const auto program, eval::compile(expression));
+  const auto one =
+      arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
+  return program.evaluate(*one, context);
+}
+
+struct Percentages {
+  std::vector<double> values;
+  bool several = false;
+};
+
+Result<Percentages> percentages_of(const plan::TypedPtr& expression,
+                                   const eval::EvalContext& context) {
+  WEIR_ASSIGN(const auto array, constant_array(expression, context));
+  Percentages made;
+  ArrayPtr numbers = array;
+  if (expression->type.is(TypeKind::kArray)) {
+    made.several = true;
+    const auto& list = static_cast<const arrow::ListArray&>(*array);
+    numbers = list.value_slice(0);
+  }
+  const Vector vector{numbers, false};
+  const FixedReader<double> reader(vector);
+  for (int64_t i = 0; i < numbers->length(); ++i) {
+    if (!reader.valid[i] || !(reader[i] >= 0 && reader[i] <= 1)) {
+      return plan::analysis_error("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+                                  "The percentage must be between [0.0, 1.0].", expression->origin);
+    }
+    made.values.push_back(reader[i]);
+  }
+  return made;
+}
+
+// Numbers of a list's values as doubles.
+class DoubleReader {
+ public:
+  DoubleReader(const ArrayPtr& array, const DataType& type) : array_(array), kind_(type.kind()) {
+    const Vector vector{array, false};
+    if (kind_ == TypeKind::kYearMonthInterval) {
+      months_.emplace(vector);
+    } else if (kind_ == TypeKind::kDouble) {
+      doubles_.emplace(vector);
+    } else {
+      longs_.emplace(vector);
+    }
+  }
+  double operator[](int64_t i) const {
+    if (doubles_) return (*doubles_)[i];
+    if (months_) return (*months_)[i];
+    return static_cast<double>((*longs_)[i]);
+  }
+
+ private:
+  ArrayPtr array_;
+  TypeKind kind_;
+  std::optional<FixedReader<double>> doubles_;
+  std::optional<FixedReader<int64_t>> longs_;
+  std::optional<FixedReader<int32_t>> months_;
+};
+
+// Appends numbers as the type holds them.
+Result<ArrayPtr> numbers_array(const std::vector<double>& numbers, const DataType& type) {
+  const auto count = static_cast<int64_t>(numbers.size());
+  const auto arrow_type = columnar::to_arrow(type);
+  const auto fill = [&](auto sample) {
+    eval::FixedWriter<decltype(sample)> writer(count);
+    for (int64_t i = 0; i < count; ++i)
+      writer.set(i, static_cast<decltype(sample)>(numbers[static_cast<size_t>(i)]));
+    return writer.finish(arrow_type);
+  };
+  if (type.is(TypeKind::kYearMonthInterval)) return fill(int32_t{});
+  if (type.is(TypeKind::kDouble)) return fill(double{});
+  return fill(int64_t{});
+}
+
+// One value a row or, where there are several percentages, one list.
+Result<ArrayPtr> per_row(const DataType& type, bool several,
+                         const std::vector<std::optional<std::vector<double>>>& rows) {
+  std::vector<double> all;
+  std::vector<int64_t> positions;
+  const auto& number = several ? type.element() : type;
+  const auto count = static_cast<int64_t>(rows.size());
+  eval::ListOffsets offsets(count);
+  for (const auto& row : rows) {
+    if (!row) {
+      offsets.add_null(static_cast<int64_t>(all.size()));
+      positions.push_back(-1);
+      continue;
+    }
+    positions.push_back(static_cast<int64_t>(all.size()));
+    all.insert(all.end(), row->begin(), row->end());
+    offsets.end_row(static_cast<int64_t>(all.size()));
+  }
+  WEIR_ASSIGN(auto values, numbers_array(all, number));
+  if (several) return offsets.finish(columnar::to_arrow(type), values);
+  return eval::pick(values, positions);
+}
+
+enum class PercentileKind { kContinuous, kDiscrete };
+
+double percentile_of(const DoubleReader& values, const std::vector<int64_t>& ends, int64_t begin,
+                     double percentage, PercentileKind kind) {
+  // ends[i]: how many rows the first i + 1 values stand for.
+  const auto total = ends.back();
+  const auto at = [&](int64_t position) {
+    const auto found = std::upper_bound(ends.begin(), ends.end(), position);
+    return values[begin + (found - ends.begin())];
+  };
+  if (kind == PercentileKind::kDiscrete) {
+    const auto index = std::max<int64_t>(
+        0, static_cast<int64_t>(std::ceil(percentage * static_cast<double>(total))) - 1);
+    return at(index);
+  }
+  const double position = static_cast<double>(total - 1) * percentage;
+  const auto lower = static_cast<int64_t>(std::floor(position));
+  const auto higher = static_cast<int64_t>(std::ceil(position));
+  const double low = at(lower);
+  if (lower == higher) return low;
+  const double high = at(higher);
+  if (low == high) return low;
+  return (static_cast<double>(higher) - position) * low +
+         (position - static_cast<double>(lower)) * high;
+}
+
+DuckQuery::Function percentile_function(DataType type, DataType value_type, Percentages wanted,
+                                        PercentileKind kind, bool frequencies) {
+  return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Vector vector{batch.column(0), false};
+    const ListReader lists(vector);
+    ArrayPtr values = lists.values(), counts;
+    if (frequencies) {
+      const auto& pairs = static_cast<const arrow::StructArray&>(*lists.values());
+      WEIR_ARROW_ASSIGN(values, pairs.GetFlattenedField(0));
+      WEIR_ARROW_ASSIGN(counts, pairs.GetFlattenedField(1));
+    }
+    const DoubleReader numbers(values, value_type);
+    std::vector<std::optional<std::vector<double>>> rows;
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      rows.emplace_back();
+      if (!lists.valid[row] || lists.count(row) == 0) continue;
+      std::vector<int64_t> ends;
+      int64_t total = 0;
+      for (int64_t i = lists.begin(row); i < lists.end(row); ++i) {
+        if (counts) {
+          const Vector frequency{counts, false};
+          total += FixedReader<int64_t>(frequency)[i];
+        } else {
+          ++total;
+        }
+        ends.push_back(total);
+      }
+      if (total <= 0) continue;
+      rows.back().emplace();
+      for (const double percentage : wanted.values)
+        rows.back()->push_back(percentile_of(numbers, ends, lists.begin(row), percentage, kind));
+    }
+    return per_row(type, wanted.several, rows);
+  };
+}
+
+// The value at rank ceil(p * n) of the sorted list.
+DuckQuery::Function approximate_function(DataType type, Percentages wanted) {
+  return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Vector vector{batch.column(0), false};
+    const ListReader lists(vector);
+    eval::ListPicker picker(batch.num_rows());
+    std::vector<int64_t> single;
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      if (!lists.valid[row] || lists.count(row) == 0) {
+        picker.add_null();
+        single.push_back(-1);
+        continue;
+      }
+      for (const double percentage : wanted.values) {
+        const auto rank =
+            static_cast<int64_t>(std::ceil(percentage * static_cast<double>(lists.count(row))));
+        const auto position = lists.begin(row) + std::max<int64_t>(0, rank - 1);
+        picker.add(position);
+        if (!wanted.several) single.push_back(position);
+      }
+      picker.end_row();
+    }
+    if (!wanted.several) return eval::pick(lists.values(), single);
+    return picker.finish(columnar::to_arrow(type), lists.values());
+  };
+}
+
+DuckQuery::Function mode_function(DataType type) {
+  return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Vector vector{batch.column(0), false};
+    const ListReader lists(vector);
+    std::vector<int64_t> picked;
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      int64_t best = -1, best_count = 0, count = 0;
+      std::string last;
+      for (int64_t i = lists.begin(row); lists.valid[row] && i < lists.end(row); ++i) {
+        auto key = eval::value_key(type, *lists.values(), i);
+        count = i > lists.begin(row) && key == last ? count + 1 : 1;
+        last = std::move(key);
+        if (count > best_count) {
+          best_count = count;
+          best = i;
+        }
+      }
+      picked.push_back(best);
+    }
+    return eval::pick(lists.values(), picked);
+  };
+}
+
+DuckQuery::Function join_function(DataType type, std::string delimiter) {
+  return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Vector vector{batch.column(0), false};
+    const ListReader lists(vector);
+    const Vector values{lists.values(), false};
+    const eval::TextReader text(values);
+    eval::TextWriter writer(batch.num_rows());
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      if (!lists.valid[row] || lists.count(row) == 0) {
+        writer.add_null();
+        continue;
+      }
+      for (int64_t i = lists.begin(row); i < lists.end(row); ++i) {
+        if (i > lists.begin(row)) writer.bytes() += delimiter;
+        writer.bytes() += text[i];
+      }
+      writer.end_row();
+    }
+    return writer.finish(columnar::to_arrow(type));
+  };
+}
+
+}  // namespace
+
+Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
+                                                  const eval::EvalContext& context) {
+  const auto& call = std::get<plan::TypedCall>(expression.node);
+  const auto name = call.function->name;
+  const auto& type = expression.type;
+  using Order = ListFinisher::Order;
+  ListFinisher made;
+  if (name == "percentile" || name == "median" || name == "percentile_cont" ||
+      name == "percentile_disc") {
+    Percentages wanted;
+    DataType value_type = DataType::of(TypeKind::kDouble);
+    const bool within = name == "percentile_cont" || name == "percentile_disc";
+    if (name == "median") {
+      wanted.values = {0.5};
+    } else {
+      WEIR_ASSIGN(wanted, percentages_of(call.arguments[within ? 0 : 1], context));
+    }
+    if (!within) value_type = call.arguments[0]->type;
+    made.function = percentile_function(
+        type, value_type, wanted,
+        name == "percentile_disc" ? PercentileKind::kDiscrete : PercentileKind::kContinuous,
+        call.arguments.size() > 2);
+    made.order = Order::kAscending;
+    return std::optional(std::move(made));
+  }
+  if (name == "percentile_approx") {
+    WEIR_ASSIGN(auto wanted, percentages_of(call.arguments[1], context));
+    made.function = approximate_function(type, std::move(wanted));
+    made.order = Order::kAscending;
+    return std::optional(std::move(made));
+  }
+  if (name == "mode") {
+    made.function = mode_function(type);
+    made.order = Order::kAscending;
+    return std::optional(std::move(made));
+  }
+  if (name == "listagg") {
+    std::string delimiter;
+    if (call.arguments.size() > 1) {
+      WEIR_ASSIGN(const auto text, constant_array(call.arguments[1], context));
+      const Vector vector{text, false};
+      if (text->null_count() == 0) delimiter = eval::TextReader(vector)[0];
+    }
+    made.function = join_function(type, std::move(delimiter));
+    return std::optional(std::move(made));
+  }
+  return std::optional<ListFinisher>();
+}
+
+int sketch_precision(double relative_error) {
+  return std::clamp(
+      static_cast<int>(std::ceil(2.0 * std::log(1.106 / relative_error) / std::log(2.0))), 4, 18);
+}
+
+Result<DuckQuery::Function> sketch_entry(const plan::TypedPtr& value, int precision,
+                                         const eval::EvalContext& context) {
+  plan::TypedCall call;
+  call.function = plan::find_function("xxhash64");
+  call.arguments = {std::make_shared<const plan::Typed>(
+      plan::Typed{value->type, true, plan::TypedColumn{0, {}}, value->origin})};
+  const auto hash = std::make_shared<const plan::Typed>(
+      plan::Typed{DataType::of(TypeKind::kLong), false, std::move(call), value->origin});
+  WEIR_ASSIGN(auto program, eval::compile(hash));
+  return DuckQuery::Function([program = std::move(program), precision,
+                              context](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    WEIR_ASSIGN(const auto hashes, program.evaluate(batch, context));
+    const Vector vector{hashes, false}, given{batch.column(0), false};
+    const FixedReader<int64_t> reader(vector);
+    const eval::Validity valid(given);
+    eval::FixedWriter<int32_t> writer(batch.num_rows());
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      if (!valid[row]) {
+        writer.set_null(row);
+        continue;
+      }
+      const auto bits = static_cast<uint64_t>(reader[row]);
+      const auto index = static_cast<int32_t>(bits >> (64 - precision));
+      const uint64_t rest = (bits << precision) | (uint64_t{1} << (precision - 1));
+      writer.set(row, index * 64 + std::countl_zero(rest) + 1);
+    }
+    return writer.finish(arrow::int32());
+  });
+}
+
+namespace {
+
+// HyperLogLog++: linear counting below its threshold; above, the estimate over the registers'
+// histogram without bias (Ertl 2017) instead of tables of biases.
+int64_t estimate_count(const std::vector<uint8_t>& registers, int precision) {
+  static constexpr double kThresholds[] = {10,   20,   40,    80,    220,   400,    900,   1800,
+                                           3100, 6500, 11500, 20000, 50000, 120000, 350000};
+  const double m = static_cast<double>(registers.size());
+  const int last = 64 - precision + 1;
+  std::vector<double> histogram(static_cast<size_t>(last) + 1, 0.0);
+  for (const auto rank : registers)
+    histogram[std::min<size_t>(rank, static_cast<size_t>(last))] += 1;
+  if (histogram[0] > 0) {
+    const double linear = m * std::log(m / histogram[0]);
+    if (linear <= kThresholds[precision - 4]) return std::llround(linear);
+  }
+  double tau = 0;
+  double share = 1.0 - histogram[static_cast<size_t>(last)] / m;
+  if (share != 0 && share != 1) {
+    double y = 1, z = 1 - share, previous;
+    do {
+      share = std::sqrt(share);
+      previous = z;
+      y *= 0.5;
+      z -= (1 - share) * (1 - share) * y;
+    } while (z != previous);
+    tau = z / 3;
+  }
+  double z = m * tau;
+  for (int k = last - 1; k >= 1; --k)
+    z = 0.5 * (z + histogram[static_cast<size_t>(k)]);
+  double empty = histogram[0] / m, sigma = empty;
+  if (empty == 1) return 0;
+  double y = 1, previous;
+  do {
+    empty *= empty;
+    previous = sigma;
+    sigma += empty * y;
+    y += y;
+  } while (sigma != previous);
+  z += m * sigma;
+  return std::llround(m * m / (2 * std::log(2.0) * z));
+}
+
+}  // namespace
+
+DuckQuery::Function sketch_estimate(int precision) {
+  return [precision](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Vector vector{batch.column(0), false};
+    const ListReader lists(vector);
+    const Vector values{lists.values(), false};
+    const FixedReader<int32_t> entries(values);
+    eval::FixedWriter<int64_t> writer(batch.num_rows());
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      std::vector<uint8_t> registers(size_t{1} << precision, 0);
+      for (int64_t i = lists.begin(row); lists.valid[row] && i < lists.end(row); ++i) {
+        auto& one = registers[static_cast<size_t>(entries[i] / 64)];
+        one = std::max(one, static_cast<uint8_t>(entries[i] % 64));
+      }
+      writer.set(row, estimate_count(registers, precision));
+    }
+    return writer.finish(arrow::int64());
+  };
+}
+
+}  // namespace weir::relational

@@ -1,0 +1,280 @@
+// Where a query leaves DuckDB: the user's functions, which get streams of rows and give others.
+#include <arrow/api.h>
+#include <fmt/format.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/node.h"
+#include "relational/scan_source.h"
+#include "relational/statement_builder.h"
+#include "relational/steps.h"
+
+namespace weir::relational {
+
+using plan::OperatorPtr;
+using plan::TypedPtr;
+namespace op = plan::op;
+
+namespace {
+
+using Open = std::function<Result<StreamPtr>()>;
+
+base::Error unsupported(std::string_view what) {
+  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet", what)
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
+}
+
+// The rows of a stage as a table.
+class StageSource final : public ScanSource {
+ public:
+  StageSource(columnar::Schema schema, Open open)
+      : schema_(std::move(schema)), open_(std::move(open)) {}
+  const columnar::Schema& schema() const override { return schema_; }
+  std::string_view provider() const override { return "stage"; }
+  std::string description() const override { return "rows of a user function"; }
+  Result<std::vector<StreamPtr>> scan(const std::vector<int>& columns, const TypedPtr&,
+                                      int) const override {
+    WEIR_ASSIGN(auto stream, open_());
+    std::vector<StreamPtr> streams;
+    streams.push_back(pick_columns(std::move(stream), columns));
+    return streams;
+  }
+
+ private:
+  columnar::Schema schema_;
+  Open open_;
+};
+
+OperatorPtr stage_plan(std::vector<plan::Column> columns, Open open) {
+  std::vector<columnar::Field> fields;
+  op::Scan scan;
+  for (const auto& column : columns) {
+    scan.columns.push_back(static_cast<int>(fields.size()));
+    fields.push_back(columnar::make_field(column.name, column.type, column.nullable));
+  }
+  scan.table = std::make_shared<StageSource>(columnar::Schema::structure(std::move(fields)),
+                                             std::move(open));
+  return plan::make_operator(std::move(scan), std::move(columns));
+}
+
+plan::Column column_of(const TypedPtr& expression, std::string name) {
+  plan::Column column;
+  column.name = std::move(name);
+  column.type = expression->type;
+  column.nullable = expression->nullable;
+  return column;
+}
+
+// The first `kept` columns, then one a call: each call reads its arguments from the columns after.
+class ScalarStage final : public BatchStream {
+ public:
+  struct Call {
+    std::shared_ptr<const plan::PythonFunction> function;
+    std::vector<int> arguments;
+  };
+  ScalarStage(StreamPtr input, int kept, std::vector<Call> calls, UserFunctions& functions,
+              columnar::Schema schema)
+      : input_(std::move(input)),
+        kept_(kept),
+        calls_(std::move(calls)),
+        functions_(functions),
+        schema_(std::move(schema)) {}
+  const columnar::Schema& schema() const override { return schema_; }
+
+  Result<BatchPtr> next(std::stop_token stop) override {
+    WEIR_ASSIGN(auto batch, input_->next(stop));
+    if (!batch) return batch;
+    arrow::ArrayVector arrays;
+    for (int i = 0; i < kept_; ++i)
+      arrays.push_back(batch->column(i));
+    for (const auto& call : calls_) {
+      arrow::FieldVector fields;
+      arrow::ArrayVector arguments;
+      for (const int column : call.arguments) {
+        fields.push_back(
+            batch->schema()->field(column)->WithName("_" + std::to_string(fields.size())));
+        arguments.push_back(batch->column(column));
+      }
+      const auto given =
+          arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), arguments);
+      WEIR_ASSIGN(auto result, functions_.scalar(*call.function, given));
+      if (result->length() != batch->num_rows())
+        return base::error(base::ErrorKind::kInvalidArgument,
+                           "the function {} gave {} values for {} rows", call.function->name,
+                           result->length(), batch->num_rows());
+      arrays.push_back(std::move(result));
+    }
+    arrow::FieldVector fields;
+    for (size_t i = 0; i < arrays.size(); ++i)
+      fields.push_back(arrow::field("c", arrays[i]->type()));
+    return arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), arrays);
+  }
+
+ private:
+  StreamPtr input_;
+  int kept_;
+  std::vector<Call> calls_;
+  UserFunctions& functions_;
+  columnar::Schema schema_;
+};
+
+bool calls_python(const plan::Typed& expression) {
+  if (std::holds_alternative<plan::TypedPython>(expression.node)) return true;
+  for (const auto& child : plan::typed_children(expression)) {
+    if (calls_python(*child)) return true;
+  }
+  return false;
+}
+
+// The calls of the user's functions whose arguments hold none.
+void innermost(const TypedPtr& expression, std::vector<TypedPtr>& found) {
+  if (!calls_python(*expression)) return;
+  bool inside = false;
+  for (const auto& child : plan::typed_children(*expression)) {
+    if (calls_python(*child)) {
+      inside = true;
+      innermost(child, found);
+    }
+  }
+  if (!inside && std::holds_alternative<plan::TypedPython>(expression->node)) {
+    for (const auto& known : found) {
+      if (known == expression ||
+          (!is_volatile(*expression) && plan::same_expression(*known, *expression)))
+        return;
+    }
+    found.push_back(expression);
+  }
+}
+
+TypedPtr column_at(const TypedPtr& expression, int index) {
+  return std::make_shared<const plan::Typed>(plan::Typed{
+      expression->type, expression->nullable, plan::TypedColumn{index, {}}, expression->origin});
+}
+
+}  // namespace
+
+Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given,
+                                                        std::vector<TypedPtr>& list) {
+  auto child = given;
+  while (true) {
+    std::vector<TypedPtr> calls;
+    for (const auto& one : list)
+      innermost(one, calls);
+    if (calls.empty()) return child;
+    if (!context_.functions) return unsupported("a user function");
+    if (!outer_.empty()) return unsupported("a user function inside a subquery");
+    const int kept = static_cast<int>(child->columns.size());
+    op::Project below{child, {}};
+    auto columns = child->columns;
+    for (int i = 0; i < kept; ++i) {
+      const auto& column = child->columns[static_cast<size_t>(i)];
+      below.list.push_back(std::make_shared<const plan::Typed>(
+          plan::Typed{column.type, column.nullable, plan::TypedColumn{i, column.name}, {}}));
+    }
+    auto below_columns = columns;
+    std::vector<ScalarStage::Call> stage_calls;
+    for (const auto& call : calls) {
+      const auto& python = std::get<plan::TypedPython>(call->node);
+      ScalarStage::Call one{python.function, {}};
+      for (const auto& argument : python.arguments) {
+        one.arguments.push_back(static_cast<int>(below.list.size()));
+        below_columns.push_back(column_of(argument, "_" + std::to_string(below.list.size())));
+        below.list.push_back(argument);
+      }
+      stage_calls.push_back(std::move(one));
+      columns.push_back(column_of(call, "python" + std::to_string(columns.size())));
+    }
+    for (auto& column : below_columns)
+      column.hidden = false;
+    const auto input = plan::make_operator(std::move(below), std::move(below_columns));
+    std::vector<columnar::Field> fields;
+    for (const auto& column : columns)
+      fields.push_back(columnar::make_field(column.name, column.type, column.nullable));
+    Open open = [input, kept, stage_calls, context = context_,
+                 schema = columnar::Schema::structure(std::move(fields))]() -> Result<StreamPtr> {
+      WEIR_ASSIGN(auto stream, execute(input, context));
+      return StreamPtr(std::make_unique<ScalarStage>(std::move(stream), kept, stage_calls,
+                                                     *context.functions, schema));
+    };
+    child = stage_plan(std::move(columns), std::move(open));
+    const std::function<TypedPtr(const TypedPtr&)> replace = [&](const TypedPtr& part) -> TypedPtr {
+      for (size_t i = 0; i < calls.size(); ++i) {
+        if (part == calls[i] || (std::holds_alternative<plan::TypedPython>(part->node) &&
+                                 !is_volatile(*part) && plan::same_expression(*part, *calls[i])))
+          return column_at(part, kept + static_cast<int>(i));
+      }
+      return plan::map_typed_children(part, replace);
+    };
+    for (auto& one : list)
+      one = replace(one);
+  }
+}
+
+Result<std::string> StatementBuilder::operator()(const op::MapPartitions& node,
+                                                 const plan::Operator& plan) {
+  if (!context_.functions) return unsupported("a user function");
+  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  Open open = [child = node.child, function = node.function,
+               context = context_]() -> Result<StreamPtr> {
+    WEIR_ASSIGN(auto stream, execute(child, context));
+    return context.functions->map(*function, std::move(stream));
+  };
+  return query(stage_plan(plan.columns, std::move(open)));
+}
+
+Result<std::string> StatementBuilder::operator()(const op::GroupMap& node,
+                                                 const plan::Operator& plan) {
+  if (!context_.functions) return unsupported("a user function");
+  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  if (!node.state.empty()) return unsupported("state of groups outside of a stream");
+  const auto input = keyed_input(node.child, node.keys);
+  Open open = [input, keys = static_cast<int>(node.keys.size()), function = node.function,
+               context = context_]() -> Result<StreamPtr> {
+    WEIR_ASSIGN(auto stream, execute(input, context));
+    return context.functions->group_map(*function, keys, std::move(stream));
+  };
+  return query(stage_plan(plan.columns, std::move(open)));
+}
+
+Result<std::string> StatementBuilder::operator()(const op::CoGroupMap& node,
+                                                 const plan::Operator& plan) {
+  if (!context_.functions) return unsupported("a user function");
+  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  const auto left = keyed_input(node.left, node.left_keys);
+  const auto right = keyed_input(node.right, node.right_keys);
+  Open open = [left, right, keys = static_cast<int>(node.left_keys.size()),
+               function = node.function, context = context_]() -> Result<StreamPtr> {
+    WEIR_ASSIGN(auto a, execute(left, context));
+    WEIR_ASSIGN(auto b, execute(right, context));
+    return context.functions->cogroup_map(*function, keys, std::move(a), std::move(b));
+  };
+  return query(stage_plan(plan.columns, std::move(open)));
+}
+
+// The keys, then the child's columns, sorted by the keys.
+OperatorPtr StatementBuilder::keyed_input(const OperatorPtr& child,
+                                          const std::vector<TypedPtr>& keys) {
+  op::Project project{child, keys};
+  std::vector<plan::Column> columns;
+  op::Sort sort;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    columns.push_back(column_of(keys[i], "key" + std::to_string(i)));
+    sort.keys.push_back({column_at(keys[i], static_cast<int>(i)), true, true});
+  }
+  for (size_t i = 0; i < child->columns.size(); ++i) {
+    const auto& column = child->columns[i];
+    if (column.hidden) continue;
+    columns.push_back(column);
+    project.list.push_back(std::make_shared<const plan::Typed>(plan::Typed{
+        column.type, column.nullable, plan::TypedColumn{static_cast<int>(i), column.name}, {}}));
+  }
+  sort.child = plan::make_operator(std::move(project), columns);
+  if (sort.keys.empty()) return sort.child;
+  return plan::make_operator(std::move(sort), std::move(columns));
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Observe& node, const plan::Operator&) {
+  return query(node.child);
+}
+
+}  // namespace weir::relational
