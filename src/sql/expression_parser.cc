@@ -82,6 +82,18 @@ base::Result<void> ExpressionParser::deeper() const {
   return {};
 }
 
+base::Result<bool> ExpressionParser::accept_not() {
+  if (!cursor_.is_symbol("!")) return cursor_.accept_word("NOT");
+  const uint32_t begin = cursor_.take().begin;
+  if (options_.bang_is_not) return true;
+  const std::string clause = "! " + cursor_.peek().upper;
+  return parse_error("SYNTAX_DISCONTINUED.BANG_EQUALS_NOT", "42601",
+                     "Support of the clause or keyword: '" + clause +
+                         "' has been discontinued in this context. Use NOT",
+                     cursor_.origin_since(begin))
+      .with_parameter("clause", "!");
+}
+
 ExpressionParser::Made ExpressionParser::value_expression() {
   return binary(kPredicatePrecedence + 1);
 }
@@ -132,7 +144,7 @@ ExpressionParser::Made ExpressionParser::negate_if(bool negated, ExpressionPtr m
 
 ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t begin) {
   if (cursor_.accept_word("IS")) return is_predicate(std::move(left), begin);
-  const bool negated = cursor_.accept_word("NOT") || cursor_.accept_symbol("!");
+  WEIR_ASSIGN(const bool negated, accept_not());
   if (cursor_.accept_word("BETWEEN")) {
     WEIR_ASSIGN(auto low, value_expression());
     WEIR_TRY(cursor_.expect_word("AND"));
@@ -145,7 +157,7 @@ ExpressionParser::Made ExpressionParser::predicate(ExpressionPtr left, uint32_t 
 }
 
 ExpressionParser::Made ExpressionParser::is_predicate(ExpressionPtr left, uint32_t begin) {
-  const bool negated = cursor_.accept_word("NOT") || cursor_.accept_symbol("!");
+  WEIR_ASSIGN(const bool negated, accept_not());
   if (cursor_.accept_word("NULL") || cursor_.accept_word("UNKNOWN"))
     return make(plan::Call{negated ? "isnotnull" : "isnull", {left}}, begin);
   const bool wanted = cursor_.is_word("TRUE");
@@ -201,12 +213,12 @@ ExpressionParser::Made ExpressionParser::like_predicate(ExpressionPtr left, uint
     const auto origin = cursor_.origin_of(token);
     WEIR_ASSIGN(auto escape, string_literal());
     if (escape.size() != 1) {
-      return parse_error("INVALID_ESCAPE_CHAR", "42604",
+      return parse_error("INVALID_ESC", "42604",
                          fmt::format("`EscapeChar` should be a string literal of length one, but "
                                      "got \"{}\"",
                                      escape),
                          origin)
-          .with_parameter("sqlExpr", "\"" + escape + "\"");
+          .with_parameter("invalidEscape", "'" + escape + "'");
     }
     WEIR_ASSIGN(auto literal, text_literal(escape, escape_begin));
     like.arguments.push_back(std::move(literal));

@@ -72,6 +72,8 @@ class ExpressionParser {
                                                     const plan::Origin& origin);
   base::Result<std::string> identifier_text();  // the value of IDENTIFIER(…)
   base::Result<void> deeper() const;
+  // NOT stands here and is taken; `!` for it is Spark's error.
+  base::Result<bool> accept_not();
 
   TokenCursor& cursor_;
   const ParseOptions& options_;

@@ -68,7 +68,10 @@ bool starts_clause(const TokenCursor& cursor) {
   if (word == "PIVOT") return cursor.is_symbol("(", 1);
   if (word == "UNPIVOT")
     return cursor.is_symbol("(", 1) || any_word(cursor, 1, {"INCLUDE", "EXCLUDE"});
-  if (word == "TABLESAMPLE") return cursor.is_symbol("(", 1);
+  if (word == "TABLESAMPLE")
+    return cursor.is_symbol("(", 1) || any_word(cursor, 1, {"SYSTEM", "BERNOULLI"});
+  if (word == "CHANGES") return cursor.is_word("FROM", 1);
+  if (word == "APPROX" || word == "EXACT") return cursor.is_word("NEAREST", 1);
   if (word == "INSERT") return any_word(cursor, 1, {"INTO", "OVERWRITE"});
   if (word == "GROUPING") return cursor.is_word("SETS", 1);
   if (word == "WITH")
@@ -114,8 +117,9 @@ bool starts_query(const TokenCursor& cursor, size_t ahead) {
   if (word == "TABLE" || word == "FROM")
     return is_name(cursor, next) || (word == "FROM" && cursor.is_symbol("(", next));
   if (word == "WITH")
-    return is_name(cursor, next) && (any_word(cursor, next + 1, {"AS", "MAX"}) ||
-                                     cursor.is_symbol("(", next + 1) || is_name(cursor, next + 1));
+    return is_name(cursor, next) &&
+           (any_word(cursor, next + 1, {"AS", "MAX"}) || cursor.is_symbol("-", next + 1) ||
+            cursor.is_symbol("(", next + 1) || is_name(cursor, next + 1));
   if (word == "MAP" || word == "REDUCE")
     return is_name(cursor, next) && !any_word(cursor, next, {"AS", "FROM"});
   return false;

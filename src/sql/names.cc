@@ -217,6 +217,14 @@ base::Result<DataType> ExpressionParser::type(bool keep_char_length) {
                        "Incomplete complex type: " + first + " needs its types in < >",
                        cursor_.origin_since(begin));
   }
+  if ((first == "CHAR" || first == "CHARACTER" || first == "VARCHAR") && !cursor_.is_symbol("(")) {
+    return parse_error("DATATYPE_MISSING_SIZE", "42K01",
+                       fmt::format("DataType \"{}\" requires a length parameter, for example "
+                                   "\"{}\"(10)",
+                                   first, first),
+                       cursor_.origin_since(begin))
+        .with_parameter("type", "\"" + first + "\"");
+  }
   if (first == "STRING" && cursor_.is_word("COLLATE")) return cursor_.unsupported("COLLATE");
   int depth = 0;
   while (!cursor_.at_end()) {

@@ -27,6 +27,7 @@ struct ParseOptions {
   std::vector<plan::ExpressionPtr> positional = {};
   bool double_quoted_names = false;       // spark.sql.ansi.doubleQuotedIdentifiers
   bool legacy_identifier_clause = false;  // spark.sql.legacy.identifierClause
+  bool bang_is_not = false;               // spark.sql.legacy.bangEqualsNot: a ! IN (1)
 };
 
 // One statement (trailing ';' allowed). PARSE_EMPTY_STATEMENT where there is none.

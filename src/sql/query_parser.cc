@@ -245,6 +245,7 @@ QueryParser::Planned QueryParser::organize(PlanPtr child, uint32_t begin) {
   plan::Sort order{nullptr, {}, true, true, false};
   plan::Sort sort{nullptr, {}, false, true, false};
   std::vector<ExpressionPtr> distribute;
+  const uint32_t clauses_begin = cursor_.peek().begin;
   if (cursor_.accept_words({"ORDER", "BY"})) {
     order.all = cursor_.is_word("ALL") && !cursor_.is_symbol(".", 1) && !cursor_.is_symbol("(", 1);
     WEIR_ASSIGN(order.keys, sort_keys());
@@ -255,14 +256,23 @@ QueryParser::Planned QueryParser::organize(PlanPtr child, uint32_t begin) {
     for (const auto& key : distribute)
       sort.keys.push_back({key, true, true});
   }
+  const bool clustered = !distribute.empty();
+  const bool several = cursor_.is_words({"DISTRIBUTE", "BY"}) || cursor_.is_words({"SORT", "BY"});
   if (cursor_.accept_words({"DISTRIBUTE", "BY"})) {
     WEIR_ASSIGN(distribute, expressions());
   }
   if (cursor_.accept_words({"SORT", "BY"})) {
     WEIR_ASSIGN(sort.keys, sort_keys());
   }
+  const bool distributed = !distribute.empty();
+  if ((!order.keys.empty() && (distributed || !sort.keys.empty())) || (clustered && several)) {
+    return parse_error("UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES", "0A000",
+                       "The feature is not supported: Combination of ORDER BY/SORT BY/DISTRIBUTE "
+                       "BY/CLUSTER BY",
+                       cursor_.origin_since(clauses_begin));
+  }
   WEIR_ASSIGN(child, window_clause(std::move(child), begin));
-  if (!distribute.empty()) {
+  if (distributed) {
     plan::Repartition made{std::move(child), std::nullopt, std::move(distribute), true};
     WEIR_ASSIGN(child, node(std::move(made), begin));
   }

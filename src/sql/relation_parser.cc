@@ -37,11 +37,21 @@ QueryParser::Planned QueryParser::from_clause() {
     plan::Join join{std::move(made), std::move(right), plan::JoinKind::kInner, nullptr, {}};
     WEIR_ASSIGN(made, node(std::move(join), begin));
   } while (cursor_.accept_symbol(","));
+  const bool lateral = cursor_.is_words({"LATERAL", "VIEW"});
   WEIR_ASSIGN(made, lateral_views(std::move(made), begin));
-  if (cursor_.is_word("PIVOT") && cursor_.is_symbol("(", 1)) {
+  const auto not_together = [&](std::string_view what) {
+    return parse_error(fmt::format("NOT_ALLOWED_IN_FROM.{}", what), "42601",
+                       fmt::format("Not allowed in the FROM clause: {}", what),
+                       cursor_.origin_of(cursor_.peek()));
+  };
+  const bool pivots = cursor_.is_word("PIVOT") && cursor_.is_symbol("(", 1);
+  if (pivots) {
+    if (lateral) return not_together("LATERAL_WITH_PIVOT");
     WEIR_ASSIGN(made, pivot(std::move(made), begin));
   }
   if (cursor_.is_word("UNPIVOT")) {
+    if (lateral) return not_together("LATERAL_WITH_UNPIVOT");
+    if (pivots) return not_together("UNPIVOT_WITH_PIVOT");
     WEIR_ASSIGN(made, unpivot(std::move(made), begin));
   }
   return made;
@@ -141,6 +151,7 @@ QueryParser::Planned QueryParser::named_relation() {
     cursor_.seek(here);
     return table_function();
   }
+  if (cursor_.is_words({"CHANGES", "FROM"})) return cursor_.unsupported("CHANGES FROM");
   WEIR_TRY(table_state(table.state));
   if (cursor_.is_word("WITH") && cursor_.is_symbol("(", 1)) {
     cursor_.take();
@@ -290,6 +301,8 @@ QueryParser::Planned QueryParser::join(PlanPtr left, uint32_t begin) {
         .with_parameter("joinType2", "NATURAL");
   }
   WEIR_ASSIGN(made.right, made.lateral ? lateral_primary(right_begin) : relation_primary());
+  const size_t nearest = cursor_.is_word("APPROX") || cursor_.is_word("EXACT") ? 1 : 0;
+  if (cursor_.is_word("NEAREST", nearest)) return cursor_.unsupported("join by NEAREST");
   if (!made.natural && cursor_.accept_word("ON")) {
     WEIR_ASSIGN(made.condition, expression());
   } else if (!made.natural && cursor_.is_word("USING") && cursor_.is_symbol("(", 1)) {
@@ -307,8 +320,12 @@ QueryParser::Planned QueryParser::join(PlanPtr left, uint32_t begin) {
 
 // TABLESAMPLE (10 PERCENT | n ROWS | BUCKET x OUT OF y) [REPEATABLE (seed)]
 QueryParser::Planned QueryParser::sample(PlanPtr child, uint32_t begin) {
-  if (!cursor_.is_word("TABLESAMPLE") || !cursor_.is_symbol("(", 1)) return child;
+  if (!cursor_.is_word("TABLESAMPLE")) return child;
+  if (cursor_.is_word("SYSTEM", 1)) return cursor_.unsupported("TABLESAMPLE SYSTEM");
+  const bool bernoulli = cursor_.is_word("BERNOULLI", 1);
+  if (!cursor_.is_symbol("(", bernoulli ? 2 : 1)) return child;
   const uint32_t sample_begin = cursor_.take().begin;
+  if (bernoulli) cursor_.take();
   cursor_.take();
   plan::Sample made;
   made.child = std::move(child);

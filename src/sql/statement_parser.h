@@ -62,6 +62,9 @@ class StatementParser : public QueryParser {
   base::Result<bool> if_not_exists();
   bool if_exists() { return cursor_.accept_words({"IF", "EXISTS"}); }
   base::Result<void> first_clause(std::set<std::string>& seen, const std::string& clause);
+  base::Result<void> first_option(std::set<std::string>& seen,
+                                  const plan::ColumnDefinition& column_made,
+                                  const std::string& option);
 
   // alter_statements.cc
   Kind alter();

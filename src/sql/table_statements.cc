@@ -14,7 +14,7 @@ base::Result<bool> StatementParser::if_not_exists() {
   if (!cursor_.is_word("IF") || !(cursor_.is_word("NOT", 1) || cursor_.is_symbol("!", 1)))
     return false;
   cursor_.take();
-  cursor_.take();
+  WEIR_TRY(accept_not());
   WEIR_TRY(cursor_.expect_word("EXISTS"));
   return true;
 }
@@ -26,6 +26,19 @@ base::Result<void> StatementParser::first_clause(std::set<std::string>& seen,
                      fmt::format("Found duplicate clauses: {}. Please, remove one of them", clause),
                      cursor_.origin_of(cursor_.peek()))
       .with_parameter("clauseName", clause);
+}
+
+base::Result<void> StatementParser::first_option(std::set<std::string>& seen,
+                                                 const plan::ColumnDefinition& column_made,
+                                                 const std::string& option) {
+  if (seen.insert(option).second) return {};
+  return parse_error("CREATE_TABLE_COLUMN_DESCRIPTOR_DUPLICATE", "42710",
+                     fmt::format("CREATE TABLE column {} specifies descriptor \"{}\" more than "
+                                 "once, which is invalid",
+                                 column_made.field.name, option),
+                     cursor_.origin_of(cursor_.peek()))
+      .with_parameter("columnName", column_made.field.name)
+      .with_parameter("optionName", option);
 }
 
 StatementParser::Kind StatementParser::create() {
@@ -52,18 +65,18 @@ base::Result<void> StatementParser::column_options(plan::ColumnDefinition& made)
   std::set<std::string> seen;
   while (true) {
     if (cursor_.is_word("NOT") || cursor_.is_symbol("!")) {
-      WEIR_TRY(first_clause(seen, "NOT NULL"));
-      cursor_.take();
+      WEIR_TRY(first_option(seen, made, "NOT NULL"));
+      WEIR_TRY(accept_not());
       WEIR_TRY(cursor_.expect_word("NULL"));
       made.field.nullable = false;
     } else if (cursor_.is_words({"DEFAULT", "COLLATION"})) {
       return cursor_.unsupported("COLLATION");
     } else if (cursor_.is_word("DEFAULT")) {
-      WEIR_TRY(first_clause(seen, "DEFAULT"));
+      WEIR_TRY(first_option(seen, made, "DEFAULT"));
       cursor_.take();
       WEIR_ASSIGN(made.default_value, expression());
     } else if (cursor_.is_word("GENERATED")) {
-      WEIR_TRY(first_clause(seen, "GENERATED ALWAYS AS"));
+      WEIR_TRY(first_option(seen, made, "GENERATED ALWAYS AS"));
       cursor_.take();
       if (cursor_.is_word("BY")) return cursor_.unsupported("identity column");
       WEIR_TRY(cursor_.expect_word("ALWAYS"));
@@ -73,7 +86,7 @@ base::Result<void> StatementParser::column_options(plan::ColumnDefinition& made)
       WEIR_ASSIGN(made.generated_as, expression());
       WEIR_TRY(cursor_.expect_symbol(")"));
     } else if (cursor_.is_word("COMMENT")) {
-      WEIR_TRY(first_clause(seen, "COMMENT"));
+      WEIR_TRY(first_option(seen, made, "COMMENT"));
       cursor_.take();
       WEIR_ASSIGN(auto comment, string_literal());
       made.field.metadata["comment"] = std::move(comment);
@@ -363,6 +376,8 @@ StatementParser::Kind StatementParser::insert() {
     return unsupported_rest("INSERT OVERWRITE DIRECTORY");
   if (cursor_.is_word("TABLE") && at_name(1)) cursor_.take();
   WEIR_ASSIGN(made.name, table_name());
+  if (cursor_.is_word("AS") || (at_name() && cursor_.is_word("REPLACE", 1)))
+    return unsupported_rest("INSERT INTO … AS alias");
   if (cursor_.is_word("PARTITION") && cursor_.is_symbol("(", 1)) {
     cursor_.take();
     cursor_.take();
@@ -387,7 +402,9 @@ StatementParser::Kind StatementParser::insert() {
   } else if (cursor_.is_symbol("(") && !starts_query(cursor_)) {
     WEIR_ASSIGN(made.columns, name_list());
   }
-  if (cursor_.is_word("SET") || cursor_.is_word("ON")) return unsupported_rest("INSERT … SET");
+  if (cursor_.is_word("SET")) return unsupported_rest("INSERT … SET");
+  if (cursor_.is_word("REPLACE") && !made.replace_where)
+    return unsupported_rest("INSERT … REPLACE " + cursor_.peek(1).upper);
   WEIR_ASSIGN(made.source, query());
   return plan::StatementKind(std::move(made));
 }
