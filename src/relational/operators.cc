@@ -106,7 +106,7 @@ Result<std::string> StatementBuilder::statement(const OperatorPtr& plan) {
 }
 
 Result<std::string> StatementBuilder::query(const OperatorPtr& plan) {
-  if (uses_[plan.get()] < 2 || is_leaf(*plan) || reads_outside(*plan)) return build(plan);
+  if (!is_shared(plan)) return build(plan);
   auto& name = shared_[plan.get()];
   if (name.empty()) {
     WEIR_ASSIGN(auto body, build(plan));
@@ -122,11 +122,120 @@ Result<std::string> StatementBuilder::build(const OperatorPtr& plan) {
   return std::visit([&](const auto& node) { return (*this)(node, *plan); }, plan->node);
 }
 
+bool StatementBuilder::is_shared(const OperatorPtr& plan) const {
+  const auto found = uses_.find(plan.get());
+  return found != uses_.end() && found->second > 1 && !is_leaf(*plan) && !reads_outside(*plan);
+}
+
+Result<StatementBuilder::Source> StatementBuilder::wrapped(const OperatorPtr& plan) {
+  WEIR_ASSIGN(const auto body, query(plan));
+  const auto alias = fresh();
+  return Source{fmt::format("({}) AS {}", body, alias), scope_of(alias, plan->columns.size()), {}};
+}
+
+Result<StatementBuilder::Source> StatementBuilder::source(const OperatorPtr& plan) {
+  if (is_shared(plan)) return wrapped(plan);
+  if (const auto* scan = std::get_if<op::Scan>(&plan->node)) return scan_source(*scan, *plan);
+  if (const auto* join = std::get_if<op::Join>(&plan->node); join && !join->lateral)
+    return join_source(*join);
+  if (const auto* project = std::get_if<op::Project>(&plan->node)) {
+    const auto bare = [](const TypedPtr& one) {
+      return std::holds_alternative<plan::TypedColumn>(one->node);
+    };
+    if (!std::all_of(project->list.begin(), project->list.end(), bare)) return wrapped(plan);
+    WEIR_ASSIGN(auto below, source(project->child));
+    Scope kept;
+    for (const auto& one : project->list)
+      kept.push_back(
+          below.scope[static_cast<size_t>(std::get<plan::TypedColumn>(one->node).index)]);
+    below.scope = std::move(kept);
+    return below;
+  }
+  if (const auto* filter = std::get_if<op::Filter>(&plan->node)) {
+    std::vector<TypedPtr> plain, rest;
+    split_condition(filter->condition, plain, rest);
+    if (!rest.empty()) return wrapped(plan);
+    WEIR_ASSIGN(auto below, source(filter->child));
+    for (const auto& one : plain) {
+      WEIR_ASSIGN(const auto text, condition(one, below.scope));
+      below.also(text);
+    }
+    below.scope.resize(std::min(below.scope.size(), plan->columns.size()));
+    return below;
+  }
+  return wrapped(plan);
+}
+
+void StatementBuilder::split_condition(const TypedPtr& condition, std::vector<TypedPtr>& plain,
+                                       std::vector<TypedPtr>& rest) const {
+  const auto* call = std::get_if<plan::TypedCall>(&condition->node);
+  if (call && call->function->form == plan::EvaluationForm::kAnd) {
+    for (const auto& side : call->arguments)
+      split_condition(side, plain, rest);
+    return;
+  }
+  const bool native = is_native_tree(*condition, context_.eval.ansi, exact_);
+  const bool safe = native || (!may_fail(*condition) && !is_volatile(*condition));
+  (safe ? plain : rest).push_back(condition);
+}
+
+Result<StatementBuilder::Source> StatementBuilder::join_source(const op::Join& node) {
+  using Kind = plan::JoinKind;
+  WEIR_ASSIGN(auto left, source(node.left));
+  WEIR_ASSIGN(auto right, source(node.right));
+  const bool inner = node.kind == Kind::kInner || node.kind == Kind::kCross;
+  // A condition of one side moves behind the join only where that side's rows all stay.
+  if (!left.where.empty() && (node.kind == Kind::kRight || node.kind == Kind::kFull)) {
+    WEIR_ASSIGN(left, wrapped(node.left));
+  }
+  if (!right.where.empty() && !inner && node.kind != Kind::kRight) {
+    WEIR_ASSIGN(right, wrapped(node.right));
+  }
+  Source made;
+  made.scope = left.scope;
+  made.scope.insert(made.scope.end(), right.scope.begin(), right.scope.end());
+  std::string on = "TRUE";
+  if (node.condition) {
+    WEIR_ASSIGN(on, condition(node.condition, made.scope));
+  }
+  const auto word = [&]() -> std::string_view {
+    switch (node.kind) {
+      case Kind::kInner:
+      case Kind::kCross:
+        return "INNER";
+      case Kind::kLeft:
+        return "LEFT";
+      case Kind::kRight:
+        return "RIGHT";
+      case Kind::kFull:
+        return "FULL";
+      case Kind::kLeftSemi:
+        return "SEMI";
+      case Kind::kLeftAnti:
+        return "ANTI";
+    }
+    return "INNER";
+  }();
+  const bool composite = right.from.find(" JOIN ") != std::string::npos;
+  made.from = fmt::format("{} {} JOIN {}{}{} ON {}", left.from, word, composite ? "(" : "",
+                          right.from, composite ? ")" : "", on);
+  made.also(left.where);
+  made.also(right.where);
+  if (node.kind == Kind::kLeftSemi || node.kind == Kind::kLeftAnti)
+    made.scope.resize(left.scope.size());
+  return made;
+}
+
 Result<std::string> StatementBuilder::operator()(const op::Scan& node, const plan::Operator& plan) {
+  WEIR_ASSIGN(const auto made, scan_source(node, plan));
+  return fmt::format("SELECT {} FROM {}", names(made.scope), made.from);
+}
+
+Result<StatementBuilder::Source> StatementBuilder::scan_source(const op::Scan& node,
+                                                               const plan::Operator& plan) {
   auto source = std::dynamic_pointer_cast<const ScanSource>(node.table);
   if (!source) return unsupported("reading " + node.table->description());
-  WEIR_ASSIGN(auto direct, parquet_select(*source, node, plan));
-  if (!direct.empty()) return direct;
+  if (auto direct = parquet_source(*source, node, plan); !direct.from.empty()) return direct;
   auto scan = [source, table_columns = node.columns, condition = node.condition](
                   const std::vector<int>& columns,
                   int streams) -> Result<std::vector<std::unique_ptr<BatchStream>>> {
@@ -154,41 +263,40 @@ Result<std::string> StatementBuilder::operator()(const op::Scan& node, const pla
   WEIR_ASSIGN(const auto input,
               query_->add_input(full_schema(plan), std::move(scan), source->rows_estimate()));
   const auto alias = fresh();
-  return fmt::format("SELECT {} FROM {} AS {}", names(scope_of(alias, plan.columns.size())), input,
-                     alias);
+  return Source{fmt::format("{} AS {}", input, alias), scope_of(alias, plan.columns.size()), {}};
 }
 
-// Empty where DuckDB cannot read the table's files itself.
-Result<std::string> StatementBuilder::parquet_select(const ScanSource& source, const op::Scan& node,
-                                                     const plan::Operator& plan) {
+StatementBuilder::Source StatementBuilder::parquet_source(const ScanSource& table,
+                                                          const op::Scan& node,
+                                                          const plan::Operator& plan) {
   for (const auto& column : plan.columns) {
     if (column.type.is_nested() || column.type.is(TypeKind::kNull) ||
         column.type.is(TypeKind::kDayTimeInterval) || column.type.is(TypeKind::kYearMonthInterval))
-      return std::string();
+      return {};
   }
-  if (plan.columns.empty()) return std::string();
-  const auto files = source.plain_parquet(node.columns, node.condition);
-  if (!files || files->paths.empty() || files->names.size() != plan.columns.size())
-    return std::string();
-  std::string list, columns;
+  if (plan.columns.empty()) return {};
+  const auto files = table.plain_parquet(node.columns, node.condition);
+  if (!files || files->paths.empty() || files->names.size() != plan.columns.size()) return {};
+  std::string list;
   for (const auto& path : files->paths) {
-    if (!context_.engine.may_read(path)) return std::string();
+    if (!context_.engine.may_read(path)) return {};
     list += (list.empty() ? "" : ", ") + quoted(path);
   }
+  const auto alias = fresh();
+  Source made;
   for (size_t i = 0; i < files->names.size(); ++i) {
-    std::string name = "\"";
+    auto name = alias + ".\"";
     for (const char c : files->names[i])
       name += c == '"' ? "\"\"" : std::string(1, c);
     name += '"';
     const auto& type = plan.columns[i].type;
     const bool time = type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
-    columns +=
-        time ? fmt::format("{}make_timestamp(epoch_us({})) AS c{}", i ? ", " : "", name, i)
-             : fmt::format("{}CAST({} AS {}) AS c{}", i ? ", " : "", name, duck_sql_type(type), i);
+    made.scope.push_back(time ? fmt::format("make_timestamp(epoch_us({}))", name)
+                              : fmt::format("CAST({} AS {})", name, duck_sql_type(type)));
   }
-  return fmt::format(
-      "SELECT {} FROM read_parquet([{}], hive_partitioning = false, union_by_name = false) AS {}",
-      columns, list, fresh());
+  made.from = fmt::format(
+      "read_parquet([{}], hive_partitioning = false, union_by_name = false) AS {}", list, alias);
+  return made;
 }
 
 Result<std::string> StatementBuilder::operator()(const op::LocalRows& node,
@@ -268,16 +376,14 @@ Result<std::string> StatementBuilder::operator()(const op::Values& node,
 Result<std::string> StatementBuilder::operator()(const op::Project& node, const plan::Operator&) {
   auto list = node.list;
   WEIR_ASSIGN(const auto child, with_python_stage(node.child, list));
-  WEIR_ASSIGN(const auto below, query(child));
-  const auto alias = fresh();
-  const auto scope = scope_of(alias, child->columns.size());
+  WEIR_ASSIGN(const auto below, source(child));
   Scope made;
   for (const auto& one : list) {
-    WEIR_ASSIGN(auto text, expression(one, scope));
+    WEIR_ASSIGN(auto text, expression(one, below.scope));
     made.push_back(std::move(text));
   }
   if (std::holds_alternative<op::OneRow>(child->node)) return "SELECT " + names(made);
-  return fmt::format("SELECT {} FROM ({}) AS {}", names(made), below, alias);
+  return fmt::format("SELECT {} FROM {}", names(made), below.clause());
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Filter& node,
@@ -291,38 +397,39 @@ Result<std::string> StatementBuilder::operator()(const op::Filter& node,
     conditions.insert(conditions.begin(), inner->condition);
     child = inner->child;
   }
-  const bool deterministic = std::none_of(conditions.begin(), conditions.end(),
-                                          [](const TypedPtr& one) { return is_volatile(*one); });
-  auto whole = conditions.front();
-  if (deterministic) {
+  std::vector<TypedPtr> plain, rest, guards;
+  for (const auto& one : conditions)
+    split_condition(one, plain, rest);
+  WEIR_ASSIGN(child, with_python_stage(child, rest));
+  WEIR_ASSIGN(auto below, source(child));
+  for (const auto& one : plain) {
+    if (!has_subquery_or_outer(*one)) guards.push_back(one);
+    WEIR_ASSIGN(const auto text, condition(one, below.scope));
+    below.also(text);
+  }
+  if (!rest.empty()) {
+    // What may fail comes last, behind all that guards it: DuckDB is free to evaluate conditions in
+    // another order.
+    guards.insert(guards.end(), rest.begin(), rest.end());
     static const auto* const conjunction = plan::find_function("and");
-    for (size_t i = 1; i < conditions.size(); ++i) {
+    auto whole = guards.front();
+    for (size_t i = 1; i < guards.size(); ++i) {
       plan::TypedCall both;
       both.function = conjunction;
-      both.arguments = {whole, conditions[i]};
+      both.arguments = {whole, guards[i]};
       whole = std::make_shared<const plan::Typed>(
           plan::Typed{DataType::of(TypeKind::kBoolean), true, std::move(both), {}});
     }
-  } else {
-    child = node.child;
-    whole = node.condition;
+    WEIR_ASSIGN(const auto text, condition(whole, below.scope));
+    below.also(text);
   }
-  std::vector<TypedPtr> list{whole};
-  WEIR_ASSIGN(child, with_python_stage(child, list));
-  WEIR_ASSIGN(const auto below, query(child));
-  const auto alias = fresh();
-  WEIR_ASSIGN(const auto text, condition(list[0], scope_of(alias, child->columns.size())));
-  const auto kept = plan.columns.size() == child->columns.size()
-                        ? std::string("*")
-                        : names(scope_of(alias, plan.columns.size()));
-  return fmt::format("SELECT {} FROM ({}) AS {} WHERE {}", kept, below, alias, text);
+  below.scope.resize(plan.columns.size());
+  return fmt::format("SELECT {} FROM {}", names(below.scope), below.clause());
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, const plan::Operator&) {
-  std::vector<TypedPtr> list = node.keys;
-  WEIR_ASSIGN(const auto below, query(node.child));
-  const auto alias = fresh();
-  const auto scope = scope_of(alias, node.child->columns.size());
+  WEIR_ASSIGN(const auto below, source(node.child));
+  const auto& scope = below.scope;
   Computed computed;
   // Keys come first and each has a column of its own.
   for (const auto& key : node.keys) {
@@ -375,47 +482,32 @@ Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, cons
     for (size_t i = 0; i < node.keys.size(); ++i)
       groups += fmt::format("{}e{}", i ? ", " : " GROUP BY ", i);
   }
-  return fmt::format("SELECT {} FROM (SELECT {} FROM ({}) AS {}) AS {}{}", names(columns),
-                     computed_list(computed), below, alias, fresh(), groups);
+  return fmt::format("SELECT {} FROM (SELECT {} FROM {}) AS {}{}", names(columns),
+                     computed_list(computed), below.clause(), fresh(), groups);
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Join& node, const plan::Operator& plan) {
-  WEIR_ASSIGN(const auto left, query(node.left));
-  const auto left_alias = fresh();
-  const auto left_scope = scope_of(left_alias, node.left->columns.size());
-  if (node.lateral) outer_.push_back(left_scope);
-  auto right = query(node.right);
-  if (node.lateral) outer_.pop_back();
-  if (!right.ok()) return right;
-  const auto right_alias = fresh();
-  auto scope = left_scope;
-  for (auto& column : scope_of(right_alias, node.right->columns.size()))
-    scope.push_back(std::move(column));
+  if (!node.lateral) {
+    WEIR_ASSIGN(auto made, join_source(node));
+    made.scope.resize(std::min(made.scope.size(), plan.columns.size()));
+    return fmt::format("SELECT {} FROM {}", names(made.scope), made.clause());
+  }
+  WEIR_ASSIGN(const auto left, wrapped(node.left));
+  outer_.push_back(left.scope);
+  auto right = wrapped(node.right);
+  outer_.pop_back();
+  if (!right.ok()) return std::move(right).error();
+  auto scope = left.scope;
+  scope.insert(scope.end(), right->scope.begin(), right->scope.end());
   std::string on = "TRUE";
   if (node.condition) {
     WEIR_ASSIGN(on, condition(node.condition, scope));
   }
-  const auto word = [&]() -> std::string_view {
-    switch (node.kind) {
-      case plan::JoinKind::kInner:
-      case plan::JoinKind::kCross:
-        return "INNER";
-      case plan::JoinKind::kLeft:
-        return "LEFT";
-      case plan::JoinKind::kRight:
-        return "RIGHT";
-      case plan::JoinKind::kFull:
-        return "FULL";
-      case plan::JoinKind::kLeftSemi:
-        return "SEMI";
-      case plan::JoinKind::kLeftAnti:
-        return "ANTI";
-    }
-    return "INNER";
-  }();
-  scope.resize(std::min(scope.size(), plan.columns.size()));
-  return fmt::format("SELECT {} FROM ({}) AS {} {} JOIN {}({}) AS {} ON {}", names(scope), left,
-                     left_alias, word, node.lateral ? "LATERAL " : "", *right, right_alias, on);
+  const bool outer = node.kind == plan::JoinKind::kLeft;
+  if (!outer && node.kind != plan::JoinKind::kInner && node.kind != plan::JoinKind::kCross)
+    return unsupported("a lateral join that is neither inner nor left");
+  return fmt::format("SELECT {} FROM {} {} JOIN LATERAL {} ON {}", names(scope), left.from,
+                     outer ? "LEFT" : "INNER", right->from, on);
 }
 
 Result<std::string> StatementBuilder::operator()(const op::SetOperation& node,
@@ -430,16 +522,14 @@ Result<std::string> StatementBuilder::operator()(const op::SetOperation& node,
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Sort& node, const plan::Operator& plan) {
-  WEIR_ASSIGN(const auto below, query(node.child));
-  const auto alias = fresh();
-  const auto scope = scope_of(alias, node.child->columns.size());
+  WEIR_ASSIGN(auto below, source(node.child));
   std::string keys;
   for (const auto& key : node.keys) {
-    WEIR_ASSIGN(const auto text, sort_key(key, scope));
+    WEIR_ASSIGN(const auto text, sort_key(key, below.scope));
     keys += (keys.empty() ? "" : ", ") + text;
   }
-  return fmt::format("SELECT {} FROM ({}) AS {} ORDER BY {}",
-                     names(scope_of(alias, plan.columns.size())), below, alias, keys);
+  below.scope.resize(plan.columns.size());
+  return fmt::format("SELECT {} FROM {} ORDER BY {}", names(below.scope), below.clause(), keys);
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Limit& node, const plan::Operator&) {

@@ -43,6 +43,25 @@ class StatementBuilder {
   // A SELECT (operators.cc).
   Result<std::string> query(const plan::OperatorPtr& plan);
   Result<std::string> build(const plan::OperatorPtr& plan);
+  // The same as what stands in a FROM clause, with the conditions of its WHERE: joins, plain
+  // conditions and choices of columns on top of one another become one FROM, so that DuckDB finds
+  // the best order of all of the joins.
+  struct Source {
+    std::string from;
+    Scope scope;
+    std::string where;
+    std::string clause() const { return where.empty() ? from : from + " WHERE " + where; }
+    void also(const std::string& condition) {
+      if (!condition.empty()) where += (where.empty() ? "" : " AND ") + condition;
+    }
+  };
+  Result<Source> source(const plan::OperatorPtr& plan);
+  Result<Source> wrapped(const plan::OperatorPtr& plan);
+  Result<Source> join_source(const plan::op::Join& node);
+  bool is_shared(const plan::OperatorPtr& plan) const;
+  // AND's operands, those that neither fail nor need our kernels apart.
+  void split_condition(const plan::TypedPtr& condition, std::vector<plan::TypedPtr>& plain,
+                       std::vector<plan::TypedPtr>& rest) const;
   Result<std::string> operator()(const plan::op::Scan& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::LocalRows& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::OneRow& node, const plan::Operator& plan);
@@ -67,8 +86,10 @@ class StatementBuilder {
   Result<std::string> operator()(const plan::op::GroupMap& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::CoGroupMap& node, const plan::Operator& plan);
 
-  Result<std::string> parquet_select(const ScanSource& source, const plan::op::Scan& node,
-                                     const plan::Operator& plan);
+  Result<Source> scan_source(const plan::op::Scan& node, const plan::Operator& plan);
+  // An empty `from` where DuckDB cannot read the table's files itself.
+  Source parquet_source(const ScanSource& table, const plan::op::Scan& node,
+                        const plan::Operator& plan);
 
   // Expressions (expressions.cc).
   Result<std::string> expression(const plan::TypedPtr& expression, const Scope& scope);
