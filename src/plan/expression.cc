@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 
 namespace weir::plan {
@@ -190,8 +191,15 @@ bool same_expression(const Typed& a, const Typed& b) {
   if (!std::visit(same_heads, a.node)) return false;
   const auto left = typed_children(a);
   const auto right = typed_children(b);
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](const TypedPtr& x, const TypedPtr& y) { return same_expression(*x, *y); });
+  const auto same = [](const TypedPtr& x, const TypedPtr& y) { return same_expression(*x, *y); };
+  if (std::equal(left.begin(), left.end(), right.begin(), right.end(), same)) return true;
+  // a + 1 is 1 + a.
+  const auto* call = std::get_if<TypedCall>(&a.node);
+  static const std::set<std::string_view> kEitherWay = {"+", "*", "=",   "<=>", "&",
+                                                        "|", "^", "and", "or"};
+  return call && left.size() == 2 && right.size() == 2 &&
+         kEitherWay.contains(call->function->name) && same(left[0], right[1]) &&
+         same(left[1], right[0]);
 }
 
 std::string origin_context(const Origin& origin) {

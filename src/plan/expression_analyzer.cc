@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "columnar/zone.h"
+#include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 
@@ -73,6 +75,8 @@ std::string ExpressionAnalyzer::name_of(const Expression& expression) const {
   if (const auto* cast = std::get_if<CastTo>(&expression.node)) {
     if (std::holds_alternative<ColumnReference>(cast->child->node)) return name_of(*cast->child);
   }
+  if (outer_names_.contains(&expression))
+    return std::get<ColumnReference>(expression.node).parts.back();
   return default_name(expression, [&](const Expression& node) -> const std::string* {
     const auto known = names_.find(&node);
     return known == names_.end() ? nullptr : &known->second;
@@ -112,6 +116,14 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand(const Expression& exp
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const Literal& literal, const Expression& whole) {
   const bool null = std::holds_alternative<std::monostate>(literal.value);
+  if (literal.type.is(TypeKind::kTimestamp) && !null) {  // shown in the session's zone
+    auto zone = columnar::Zone::find(options_.session_zone);
+    if (zone.ok()) {
+      names_[&whole] = "TIMESTAMP '" +
+                       format_local_timestamp(zone->to_local(std::get<int64_t>(literal.value))) +
+                       "'";
+    }
+  }
   return make_typed(literal.type, null, TypedLiteral{literal.value}, whole.origin);
 }
 
@@ -188,7 +200,20 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Subquery& subquery, const Expre
     WEIR_ASSIGN(auto typed, analyze(*value));
     values.push_back(std::move(typed));
   }
-  WEIR_ASSIGN(auto plan, query_->subquery(subquery.plan, scope_.columns ? *scope_.columns : kNone));
+  const auto& outside = scope_.columns ? *scope_.columns : kNone;
+  WEIR_ASSIGN(auto plan, query_->subquery(subquery.plan, outside));
+  if (subquery.kind != SubqueryKind::kIn) {
+    // Named after what it reads from outside.
+    std::vector<std::string> read;
+    map_outer_columns(plan, 1, [&](const TypedPtr& outer) {
+      const auto& name = std::get<TypedOuterColumn>(outer->node).name;
+      if (std::find(read.begin(), read.end(), name) == read.end()) read.push_back(name);
+      return outer;
+    });
+    names_[&whole] =
+        fmt::format("{}({})", subquery.kind == SubqueryKind::kScalar ? "scalarsubquery" : "exists",
+                    fmt::join(read, ", "));
+  }
   if (subquery.kind == SubqueryKind::kExists) {
     return make_typed(DataType::of(TypeKind::kBoolean), false,
                       TypedSubquery{subquery.kind, std::move(plan), {}}, whole.origin);

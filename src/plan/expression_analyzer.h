@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "plan/analysis.h"
@@ -36,6 +37,8 @@ class QueryContext {
   virtual Result<TypedPtr> plan_column(int64_t plan_id, const std::vector<std::string>& parts,
                                        size_t& used, const std::vector<Column>& columns,
                                        const Origin& origin) = 0;
+  // How the column of the query `level` around this one is qualified.
+  virtual std::vector<std::string> outer_qualifier(int level, int index) = 0;
   virtual std::shared_ptr<const PythonFunction> python_function(std::string_view name) = 0;
   // current_database() and the like; nullptr where it is none of them.
   virtual std::unique_ptr<Literal> constant_function(std::string_view name) = 0;
@@ -166,6 +169,7 @@ class ExpressionAnalyzer {
   std::vector<LambdaFrame> lambdas_;
   int lambda_ids_ = 0;
   std::unordered_map<const Expression*, std::string> names_;
+  std::unordered_set<const Expression*> outer_names_;  // named outer(…) in names_
 };
 
 // grouping(x) and grouping_id(…): functions that GROUP BY's analysis replaces.

@@ -331,7 +331,18 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
     TypedPtr filter;
     if (call.filter) {
-      WEIR_ASSIGN(filter, condition(*call.filter, "filter"));
+      auto typed = condition(*call.filter, "filter");
+      if (!typed.ok()) {
+        if (typed.error().error_class() != "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN")
+          return std::move(typed).error();
+        return analysis_error("INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", "42903",
+                              fmt::format("The FILTER expression \"{}\" in an aggregate function "
+                                          "is invalid. Expected to be a BOOLEAN type.",
+                                          expression_sql(*call.filter)),
+                              call.filter->origin)
+            .with_parameter("filterExpr", "\"" + expression_sql(*call.filter) + "\"");
+      }
+      filter = std::move(typed).value();
     }
     std::vector<TypedSortKey> within;
     for (const auto& key : call.within_group) {

@@ -1,6 +1,7 @@
 // Names in expressions: columns, struct fields, stars, lambda variables, functions without
 // parentheses.
 #include <algorithm>
+#include <optional>
 #include <regex>
 
 #include <boost/algorithm/string/case_conv.hpp>
@@ -56,6 +57,13 @@ Result<TypedPtr> ExpressionAnalyzer::item_reference(const std::vector<std::strin
                                                     size_t& used, const Origin& origin) {
   if (!scope_.items) return TypedPtr();
   const auto& items = *scope_.items;
+  if (scope_.clause == Clause::kGroupBy) {  // the first of that whole name
+    const auto named = std::find_if(items.begin(), items.end(), [&](const auto& one) {
+      return parts.size() == 1 && names_equal(one.name, parts[0], options_.case_sensitive);
+    });
+    used = 1;
+    return named == items.end() ? TypedPtr() : named->expression;
+  }
   int found = -1;
   // With qualifiers only where the item is a column with them.
   for (size_t qualifiers = parts.size() - 1;; --qualifiers) {
@@ -112,12 +120,21 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
   } else {
     if ((typed = lambda_variable(parts[0]))) used = 1;
     const bool items_first = scope_.items_first && !in_aggregate_;
+    std::optional<base::Error> several;  // items of that name: then the columns may tell
     if (!typed && items_first) {
-      WEIR_ASSIGN(typed, item_reference(parts, used, origin));
+      auto item = item_reference(parts, used, origin);
+      if (item.ok()) {
+        typed = std::move(item).value();
+      } else {
+        several = std::move(item).error();
+      }
     }
     if (!typed) {
-      WEIR_ASSIGN(typed, scope_column(parts, used, origin));
+      auto column = scope_column(parts, used, origin);
+      if (!column.ok()) return several ? std::move(*several) : std::move(column).error();
+      typed = std::move(column).value();
     }
+    if (!typed && several) return std::move(*several);
     if (!typed && parts.size() == 1) {
       WEIR_ASSIGN(typed, bare_function(parts, whole));
       if (typed) return typed;
@@ -142,10 +159,8 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
   }
   std::string name;
   if (const auto* column = std::get_if<TypedColumn>(&typed->node)) name = column->name;
-  if (const auto* outer = std::get_if<TypedOuterColumn>(&typed->node)) {
-    // Spark shows these with a call around; as a column's name the plain one is used.
-    name = outer->name;
-  }
+  const auto* outer = std::get_if<TypedOuterColumn>(&typed->node);
+  if (outer) name = outer->name;
   if (std::holds_alternative<TypedLambdaVariable>(typed->node)) name = "namedlambdavariable()";
   if (name.empty()) name = parts[used - 1];
   for (size_t i = used; i < parts.size(); ++i) {
@@ -158,6 +173,13 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
     } else {
       name = parts[i];
     }
+  }
+  if (outer && used == parts.size()) {
+    // Inside of other expressions Spark shows where it is from.
+    outer_names_.insert(&whole);
+    auto path = query_->outer_qualifier(outer->level, outer->index);
+    path.push_back(outer->name);
+    name = fmt::format("outer({})", fmt::join(path, "."));
   }
   names_[&whole] = std::move(name);
   return typed;

@@ -53,6 +53,10 @@ class RelationAnalyzer final : public QueryContext {
                                 const Origin& origin) override;
   Result<TypedPtr> plan_column(int64_t plan_id, const std::vector<std::string>& parts, size_t& used,
                                const std::vector<Column>& columns, const Origin& origin) override;
+  std::vector<std::string> outer_qualifier(int level, int index) override {
+    return (*outers_[outers_.size() - static_cast<size_t>(level)])[static_cast<size_t>(index)]
+        .qualifier;
+  }
   std::shared_ptr<const PythonFunction> python_function(std::string_view name) override;
   std::unique_ptr<Literal> constant_function(std::string_view name) override;
   Result<Literal> parameter(const Parameter& parameter, const Origin& origin) override;

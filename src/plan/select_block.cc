@@ -34,6 +34,18 @@ bool reads_rows(const Typed& expression) {
   });
 }
 
+// The name of a column that the expression reads outside of aggregates, for messages.
+std::string read_name(const Typed& expression) {
+  if (const auto* column = std::get_if<TypedColumn>(&expression.node)) return column->name;
+  if (const auto* call = std::get_if<TypedCall>(&expression.node);
+      call && call->function->kind == FunctionKind::kAggregate)
+    return {};
+  for (const auto& child : typed_children(expression)) {
+    if (auto name = read_name(*child); !name.empty()) return name;
+  }
+  return {};
+}
+
 // Moves the windows of expressions into a Window operator.
 class WindowExtraction {
  public:
@@ -227,11 +239,7 @@ Result<OperatorPtr> RelationAnalyzer::close_block(SelectBlock& block,
     std::vector<Column> columns;
     for (const auto& item : block.items)
       columns.push_back(column_of(item.name, *item.expression));
-    std::string name = "expression";
-    visit_typed(*added[0], [&](const Typed& one) {
-      if (const auto* column = std::get_if<TypedColumn>(&one.node)) name = column->name;
-    });
-    return unresolved_column(columns, {name}, added[0]->origin);
+    return unresolved_column(columns, {read_name(*added[0])}, added[0]->origin);
   }
   for (size_t i = 0; i < added.size(); ++i) {
     if (contains_aggregate(*added[i])) block.grouping.active = true;
@@ -243,12 +251,26 @@ Result<OperatorPtr> RelationAnalyzer::close_block(SelectBlock& block,
   auto plan = block.input;
   if (block.grouping.active) {
     auto& grouping = block.grouping;
-    for (auto& item : block.items) {
-      WEIR_ASSIGN(item.expression, grouping.above(item.expression));
+    // What HAVING and ORDER BY read is no part of the result unless it is a key.
+    const auto hidden_above = [&](const TypedPtr& one) -> Result<TypedPtr> {
+      auto made = grouping.above(one);
+      if (made.ok() || !made.error().error_class().starts_with("MISSING_")) return made;
+      std::vector<Column> columns;
+      for (int i = 0; i < width; ++i) {
+        const auto& item = block.items[static_cast<size_t>(i)];
+        columns.push_back(column_of(item.name, *item.expression));
+      }
+      return unresolved_column(columns, {read_name(*one)}, one->origin);
+    };
+    for (size_t i = 0; i < block.items.size(); ++i) {
+      auto& item = block.items[i];
+      const bool extra = static_cast<int>(i) >= width;
+      WEIR_ASSIGN(item.expression,
+                  extra ? hidden_above(item.expression) : grouping.above(item.expression));
     }
     TypedPtr having;
     if (block.having) {
-      WEIR_ASSIGN(having, grouping.above(block.having));
+      WEIR_ASSIGN(having, hidden_above(block.having));
     }
     if (block.generator) {
       WEIR_ASSIGN(block.generator->call, grouping.above(block.generator->call));

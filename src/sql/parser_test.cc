@@ -103,13 +103,13 @@ TEST(Analysis, NamesAndErrors) {
     return names;
   };
   EXPECT_EQ(analysed("A, t.b, S.X, s.*"), "a:int B:string x:int x:int ");
-  EXPECT_EQ(analysed("a + 1, upper(b), a AS k"), "(a + 1):int upper(b):string k:int ");
+  EXPECT_EQ(analysed("a + 1, upper(b), a AS k"), "(a + 1):int upper(B):string k:int ");
   EXPECT_EQ(analysed("c"), "AMBIGUOUS_REFERENCE");
   EXPECT_EQ(analysed("nope"), "UNRESOLVED_COLUMN.WITH_SUGGESTION");
   EXPECT_EQ(analysed("nope(a)"), "UNRESOLVED_ROUTINE");
   EXPECT_EQ(analysed("s.y"), "FIELD_NOT_FOUND");
   EXPECT_EQ(analysed("upper(a, a)"), "WRONG_NUM_ARGS.WITHOUT_SUGGESTION");
-  EXPECT_EQ(analysed("sum(a)"), "INVALID_AGGREGATE_FUNCTION_USE");
+  EXPECT_EQ(analysed("sum(a)"), "UNSUPPORTED_EXPR_FOR_OPERATOR");
   EXPECT_EQ(analysed("s + 1"), "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES");
 }
 
@@ -123,7 +123,7 @@ TEST(Analysis, GroupedQueries) {
   EXPECT_EQ(failure("SELECT a AS k, max(b) m FROM t GROUP BY k HAVING m > 1 ORDER BY 2"), "");
   EXPECT_EQ(failure("SELECT a, b FROM t GROUP BY a"), "MISSING_AGGREGATION");
   EXPECT_EQ(failure("SELECT a, sum(b) FROM t"), "MISSING_GROUP_BY");
-  EXPECT_EQ(failure("SELECT sum(sum(a)) FROM t"), "INVALID_AGGREGATE_FUNCTION_USE");
+  EXPECT_EQ(failure("SELECT sum(sum(a)) FROM t"), "NESTED_AGGREGATE_FUNCTION");
   EXPECT_EQ(failure("SELECT a FROM t GROUP BY 3"), "GROUP_BY_POS_OUT_OF_RANGE");
   EXPECT_EQ(failure("SELECT a FROM t ORDER BY 2"), "ORDER_BY_POS_OUT_OF_RANGE");
 }
