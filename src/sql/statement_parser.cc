@@ -141,7 +141,8 @@ StatementParser::Kind StatementParser::set() {
   if (variable && (at_name(1) || cursor_.is_symbol("(", 1)))
     return unsupported_rest("SET VARIABLE");
   plan::SetStatement made;
-  if (cursor_.peek().kind == TokenKind::kQuotedName) {
+  const bool quoted_key = cursor_.peek().kind == TokenKind::kQuotedName;
+  if (quoted_key) {
     made.key = cursor_.take().text;
   } else {
     const uint32_t key_begin = cursor_.peek().begin;
@@ -157,7 +158,8 @@ StatementParser::Kind StatementParser::set() {
     if (quoted && made.value == "`" + name_given + "`") made.value = name_given;
   }
   if (made.key == "-v" && !made.value) return plan::StatementKind(plan::SetStatement{{}, {}, true});
-  if (made.key && (made.key->empty() || made.key->find_first_of(" \t\n'\"") != std::string::npos)) {
+  if (made.key && !quoted_key &&
+      (made.key->empty() || made.key->find_first_of(" \t\n'\"") != std::string::npos)) {
     return parse_error("INVALID_SET_SYNTAX", "42000",
                        "Expected format is 'SET', 'SET key', or 'SET key=value'. If you want to "
                        "include special characters in key, or include semicolon in value, please "
