@@ -16,7 +16,7 @@ foreach(_file ${_grpc_files})
 endforeach()
 get_filename_component(_library_dir ${WEIR_libgrpc.a} DIRECTORY)
 file(GLOB _absl_paths ${_library_dir}/libabsl_*.a)
-list(FILTER _absl_paths EXCLUDE REGEX "absl_(flags|random|failure_signal|examine_stack|periodic_sampler|leak_check|log_|scoped_mock)")
+list(FILTER _absl_paths EXCLUDE REGEX "absl_(flags|failure_signal|examine_stack|periodic_sampler|leak_check|log_|scoped_mock)")
 find_path(WEIR_GRPC_INCLUDE grpcpp/grpcpp.h REQUIRED)
 add_library(weir_ext_grpc INTERFACE)
 target_link_libraries(weir_ext_grpc INTERFACE

@@ -16,7 +16,8 @@ LOADS = re.compile(r"^(lib(c|m|dl|rt|pthread|resolv)\.so\.\d+|ld-linux-x86-64\.s
 # Copies of the C and C++ libraries' variables, and inline code that both sides have from the same header.
 EXPORTS = re.compile(r"^(stdin|stdout|stderr|environ|__environ|_environ|optarg|optind|opterr|optopt|program_invocation_(short_)?name"
                      r"|(typeinfo (name )?for |vtable for |guard variable for |VTT for |construction vtable for )?"
-                     r"(virtual thunk to |non-virtual thunk to )?.*\b(std|__gnu_cxx|__cxxabiv1|arrow|parquet)::.*)$")
+                     r"(virtual thunk to |non-virtual thunk to )?.*\b(std|__gnu_cxx|__cxxabiv1|arrow|parquet)::.*"
+                     r"|typeinfo for (bool|float|double|(unsigned )?(char|short|int|long|long long)|signed char))$")
 # Families that are linked statically: none of them may come from a library that happens to export it.
 HIDDEN = re.compile(r"^(SSL_|CRYPTO_|EVP_|X509_|BIO_|OPENSSL_|ERR_|RAND_|rd_kafka_|ZSTD_|LZ4|XXH|snappy|simdjson|inflate|deflate|crc32|"
                     r"fmt::|spdlog::|boost::|CLI::|google::protobuf|grpc|re2::|rocksdb::|absl::|curl_)")

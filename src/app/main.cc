@@ -9,6 +9,7 @@
 #include "app/hub_command.h"
 #include "app/ingest_command.h"
 #include "app/memory_settings.h"
+#include "app/serve_command.h"
 #include "app/simulate_command.h"
 #include "app/sql_command.h"
 #include "app/stream_command.h"
@@ -27,6 +28,7 @@ constexpr Command kCommands[] = {
      run_ingest},
     {"stream", "List, show or stop the queries that run on this machine", run_stream},
     {"sql", "Query Delta tables with SQL", run_sql},
+    {"serve", "Serve PySpark and other Spark Connect clients", run_serve},
     {"verify", "Check a table against the journal of what was sent", run_verify},
 };
 

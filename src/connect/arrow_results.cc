@@ -118,8 +118,7 @@ std::shared_ptr<arrow::Schema> client_schema(const columnar::Schema& schema,
 }
 
 std::vector<BatchPtr> split_batch(const BatchPtr& batch, int64_t bytes_wanted) {
-  const auto bytes = arrow::util::ReferencedBufferSize(*batch);
-  const int64_t size = bytes.ok() ? *bytes : 0;
+  const int64_t size = batch_bytes(*batch);
   if (size <= bytes_wanted || batch->num_rows() <= 1) return {batch};
   const int64_t parts = (size + bytes_wanted - 1) / bytes_wanted;
   const int64_t rows = std::max<int64_t>(1, (batch->num_rows() + parts - 1) / parts);
@@ -127,6 +126,16 @@ std::vector<BatchPtr> split_batch(const BatchPtr& batch, int64_t bytes_wanted) {
   for (int64_t at = 0; at < batch->num_rows(); at += rows)
     out.push_back(batch->Slice(at, rows));
   return out;
+}
+
+Result<BatchPtr> join_batches(const std::vector<BatchPtr>& batches) {
+  WEIR_ARROW_ASSIGN(auto joined, arrow::ConcatenateRecordBatches(batches));
+  return joined;
+}
+
+int64_t batch_bytes(const arrow::RecordBatch& batch) {
+  const auto bytes = arrow::util::ReferencedBufferSize(batch);
+  return bytes.ok() ? *bytes : 0;
 }
 
 Result<EncodedBatch> encode_batch(const BatchPtr& batch) {

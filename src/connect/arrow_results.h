@@ -36,6 +36,8 @@ struct EncodedBatch {
 // Cuts a batch so that a part has about `bytes_wanted` (one row at least).
 std::vector<BatchPtr> split_batch(const BatchPtr& batch, int64_t bytes_wanted);
 Result<EncodedBatch> encode_batch(const BatchPtr& batch);
+Result<BatchPtr> join_batches(const std::vector<BatchPtr>& batches);  // one at least
+int64_t batch_bytes(const arrow::RecordBatch& batch);
 Result<BatchPtr> empty_batch(const std::shared_ptr<arrow::Schema>& schema);
 
 }  // namespace weir::connect

@@ -1,7 +1,8 @@
 #include "connect/data_types.h"
 
+#include <spark/connect/types.pb.h>
+
 #include "connect/requests.h"
-#include "spark/connect/types.pb.h"
 
 namespace weir::connect {
 

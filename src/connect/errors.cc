@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+#include <spark/connect/base.pb.h>
+
 #include "base/json.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
-#include "spark/connect/base.pb.h"
 
 namespace weir::connect {
 

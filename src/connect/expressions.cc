@@ -1,8 +1,9 @@
 // Expressions of the protocol.
+#include <spark/connect/expressions.pb.h>
+
 #include "connect/data_types.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
-#include "spark/connect/expressions.pb.h"
 
 namespace weir::connect {
 

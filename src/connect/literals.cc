@@ -1,10 +1,11 @@
 // Literals of the protocol: constants, and arrays, maps and structs as calls that make them.
 #include <charconv>
 
+#include <spark/connect/expressions.pb.h>
+
 #include "connect/data_types.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
-#include "spark/connect/expressions.pb.h"
 
 namespace weir::connect {
 

@@ -4,12 +4,12 @@
 #include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
+#include <spark/connect/relations.pb.h>
 
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "connect/arrow_results.h"
 #include "connect/requests.h"
-#include "spark/connect/relations.pb.h"
 
 namespace weir::connect {
 

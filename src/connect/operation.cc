@@ -1,8 +1,9 @@
 #include "connect/operation.h"
 
+#include <spark/connect/base.pb.h>
+
 #include "connect/errors.h"
 #include "connect/wire.h"
-#include "spark/connect/base.pb.h"
 
 namespace weir::connect {
 

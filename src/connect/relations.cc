@@ -1,8 +1,10 @@
 // Relations of the protocol: what has one input or two and is not sugar for something else.
+#include <spark/connect/commands.pb.h>
+#include <spark/connect/relations.pb.h>
+
 #include "connect/data_types.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
-#include "spark/connect/relations.pb.h"
 
 namespace weir::connect {
 
@@ -117,6 +119,7 @@ Result<sql::ParseOptions> PlanDecoder::sql_parameters(const Sql& sql) {
   return options;
 }
 template Result<sql::ParseOptions> PlanDecoder::sql_parameters(const spark::connect::SQL&);
+template Result<sql::ParseOptions> PlanDecoder::sql_parameters(const spark::connect::SqlCommand&);
 
 Result<PlanPtr> PlanDecoder::sql(const spark::connect::SQL& sql) {
   WEIR_ASSIGN(const auto options, sql_parameters(sql));

@@ -1,10 +1,11 @@
 // Relations that DataFrame calls are sugar for: grouping, columns, na and stat, rows that come
 // along, functions over groups.
+#include <spark/connect/relations.pb.h>
+
 #include "connect/data_types.h"
 #include "connect/local_relation.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
-#include "spark/connect/relations.pb.h"
 
 namespace weir::connect {
 

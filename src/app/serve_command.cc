@@ -1,0 +1,175 @@
+#include "app/serve_command.h"
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "app/command.h"
+#include "app/stop_signal.h"
+#include "base/json.h"
+#include "base/logging.h"
+#include "connect/rpc_server.h"
+#include "connect/service.h"
+#include "relational/duck_engine.h"
+#include "session/warehouse.h"
+
+namespace weir::app {
+namespace {
+
+using base::ErrorKind;
+using base::Result;
+
+constexpr const char* kFooter =
+    "PySpark connects by SparkSession.builder.remote(\"sc://HOST:PORT\"), with a token and TLS by\n"
+    "\"sc://HOST:PORT/;use_ssl=true;token=TOKEN\".\n"
+    "\n"
+    "Examples:\n"
+    "  weir serve --warehouse /data/warehouse\n"
+    "  weir serve --listen 127.0.0.1:0 --output json        a free port, told as JSON\n"
+    "  weir serve --listen 0.0.0.0:15002 --tls-cert server.pem --tls-key server.key --token-file "
+    "token\n"
+    "\n"
+    "Whoever reaches the port reads and writes what this process can: away from this machine's "
+    "own\n"
+    "address a token is required. SIGINT and SIGTERM stop the server cleanly; it prints 'listening "
+    "on\n"
+    "sc://HOST:PORT' when it is ready.\n";
+
+struct Words {
+  connect::RpcServerOptions rpc;
+  std::string token_file;
+  std::string certificate_file;
+  std::string key_file;
+  std::string warehouse = "spark-warehouse";
+  std::string spill_folder;
+  std::string output = "text";
+  int64_t memory_mb = 1024;
+  int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  int64_t session_timeout_s = 3600;
+  size_t queries_max = 100;
+};
+
+void add_options(CLI::App& app, Words& words) {
+  app.add_option("--listen", words.rpc.listen, "HOST:PORT to listen on; port 0 takes a free one")
+      ->capture_default_str();
+  auto* token = app.add_option("--token", words.rpc.token,
+                               "Clients have to send this token (other users may see it in the "
+                               "process list: prefer --token-file)");
+  app.add_option("--token-file", words.token_file, "A file that holds the token")->excludes(token);
+  auto* certificate = app.add_option("--tls-cert", words.certificate_file,
+                                     "Certificate (chain) in PEM: the port speaks TLS");
+  auto* key = app.add_option("--tls-key", words.key_file, "Its key in PEM")->needs(certificate);
+  certificate->needs(key);
+  app.add_option("--warehouse", words.warehouse, "Folder of the catalog and of managed tables")
+      ->capture_default_str();
+  app.add_option("--memory-mb", words.memory_mb, "Memory for grouping, sorting and joining")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--threads", words.threads, "Threads for grouping, sorting and joining")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--spill-folder", words.spill_folder,
+                 "Where what outgrows the memory may be written; without, it fails");
+  app.add_option("--session-timeout-s", words.session_timeout_s,
+                 "A session that nobody uses for so long is closed")
+      ->check(CLI::Range(1, 30 * 86'400))
+      ->capture_default_str();
+  app.add_option("--max-queries", words.queries_max, "Queries that run at a time; more wait")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  add_output_option(app, words.output);
+  app.footer(kFooter);
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return base::error(ErrorKind::kNotFound, "the file {} cannot be read", path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Addresses that only this machine reaches.
+bool is_loopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:") ||
+         listen.starts_with("[::1]:") || listen.starts_with("unix:");
+}
+
+Result<void> finish_options(Words& words) {
+  if (!words.token_file.empty()) {
+    WEIR_ASSIGN(words.rpc.token, read_file(words.token_file));
+    while (!words.rpc.token.empty() &&
+           (words.rpc.token.back() == '\n' || words.rpc.token.back() == '\r'))
+      words.rpc.token.pop_back();
+    if (words.rpc.token.empty())
+      return base::error(ErrorKind::kInvalidArgument, "the token in {} is empty", words.token_file);
+  }
+  if (!words.certificate_file.empty()) {
+    WEIR_ASSIGN(words.rpc.certificate_pem, read_file(words.certificate_file));
+    WEIR_ASSIGN(words.rpc.key_pem, read_file(words.key_file));
+  }
+  if (!is_loopback(words.rpc.listen) && words.rpc.token.empty())
+    return base::error(ErrorKind::kInvalidArgument,
+                       "{} can be reached from other machines: give --token-file (or listen on "
+                       "127.0.0.1)",
+                       words.rpc.listen);
+  return {};
+}
+
+void print_ready(const Words& words, int port) {
+  const std::string host = words.rpc.listen.substr(0, words.rpc.listen.rfind(':'));
+  const std::string address = fmt::format("sc://{}:{}", host, port);
+  if (words.output == "json") {
+    const base::JsonObject ready{
+        {"address", address}, {"port", port}, {"warehouse", words.warehouse}};
+    std::printf("%s\n", base::json_text(ready).c_str());
+  } else {
+    std::printf("listening on %s\n", address.c_str());
+  }
+  std::fflush(stdout);
+}
+
+Result<void> serve(Words& words, StopSignal& stop) {
+  WEIR_TRY(finish_options(words));
+  const auto files = io::local_file_system();
+  base::SystemClock clock;
+  base::SystemRandom random;
+  WEIR_ASSIGN(const auto engine, relational::DuckEngine::open(
+                                     {words.memory_mb << 20, words.threads, words.spill_folder}));
+  WEIR_ASSIGN(
+      const auto warehouse,
+      session::Warehouse::open({*files, clock, random, *engine, words.threads}, words.warehouse));
+  connect::ServiceOptions options;
+  options.session_idle_us = words.session_timeout_s * 1'000'000;
+  options.executions_max = words.queries_max;
+  connect::Service service(
+      [&](const std::string& id) { return session::Session::create(warehouse, id); }, clock, random,
+      options);
+  WEIR_ASSIGN(const auto server,
+              connect::RpcServer::start(
+                  words.rpc, [&](const connect::CallPtr& call) { return service.begin(call); }));
+  print_ready(words, server->port());
+  stop.wait();
+  service.stop();
+  constexpr int64_t kGraceMs = 1000;
+  server->stop(kGraceMs);
+  return {};
+}
+
+}  // namespace
+
+int run_serve(int argc, char** argv) {
+  CLI::App app("Serve PySpark and other Spark Connect clients", "weir serve");
+  Words words;
+  add_options(app, words);
+  if (const auto finished = parse_command_line(app, argc, argv)) return *finished;
+  StopSignal stop;
+  if (const auto served = serve(words, stop); !served.ok())
+    return report_error(served.error(), words.output == "json");
+  return kExitOk;
+}
+
+}  // namespace weir::app
