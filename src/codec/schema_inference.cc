@@ -1,5 +1,6 @@
 #include "codec/schema_inference.h"
 
+#include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
@@ -78,6 +79,38 @@ Result<DataType> merge_file_types(const DataType& a, const DataType& b, bool cas
 }
 
 }  // namespace
+
+bool has_plain_columns(io::FileSystem& fs, const std::string& path, const Schema& columns) {
+  auto readable = fs.open_read(path);
+  if (!readable.ok()) return false;
+  auto input = columnar::arrow_input(std::shared_ptr<io::ReadableFile>(std::move(*readable)));
+  if (!input.ok()) return false;
+  std::shared_ptr<arrow::Schema> schema;
+  try {
+    const auto reader = parquet::ParquetFileReader::Open(*input);
+    if (!parquet::arrow::FromParquetSchema(reader->metadata()->schema(), &schema).ok())
+      return false;
+  } catch (const std::exception&) {
+    return false;
+  }
+  const auto lower = [](std::string text) {
+    for (char& c : text)
+      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+  };
+  for (const Field& wanted : columns.fields()) {
+    int found = 0;
+    bool fits = false;
+    for (const auto& field : schema->fields()) {
+      if (lower(field->name()) != lower(wanted.name)) continue;
+      ++found;
+      fits = field->name() == wanted.name &&
+             field->type()->Equals(*columnar::to_arrow(wanted.type()), false);
+    }
+    if (found != 1 || !fits) return false;
+  }
+  return true;
+}
 
 Result<std::optional<Schema>> infer_parquet(io::FileSystem& fs, const Files& files,
                                             const InferenceRequest& request) {

@@ -34,6 +34,11 @@ Result<std::optional<Schema>> infer_schema(io::FileSystem& fs,
                                            const std::vector<io::FileInfo>& files,
                                            const InferenceRequest& request, std::stop_token stop);
 
+// True where the Parquet file has each of these columns under exactly its name, no other name that
+// differs in case only, and of the type that the schema's type is written with (so that any reader
+// gives the same values). False too where the file cannot be read.
+bool has_plain_columns(io::FileSystem& fs, const std::string& path, const Schema& columns);
+
 // The type that values of both types fit, as JSON inference merges them.
 DataType merge_json_types(const DataType& a, const DataType& b);
 // The type of one record's text (schema_of_json); nullopt where it is not JSON.

@@ -1,13 +1,17 @@
 #include "session/delta_source.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include <arrow/record_batch.h>
 
+#include "codec/schema_inference.h"
 #include "delta/civil_time.h"
 #include "delta/log_segment.h"
+#include "delta/partition_values.h"
 #include "delta/scan.h"
 #include "delta/table.h"
+#include "delta/table_features.h"
 #include "session/scan_predicate.h"
 
 namespace weir::session {
@@ -18,6 +22,8 @@ using relational::BatchPtr;
 using relational::BatchStream;
 
 namespace {
+
+constexpr size_t kPlainFilesMax = 256;  // footers are looked at for each query
 
 // One of the streams of a scan: each takes the next file that nobody has.
 struct SharedScan {
@@ -123,6 +129,35 @@ Result<std::vector<std::unique_ptr<BatchStream>>> DeltaSource::scan(const std::v
   for (size_t i = 0; i < wanted; ++i)
     all.push_back(std::make_unique<DeltaStream>(shared));
   return all;
+}
+
+std::optional<relational::PlainParquet> DeltaSource::plain_parquet(
+    const std::vector<int>& columns, const plan::TypedPtr& condition) const {
+  if (columns.empty() || delta::column_mapping_mode(snapshot_->protocol(), snapshot_->metadata()) !=
+                             delta::ColumnMappingMode::kNone)
+    return std::nullopt;
+  relational::PlainParquet plain;
+  std::vector<columnar::Field> fields;
+  for (const int column : columns) {
+    fields.push_back(schema().fields()[static_cast<size_t>(column)]);
+    const auto& partitions = snapshot_->partition_columns();
+    if (std::find(partitions.begin(), partitions.end(), fields.back().name) != partitions.end())
+      return std::nullopt;
+    plain.names.push_back(fields.back().name);
+  }
+  delta::ScanOptions options;
+  options.columns = plain.names;
+  options.predicate = scan_predicate(condition, schema(), columns);
+  const auto planned = delta::Scan::plan(services_.fs, snapshot_, std::move(options));
+  if (!planned.ok() || planned->files().size() > kPlainFilesMax) return std::nullopt;
+  const Schema wanted = Schema::structure(std::move(fields));
+  for (const auto& file : planned->files()) {
+    if (file->deletion_vector) return std::nullopt;
+    auto path = delta::data_file_path(snapshot_->path(), file->path);
+    if (!path.ok() || !codec::has_plain_columns(services_.fs, *path, wanted)) return std::nullopt;
+    plain.paths.push_back(std::move(*path));
+  }
+  return plain;
 }
 
 std::optional<int64_t> DeltaSource::rows_estimate() const {

@@ -34,6 +34,7 @@ namespace {
 
 constexpr int64_t kPartBytesMin = 4LL << 20;
 constexpr int64_t kPartBytesMax = 128LL << 20;
+constexpr size_t kPlainFilesMax = 256;  // footers are looked at for each query
 
 struct FilePart {
   size_t file = 0;
@@ -114,6 +115,28 @@ class FileTable final : public relational::ScanSource {
   std::string_view provider() const override { return request_.format; }
   std::string description() const override {
     return fmt::format("{} [{}]", request_.format, fmt::join(request_.paths, ", "));
+  }
+
+  std::optional<relational::PlainParquet> plain_parquet(
+      const std::vector<int>& columns, const plan::TypedPtr& condition) const override {
+    if (request_.format != "parquet" || columns.empty()) return std::nullopt;
+    relational::PlainParquet plain;
+    SharedParts chosen;
+    std::vector<Field> wanted;
+    for (const int column : columns) {
+      wanted.push_back(schema_.fields()[static_cast<size_t>(column)]);
+      if (is_partition(wanted.back().name)) return std::nullopt;
+      plain.names.push_back(wanted.back().name);
+      chosen.place.push_back(0);
+    }
+    if (!choose_files(columns, condition, chosen).ok() || chosen.files.size() > kPlainFilesMax)
+      return std::nullopt;
+    const Schema columns_wanted = Schema::structure(std::move(wanted));
+    for (const auto& file : chosen.files) {
+      if (!codec::has_plain_columns(services_.fs, file.path, columns_wanted)) return std::nullopt;
+      plain.paths.push_back(file.path);
+    }
+    return plain;
   }
 
   Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
@@ -246,7 +269,6 @@ class Listing {
   Result<void> run() {
     const auto recursive = option_of(request_.options, "recursiveFileLookup");
     filter_.recursive = recursive && lower_case(*recursive) == "true";
-    filter_.partitions = true;
     filter_.name_glob = option_of(request_.options, "pathGlobFilter").value_or("");
     WEIR_ASSIGN(filter_.modified_before_us, instant_option(request_.options, "modifiedBefore"));
     WEIR_ASSIGN(filter_.modified_after_us, instant_option(request_.options, "modifiedAfter"));

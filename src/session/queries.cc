@@ -32,9 +32,12 @@ Result<OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
   return analyzer.analyze(plan);
 }
 
-Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& plan) {
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& plan,
+                                              Session::Observed observed) {
   WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
-  return relational::execute(optimized, state.execution_context());
+  auto context = state.execution_context();
+  context.observed = std::move(observed);
+  return relational::execute(optimized, context);
 }
 
 plan::Value value_of(const columnar::DataType& type, const arrow::Array& array, int64_t row) {

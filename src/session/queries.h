@@ -7,7 +7,8 @@ namespace weir::session {
 
 Result<plan::OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
                                        const SqlParameters& parameters = {});
-Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const plan::OperatorPtr& plan);
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const plan::OperatorPtr& plan,
+                                              Session::Observed observed = {});
 // All rows of a small result, as values; more than `rows_max` is an error.
 Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
                                                          const plan::OperatorPtr& plan,

@@ -6,6 +6,7 @@
 // are locked).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,7 +88,10 @@ class Session {
   virtual Result<plan::PlanPtr> parse(std::string_view text) = 0;
   virtual Result<plan::OperatorPtr> analyze(const plan::PlanPtr& plan,
                                             const SqlParameters& parameters = {}) = 0;
-  virtual Result<std::unique_ptr<BatchStream>> run(const plan::OperatorPtr& plan) = 0;
+  // `observed` gets the row of each observe() of the plan once the stream has ended.
+  using Observed = std::function<void(const std::string& name, relational::BatchPtr row)>;
+  virtual Result<std::unique_ptr<BatchStream>> run(const plan::OperatorPtr& plan,
+                                                   Observed observed = {}) = 0;
   // parsed, analysed, optimised, physical; mode as in EXPLAIN.
   virtual Result<std::string> explain(const plan::PlanPtr& plan, plan::Explain::Mode mode) = 0;
   virtual Result<void> write(const WriteRequest& request, std::stop_token stop) = 0;

@@ -22,6 +22,7 @@ using plan::TablePtr;
 namespace {
 
 constexpr int kViewDepthMax = 100;
+constexpr size_t kViewsKept = 10'000;
 
 bool same(std::string_view a, std::string_view b) { return lower_case(a) == lower_case(b); }
 
@@ -78,6 +79,10 @@ Result<TableName> SessionCatalog::resolve(const Name& name) const {
 Result<std::optional<TableEntry>> SessionCatalog::entry(const Name& name) const {
   const auto resolved = resolve(name);
   if (!resolved.ok()) return std::optional<TableEntry>();
+  if (name.size() == 2 && (resolved->database == "delta" || is_file_format(resolved->database))) {
+    WEIR_ASSIGN(const auto database, state_.warehouse().database(resolved->database));
+    if (!database) return std::optional<TableEntry>();  // provider.`path`
+  }
   return state_.warehouse().table(resolved->database, resolved->table);
 }
 
@@ -85,7 +90,8 @@ Result<plan::CatalogEntry> SessionCatalog::view_entry(OperatorPtr plan, Name qua
   std::string id;
   {
     const std::lock_guard lock(mutex_);
-    id = fmt::format(" view {}", views_.size());  // no id of a client's begins with a blank
+    if (views_.size() >= kViewsKept) views_.clear();  // of analyses that are long over
+    id = fmt::format(" view {}", next_view_++);       // no id of a client's begins with a blank
     views_[id] = std::move(plan);
   }
   plan::View view;

@@ -66,6 +66,7 @@ class SessionCatalog final : public plan::Catalog {
   int depth_;
   std::mutex mutex_;
   std::map<std::string, plan::OperatorPtr> views_;  // under ids of our own
+  int64_t next_view_ = 0;
 };
 
 }  // namespace weir::session

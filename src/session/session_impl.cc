@@ -47,8 +47,9 @@ class SessionImpl final : public Session {
                                     const SqlParameters& parameters) override {
     return analyze_plan(state_, plan, parameters);
   }
-  Result<std::unique_ptr<BatchStream>> run(const plan::OperatorPtr& plan) override {
-    return run_plan(state_, plan);
+  Result<std::unique_ptr<BatchStream>> run(const plan::OperatorPtr& plan,
+                                           Observed observed) override {
+    return run_plan(state_, plan, std::move(observed));
   }
   Result<std::string> explain(const plan::PlanPtr& plan, plan::Explain::Mode mode) override {
     return explain_plan(state_, plan, mode);

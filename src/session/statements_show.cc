@@ -277,7 +277,6 @@ Done StatementRunner::show_partitions(const plan::Show& statement) {
     }
   } else {
     source::FileFilter filter;
-    filter.partitions = true;
     WEIR_ASSIGN(const auto files, source::list_files(state_.services().fs, entry.location, filter));
     for (const auto& file : files) {
       std::string folder;

@@ -133,9 +133,6 @@ Done StatementRunner::on(const plan::CreateTable& statement) {
 Done StatementRunner::on(const plan::DropTable& statement) {
   const Name& name = statement.name;
   if (name.size() == 1 && state_.temp_view(name[0])) {
-    if (!statement.view) {
-      // As Spark: DROP TABLE takes temporary views too.
-    }
     state_.drop_temp_view(name[0]);
     return no_rows();
   }

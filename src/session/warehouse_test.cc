@@ -45,6 +45,12 @@ TableEntry table_of(Warehouse& warehouse, const std::string& name,
   return entry;
 }
 
+DatabaseEntry database_named(const std::string& name) {
+  DatabaseEntry entry;
+  entry.name = name;
+  return entry;
+}
+
 TEST(Warehouse, an_empty_one_has_the_default_database_and_writes_nothing) {
   Machine machine(1);
   const auto warehouse = machine.open();
@@ -137,7 +143,7 @@ TEST(Warehouse, a_folder_whose_filling_was_given_up_is_removed) {
   draft.reset();
   machine.files.restart();
   warehouse = machine.open();
-  ASSERT_TRUE(*warehouse->create_database({.name = "any"}));  // whatever changes next sweeps
+  ASSERT_TRUE(*warehouse->create_database(database_named("any")));  // whatever changes next sweeps
   EXPECT_FALSE(*machine.files.exists("/lake/w/half"));
 }
 
@@ -162,7 +168,7 @@ struct Story {
 
   void tell(Machine& machine) {
     const auto warehouse = machine.open();
-    const auto created = warehouse->create_database({.name = "d"});
+    const auto created = warehouse->create_database(database_named("d"));
     if (!created.ok()) return;
     database = true;
     for (const char* name : {"a", "b"}) {
@@ -188,11 +194,13 @@ struct Story {
 void expect_consistent(Machine& machine, const Story& story, const std::string& what) {
   const auto warehouse = machine.open();
   // Whoever comes next changes something, which finishes what was begun.
-  ASSERT_TRUE(warehouse->create_database({.name = "next"}).ok()) << what;
+  ASSERT_TRUE(warehouse->create_database(database_named("next")).ok()) << what;
   const auto databases = warehouse->databases();
   ASSERT_TRUE(databases.ok()) << what;
   const bool there = std::count(databases->begin(), databases->end(), "d") > 0;
-  if (story.dropped_database) EXPECT_FALSE(there) << what;
+  if (story.dropped_database) {
+    EXPECT_FALSE(there) << what;
+  }
   const auto tables = warehouse->tables("d").value();
   const auto has = [&](const char* name) {
     return std::count(tables.begin(), tables.end(), name) > 0;
@@ -205,10 +213,16 @@ void expect_consistent(Machine& machine, const Story& story, const std::string& 
     }
     return;
   }
-  if (story.kept) EXPECT_TRUE(has("a") || has("c")) << what;
+  if (story.kept) {
+    EXPECT_TRUE(has("a") || has("c")) << what;
+  }
   EXPECT_FALSE(has("a") && has("c")) << what << ": one table under two names";
-  if (story.renamed) EXPECT_TRUE(has("c")) << what;
-  if (story.dropped) EXPECT_FALSE(has("b")) << what;
+  if (story.renamed) {
+    EXPECT_TRUE(has("c")) << what;
+  }
+  if (story.dropped) {
+    EXPECT_FALSE(has("b")) << what;
+  }
   EXPECT_EQ(*machine.files.exists("/lake/w/d.db/b/data"), has("b") || false) << what;
   for (const auto& name : tables) {
     const auto entry = warehouse->table("d", name);

@@ -20,18 +20,17 @@ bool glob_matches(std::string_view pattern, std::string_view name);
 bool has_glob(std::string_view text);
 
 struct FileFilter {
-  bool recursive = false;   // recursiveFileLookup
-  bool partitions = false;  // enters partition folders (a=1), whose values the caller reads
-  std::string name_glob;    // pathGlobFilter; empty: all
+  bool recursive = false;  // recursiveFileLookup
+  std::string name_glob;   // pathGlobFilter; empty: all
   std::optional<int64_t> modified_before_us;
   std::optional<int64_t> modified_after_us;
 };
 
-// Files under `path` (absolute), by path: in it and in its partition folders (a=1), or recursive in
-// all folders. Nothing there yet is no error.
 // The files and folders that a path with globs stands for; the path itself where it has none. None
 // has to be there.
 Result<std::vector<std::string>> expand_globs(io::FileSystem& files, const std::string& path);
+// Files under `path` (absolute), by path: in it and in its partition folders (a=1), or recursive in
+// all folders. Nothing there yet is no error.
 Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
                                              const FileFilter& filter);
 

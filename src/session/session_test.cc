@@ -1,0 +1,280 @@
+// Sessions over a warehouse on disk: configuration, views, errors, and writers as Spark Connect
+// asks for them.
+#include "session/session.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "eval/cast.h"
+#include "eval/zone.h"
+#include "session/warehouse.h"
+
+namespace weir::session {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class SessionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("weir_session_" + base::uuid(random_));
+    std::filesystem::create_directories(folder_);
+    engine_ = relational::DuckEngine::open({}).value();
+    warehouse_ =
+        Warehouse::open({*fs_, clock_, random_, *engine_, 2}, (folder_ / "w").string()).value();
+    session_ = Session::create(warehouse_, "one").value();
+  }
+  void TearDown() override {
+    session_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  // Rows as texts, or the error as one.
+  std::vector<std::string> run(Session& session, const std::string& text) {
+    auto result = session.sql(text, {});
+    if (!result.ok()) return {result.error().to_string()};
+    std::vector<std::string> rows;
+    if (!result->plan) {
+      for (const auto& batch : result->rows)
+        append(result->schema, *batch, rows);
+      return rows;
+    }
+    auto stream = session.run(result->plan);
+    if (!stream.ok()) return {stream.error().to_string()};
+    while (true) {
+      auto batch = (*stream)->next({});
+      if (!batch.ok()) return {batch.error().to_string()};
+      if (!*batch) return rows;
+      append((*stream)->schema(), **batch, rows);
+    }
+  }
+  std::vector<std::string> run(const std::string& text) { return run(*session_, text); }
+
+  static void append(const columnar::Schema& schema, const arrow::RecordBatch& batch,
+                     std::vector<std::string>& rows) {
+    auto zone = eval::Zone::find("UTC").value();
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      std::string text;
+      for (int i = 0; i < batch.num_columns(); ++i) {
+        if (i > 0) text += "|";
+        if (batch.column(i)->IsNull(row)) {
+          text += "NULL";
+        } else {
+          eval::append_text(schema.fields()[static_cast<size_t>(i)].type(), *batch.column(i), row,
+                            zone, true, text);
+        }
+      }
+      rows.push_back(text);
+    }
+  }
+
+  plan::PlanPtr query(const std::string& text) { return session_->parse(text).value(); }
+  Result<void> save(WriteRequest request) { return session_->write(request, {}); }
+  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  std::vector<std::string> files(const std::string& name) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path(name)))
+      if (entry.is_regular_file())
+        names.push_back(std::filesystem::relative(entry.path(), path(name)).string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<io::FileSystem> fs_ = io::local_file_system();
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  std::unique_ptr<relational::DuckEngine> engine_;
+  std::shared_ptr<Warehouse> warehouse_;
+  std::unique_ptr<Session> session_;
+};
+
+TEST_F(SessionTest, QueriesAndTheirErrors) {
+  EXPECT_THAT(run("SELECT 1 + 1, upper('a') AS u, NULL"), ElementsAre("2|A|NULL"));
+  EXPECT_THAT(run("SELECT 1/0")[0],
+              HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
+  EXPECT_THAT(run("SELECT * FROM nothing")[0], HasSubstr("[TABLE_OR_VIEW_NOT_FOUND]"));
+  EXPECT_THAT(run("SELECT * FROM orc.`/tmp/x`")[0], HasSubstr("[UNSUPPORTED_FEATURE]"));
+  EXPECT_THAT(run("SELECT sum(id) FROM range(10) WHERE id > 7"), ElementsAre("17"));
+}
+
+TEST_F(SessionTest, Configuration) {
+  EXPECT_EQ(session_->get("spark.sql.shuffle.partitions"), "200");
+  EXPECT_EQ(session_->get("spark.sql.no.such.key"), std::nullopt);
+  EXPECT_TRUE(session_->set("spark.sql.no.such.key", "kept").ok());
+  EXPECT_EQ(session_->get("spark.sql.no.such.key"), "kept");
+  EXPECT_EQ(session_->set("spark.sql.warehouse.dir", "/x").error().error_class(),
+            "CANNOT_MODIFY_STATIC_CONFIG");
+  EXPECT_EQ(session_->set("spark.sql.ansi.enabled", "maybe").error().error_class(),
+            "INVALID_CONF_VALUE.TYPE_MISMATCH");
+  EXPECT_EQ(session_->set("spark.sql.session.timeZone", "Mars/Base").error().error_class(),
+            "INVALID_CONF_VALUE.TIME_ZONE");
+  EXPECT_TRUE(session_->modifiable("spark.sql.ansi.enabled"));
+  EXPECT_FALSE(session_->modifiable("spark.sql.warehouse.dir"));
+  EXPECT_THAT(run("SET spark.sql.ansi.enabled = false"),
+              ElementsAre("spark.sql.ansi.enabled|false"));
+  EXPECT_THAT(run("SELECT CAST('x' AS INT)"), ElementsAre("NULL"));
+  session_->unset("spark.sql.ansi.enabled");
+  EXPECT_THAT(run("SELECT CAST('x' AS INT)")[0], HasSubstr("[CAST_INVALID_INPUT]"));
+}
+
+TEST_F(SessionTest, TemporaryViewsAreTheSessionsAndGlobalOnesTheProcesss) {
+  auto other = Session::create(warehouse_, "two").value();
+  ASSERT_TRUE(session_->create_temp_view("v", query("SELECT 1 AS a"), true, false).ok());
+  ASSERT_TRUE(session_->create_temp_view("g", query("SELECT 2 AS a"), true, true).ok());
+  // A DataFrame's view may stand on the one it replaces.
+  ASSERT_TRUE(
+      session_->create_temp_view("v", query("SELECT a + 10 AS a FROM v"), true, false).ok());
+  EXPECT_THAT(run("SELECT a FROM V"), ElementsAre("11"));
+  EXPECT_THAT(run(*other, "SELECT a FROM global_temp.g"), ElementsAre("2"));
+  EXPECT_THAT(run(*other, "SELECT a FROM v")[0], HasSubstr("[TABLE_OR_VIEW_NOT_FOUND]"));
+  EXPECT_EQ(session_->create_temp_view("v", query("SELECT 1"), false, false).error().error_class(),
+            "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS");
+  EXPECT_TRUE(session_->drop_temp_view("v", false));
+  EXPECT_FALSE(session_->drop_temp_view("v", false));
+}
+
+TEST_F(SessionTest, ATemporaryViewSeesTheNewestStateOfADeltaTable) {
+  run("CREATE TABLE t AS SELECT 1 AS a");
+  run("CREATE TEMP VIEW v AS SELECT count(*) AS n FROM t");
+  run("CREATE TEMP VIEW old AS SELECT count(*) AS n FROM t VERSION AS OF 0");
+  run("INSERT INTO t VALUES (2)");
+  EXPECT_THAT(run("SELECT * FROM v"), ElementsAre("2"));
+  EXPECT_THAT(run("SELECT * FROM old"), ElementsAre("1"));
+}
+
+TEST_F(SessionTest, KeptRelations) {
+  session_->keep("batch", session_->analyze(query("SELECT 5 AS x")).value());
+  const auto plan = plan::make_plan(plan::CachedRelation{"batch"});
+  EXPECT_TRUE(session_->analyze(plan).ok());
+  session_->forget("batch");
+  EXPECT_FALSE(session_->analyze(plan).ok());
+}
+
+TEST_F(SessionTest, FilesAreNamedAndLaidOutAsSparkDoes) {
+  WriteRequest request;
+  request.plan = query("SELECT id, CAST(id % 2 AS STRING) AS p FROM range(4)");
+  request.format = "parquet";
+  request.path = path("out");
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_THAT(
+      files("out"),
+      ElementsAre("_SUCCESS", testing::MatchesRegex("part-00000-.*-c000\\.snappy\\.parquet")));
+  EXPECT_EQ(save(request).error().error_class(), "PATH_ALREADY_EXISTS");
+  request.mode = SaveMode::kIgnore;
+  EXPECT_TRUE(save(request).ok());
+  request.mode = SaveMode::kAppend;
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_THAT(run("SELECT count(*) FROM parquet.`" + path("out") + "`"), ElementsAre("8"));
+  request.mode = SaveMode::kOverwrite;
+  request.partition_by = {"p"};
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_THAT(
+      files("out"),
+      ElementsAre("_SUCCESS", testing::MatchesRegex("p=0/part-00000-.*\\.c000\\.snappy\\.parquet"),
+                  testing::MatchesRegex("p=1/part-00000-.*\\.c000\\.snappy\\.parquet")));
+  EXPECT_THAT(run("SELECT p, count(*) FROM parquet.`" + path("out") + "` GROUP BY p ORDER BY p"),
+              ElementsAre("0|2", "1|2"));
+}
+
+TEST_F(SessionTest, TextFilesComeBackAsTheyWent) {
+  for (const char* format : {"json", "csv"}) {
+    WriteRequest request;
+    request.plan = query(
+        "SELECT * FROM VALUES (1, 'a,\"b\"', TIMESTAMP'2024-01-02T03:04:05.678Z'), "
+        "(2, NULL, NULL) AS t(id, s, at)");
+    request.format = format;
+    request.path = path(format);
+    request.options = {{"header", "true"}, {"compression", "gzip"}};
+    const auto saved = save(request);
+    ASSERT_TRUE(saved.ok()) << saved.error().to_string();
+    plan::DataSource source;
+    source.format = format;
+    source.paths = {path(format)};
+    source.options = {{"header", "true"}};
+    source.schema = columnar::parse_ddl_schema("id INT, s STRING, at TIMESTAMP").value();
+    const auto read = plan::make_plan(source);
+    ASSERT_TRUE(session_->create_temp_view("back", read, true, false).ok());
+    EXPECT_THAT(run("SELECT * FROM back ORDER BY id"),
+                ElementsAre("1|a,\"b\"|2024-01-02 03:04:05.678", "2|NULL|NULL"))
+        << format;
+  }
+}
+
+TEST_F(SessionTest, DeltaTablesByPath) {
+  WriteRequest request;
+  request.plan = query("SELECT 1 AS a, 'x' AS p");
+  request.format = "delta";
+  request.path = path("d");
+  request.partition_by = {"p"};
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_EQ(save(request).error().error_class(), "DELTA_PATH_EXISTS");
+  request.mode = SaveMode::kAppend;
+  request.plan = query("SELECT 2 AS a, 'y' AS p, true AS more");
+  EXPECT_FALSE(save(request).ok()) << "a column that the table lacks";
+  request.options["mergeschema"] = "true";
+  ASSERT_TRUE(save(request).ok());
+  const std::string all = "SELECT a, p, more FROM delta.`" + path("d") + "` ORDER BY a";
+  EXPECT_THAT(run(all), ElementsAre("1|x|NULL", "2|y|true"));
+  request.options = {{"replacewhere", "p = 'y'"}};
+  request.mode = SaveMode::kOverwrite;
+  request.plan = query("SELECT 3 AS a, 'y' AS p, false AS more");
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_THAT(run(all), ElementsAre("1|x|NULL", "3|y|false"));
+  request.plan = query("SELECT 3 AS a, 'z' AS p, false AS more");
+  EXPECT_EQ(save(request).error().error_class(), "DELTA_REPLACE_WHERE_MISMATCH");
+  request.options = {{"overwriteschema", "true"}};
+  request.partition_by = {};
+  request.plan = query("SELECT 'new' AS b");
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_THAT(run("SELECT * FROM delta.`" + path("d") + "`"), ElementsAre("new"));
+}
+
+TEST_F(SessionTest, TablesOfTheCatalog) {
+  WriteRequest request;
+  request.plan = query("SELECT 1 AS a, 'x' AS b");
+  request.table = plan::Name{"t"};
+  ASSERT_TRUE(save(request).ok());
+  EXPECT_EQ(save(request).error().error_class(), "TABLE_OR_VIEW_ALREADY_EXISTS");
+  request.mode = SaveMode::kAppend;
+  request.plan = query("SELECT 'y' AS b, 2 AS a");
+  ASSERT_TRUE(save(request).ok()) << "by name";
+  request.insert_into = true;
+  request.plan = query("SELECT 3, 'z'");
+  ASSERT_TRUE(save(request).ok()) << "by position";
+  EXPECT_THAT(run("SELECT * FROM t ORDER BY a"), ElementsAre("1|x", "2|y", "3|z"));
+
+  WriteRequest to;  // writeTo
+  to.plan = query("SELECT 7 AS a");
+  to.table = plan::Name{"u"};
+  to.create = true;
+  ASSERT_TRUE(save(to).ok());
+  EXPECT_EQ(save(to).error().error_class(), "TABLE_OR_VIEW_ALREADY_EXISTS");
+  to.replace = true;
+  to.plan = query("SELECT 'seven' AS b");
+  ASSERT_TRUE(save(to).ok());
+  EXPECT_THAT(run("SELECT * FROM u"), ElementsAre("seven"));
+}
+
+TEST_F(SessionTest, ASessionThatIsClosedStopsWhatItWrites) {
+  std::stop_source stop;
+  stop.request_stop();
+  WriteRequest request;
+  request.plan = query("SELECT id FROM range(1000000)");
+  request.format = "parquet";
+  request.path = path("out");
+  const auto saved = session_->write(request, stop.get_token());
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.error().kind(), base::ErrorKind::kCancelled);
+  EXPECT_TRUE(files("out").empty());
+}
+
+}  // namespace
+}  // namespace weir::session
