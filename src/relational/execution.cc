@@ -35,6 +35,14 @@ Result<StreamPtr> start(const plan::OperatorPtr& plan, const ExecutionContext& c
   return context.engine.run(sql, std::move(query), std::move(schema));
 }
 
+// An error of DuckDB's own that reaches the user is an internal one.
+Result<BatchPtr> without_mark(Result<BatchPtr> batch) {
+  if (batch.ok() || !is_duck_value_error(batch.error())) return batch;
+  return base::error(base::ErrorKind::kInternal, "{}", batch.error().message())
+      .with_class("INTERNAL_ERROR")
+      .with_sql_state("XX000");
+}
+
 // Runs the quick statement; where DuckDB's own arithmetic fails, the exact one says what Spark
 // says.
 class Execution final : public BatchStream {
@@ -50,17 +58,17 @@ class Execution final : public BatchStream {
       if (!*batch && !std::exchange(observed_, true)) WEIR_TRY(observe(*plan_, stop));
       return batch;
     }
-    if (exact_ || !is_duck_value_error(batch.error())) return batch;
+    if (exact_ || !is_duck_value_error(batch.error())) return without_mark(std::move(batch));
     exact_ = true;
-    auto failure = std::move(batch).error();
+    auto failure = without_mark(std::move(batch)).error();
     WEIR_ASSIGN(stream_, start(plan_, context_, true));
     // Rows that have been given away cannot be taken back: then only an error of the exact
     // statement will do.
     while (rows_ > 0) {
-      WEIR_ASSIGN(const auto again, stream_->next(stop));
+      WEIR_ASSIGN(const auto again, without_mark(stream_->next(stop)));
       if (!again) return failure;
     }
-    return stream_->next(stop);
+    return without_mark(stream_->next(stop));
   }
 
  private:
@@ -115,8 +123,12 @@ class Execution final : public BatchStream {
 
 Result<std::unique_ptr<BatchStream>> execute(const plan::OperatorPtr& plan,
                                              const ExecutionContext& context) {
-  WEIR_ASSIGN(auto stream, start(plan, context, false));
-  return StreamPtr(std::make_unique<Execution>(plan, context, std::move(stream)));
+  auto stream = start(plan, context, false);
+  // DuckDB calculates with constants as soon as it sees them.
+  if (!stream.ok() && stream.error().kind() == base::ErrorKind::kInternal)
+    stream = start(plan, context, true);
+  if (!stream.ok()) return stream;
+  return StreamPtr(std::make_unique<Execution>(plan, context, *std::move(stream)));
 }
 
 Result<plan::Value> fold(const plan::TypedPtr& expression, const eval::EvalContext& context) {

@@ -2,6 +2,7 @@
 #include "relational/execution.h"
 
 #include <set>
+#include <thread>
 
 #include <arrow/api.h>
 #include <gmock/gmock.h>
@@ -30,6 +31,11 @@ class ExecutionTest : public ::testing::Test {
     auto plan = plan_of(text, catalog, context.eval);
     if (!plan.ok()) return {plan.error().to_string()};
     return texts(execute(*plan, context));
+  }
+
+  plan::OperatorPtr project_ids(const std::string& first = "id", const std::string& second = {}) {
+    return project(people_, second.empty() ? std::vector<std::string>{first}
+                                           : std::vector<std::string>{first, second});
   }
 
   plan::OperatorPtr people_ = values("id INT, name STRING, age INT, pay DECIMAL(10,2), x DOUBLE",
@@ -209,6 +215,93 @@ TEST_F(ExecutionTest, Subqueries) {
       sql(with + "SELECT upper((SELECT min(s) FROM u)), a IN (SELECT k FROM u) FROM t ORDER "
                  "BY a"),
       ElementsAre("X|true", "X|NULL", "X|NULL"));
+}
+
+// Stands in for the workers: doubles numbers, names groups.
+class Doubling final : public UserFunctions {
+ public:
+  Result<std::shared_ptr<arrow::Array>> scalar(const plan::PythonFunction&,
+                                               const BatchPtr& arguments) override {
+    const auto& given = static_cast<const arrow::Int32Array&>(*arguments->column(0));
+    arrow::Int32Builder builder;
+    for (int64_t row = 0; row < given.length(); ++row)
+      EXPECT_TRUE(
+          (given.IsNull(row) ? builder.AppendNull() : builder.Append(2 * given.Value(row))).ok());
+    return *builder.Finish();
+  }
+  Result<std::unique_ptr<BatchStream>> map(const plan::PythonFunction&,
+                                           std::unique_ptr<BatchStream> input) override {
+    return input;
+  }
+  Result<std::unique_ptr<BatchStream>> group_map(const plan::PythonFunction&, int keys,
+                                                 std::unique_ptr<BatchStream> input) override {
+    EXPECT_EQ(keys, 1);
+    return input;
+  }
+};
+
+TEST_F(ExecutionTest, UserFunctionsAreStages) {
+  Doubling functions;
+  auto function = std::make_shared<plan::PythonFunction>();
+  function->name = "twice";
+  function->result = columnar::DataType::of(columnar::TypeKind::kInteger);
+  const auto call = [&](const plan::TypedPtr& argument) {
+    return std::make_shared<const plan::Typed>(
+        plan::Typed{function->result, true, plan::TypedPython{function, {argument}}, {}});
+  };
+  const auto with = [&](const plan::OperatorPtr& plan) {
+    return texts(execute(plan, {*engine_, {}, &functions, {}}));
+  };
+  const auto twice = call(typed("age", people_));
+  op::Project project{people_, {typed("id", people_), twice, call(twice)}};
+  auto columns = as_columns(project.list);
+  const auto projected = plan::make_operator(project, columns);
+  EXPECT_THAT(with(projected), ElementsAre("1|60|120", "2|NULL|NULL", "3|60|120", "4|82|164"));
+  EXPECT_THAT(run(projected)[0], HasSubstr("[UNSUPPORTED_FEATURE]"));
+  const auto mapped =
+      plan::make_operator(op::MapPartitions{project_ids(), function}, project_ids()->columns);
+  EXPECT_THAT(with(mapped), ElementsAre("1", "2", "3", "4"));
+  const auto grouped = plan::make_operator(
+      op::GroupMap{project_ids("age", "id"), {typed("x0", project_ids("age", "id"))}, function, {}},
+      as_columns({typed("age", people_), typed("age", people_), typed("id", people_)}));
+  EXPECT_THAT(with(grouped), ElementsAre("NULL|NULL|2", "30|30|1", "30|30|3", "41|41|4"));
+}
+
+TEST_F(ExecutionTest, ObservedMetricsComeAtTheEnd) {
+  op::Observe node;
+  node.child = people_;
+  node.name = "seen";
+  node.aggregates = {typed_aggregate("count(*)", people_)};
+  const auto counted = plan::make_operator(op::OneRow{}, as_columns(node.aggregates));
+  node.metrics = {{"rows", typed("x0 + 1", counted)}};
+  std::string seen;
+  ExecutionContext context{*engine_, {}, nullptr, [&](const std::string& name, BatchPtr row) {
+                             seen = name + " " + row->ToString();
+                           }};
+  const auto plan = plan::make_operator(std::move(node), people_->columns);
+  EXPECT_EQ(texts(execute(plan, context)).size(), 4u);
+  EXPECT_THAT(seen, HasSubstr("seen"));
+  EXPECT_THAT(seen, HasSubstr("5"));
+}
+
+TEST_F(ExecutionTest, StopEndsARunningQuery) {
+  plan::Column id;
+  id.name = "id";
+  id.type = columnar::DataType::of(columnar::TypeKind::kLong);
+  const auto range = plan::make_operator(op::Range{0, 3'000'000, 1}, {id});
+  const auto product = join(range, plan::make_operator(op::Range{0, 3'000'000, 1}, {id}),
+                            plan::JoinKind::kCross, "");
+  op::Aggregate node{product, {}, {typed_aggregate("count(*)", range)}, {}};
+  const auto endless = plan::make_operator(node, as_columns(node.aggregates));
+  auto stream = execute(endless, {*engine_, {}, nullptr, {}}).value();
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    std::this_thread::yield();
+    stop.request_stop();
+  });
+  const auto batch = stream->next(stop.get_token());
+  ASSERT_FALSE(batch.ok());
+  EXPECT_EQ(batch.error().kind(), base::ErrorKind::kCancelled);
 }
 
 TEST_F(ExecutionTest, VolatileValuesDifferByRow) {
