@@ -13,10 +13,15 @@
 
 #include "app/command.h"
 #include "app/row_writer.h"
+#include "app/sql_shell.h"
 #include "app/stop_signal.h"
 #include "base/clock.h"
+#include "base/random.h"
+#include "eval/zone.h"
 #include "io/file_system.h"
-#include "relational/query.h"
+#include "relational/duck_engine.h"
+#include "session/session.h"
+#include "session/warehouse.h"
 #include "sql/parser.h"
 
 namespace weir::app {
@@ -26,10 +31,14 @@ namespace {
 using base::Result;
 
 constexpr std::string_view kFooter =
-    "The language is Spark's: SELECT [DISTINCT] … FROM delta.`PATH` [VERSION AS OF n] [AS t] WHERE "
-    "… GROUP BY … HAVING …\n"
-    "ORDER BY … LIMIT … OFFSET …; several statements are separated by ';'. ANSI mode is on, as in "
-    "Spark 4.\n"
+    "The language is Spark's: queries, CREATE / DROP / ALTER TABLE, VIEW and DATABASE, INSERT, "
+    "SET, "
+    "SHOW, DESCRIBE, EXPLAIN …\n"
+    "over the warehouse's tables and over files: delta.`PATH`, parquet.`PATH`, json.`PATH`, "
+    "csv.`PATH`, text.`PATH`.\n"
+    "Several statements are separated by ';'. ANSI mode is on, as in Spark 4. Without a statement, "
+    "at "
+    "a terminal, they are asked for.\n"
     "--output json writes one object a row, each on a line of its own. Timing goes to standard "
     "error.\n\n"
     "Examples:\n"
@@ -37,7 +46,8 @@ constexpr std::string_view kFooter =
     "BY n DESC LIMIT 10'\n"
     "  weir sql -f report.sql --output csv > report.csv\n"
     "  weir sql -e 'SELECT max(storedAt) FROM delta.`/data/events` VERSION AS OF 7' --time-zone "
-    "Europe/Oslo";
+    "Europe/Oslo\n"
+    "  weir sql --warehouse /lake -e 'CREATE TABLE t AS SELECT * FROM json.`/in/*.json`'";
 
 struct SqlWords {
   std::vector<std::string> statements;
@@ -45,6 +55,9 @@ struct SqlWords {
   std::string file;
   std::string output = "table";
   std::string time_zone = "UTC";
+  std::string warehouse = "weir-warehouse";
+  std::string remote;
+  bool interactive = false;
   bool no_ansi = false;
   bool quiet = false;
   int64_t memory_mb = 1024;
@@ -57,6 +70,12 @@ void describe(CLI::App& app, SqlWords& words) {
   app.add_option("SQL", words.text, "The statement(s)");
   app.add_option("-e,--execute", words.statements, "A statement; may be given several times");
   app.add_option("-f,--file", words.file, "A file of statements; - reads standard input");
+  app.add_flag("-i,--interactive", words.interactive,
+               "Ask for statements, also where standard input is no terminal");
+  app.add_option("--warehouse", words.warehouse,
+                 "The folder of the catalog and of managed tables; made with the first table")
+      ->capture_default_str();
+  app.add_option("--remote", words.remote, "A Spark Connect server (sc://HOST:PORT)");
   app.add_option("--output", words.output, "table, json (one object a row and line) or csv")
       ->check(CLI::IsMember({"table", "json", "csv"}))
       ->capture_default_str();
@@ -86,23 +105,23 @@ Result<std::string> read_all(const std::string& path) {
   return text.str();
 }
 
-Result<std::vector<plan::QueryPtr>> read_statements(const SqlWords& words) {
+Result<std::vector<plan::Statement>> read_statements(const SqlWords& words) {
   std::vector<std::string> texts = words.statements;
   if (!words.file.empty()) {
     WEIR_ASSIGN(auto text, read_all(words.file));
     texts.push_back(std::move(text));
   }
   if (!words.text.empty()) texts.push_back(words.text);
-  std::vector<plan::QueryPtr> queries;
+  std::vector<plan::Statement> statements;
   for (const auto& text : texts) {
-    WEIR_ASSIGN(auto parsed, sql::parse_statements(text));
-    queries.insert(queries.end(), parsed.begin(), parsed.end());
+    WEIR_ASSIGN(auto parsed, sql::parse_script(text));
+    statements.insert(statements.end(), parsed.begin(), parsed.end());
   }
-  if (queries.empty()) {
+  if (statements.empty() && !words.interactive) {
     return base::error(base::ErrorKind::kInvalidArgument,
                        "there is no statement: give it as an argument, with -e or with -f");
   }
-  return queries;
+  return statements;
 }
 
 int terminal_width() {
@@ -111,63 +130,147 @@ int terminal_width() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-Result<void> run_one(const plan::Query& query, const relational::QueryEnvironment& environment,
-                     const SqlWords& words, base::Clock& clock, std::stop_token stop) {
-  const int64_t begin_us = clock.monotonic_us();
-  relational::ScanReport report;
-  WEIR_ASSIGN(auto stream, relational::run_query(query, environment, &report));
-  WEIR_ASSIGN(const auto zone, eval::Zone::find(environment.context.session_zone));
-  WEIR_ASSIGN(auto writer,
-              make_row_writer(words.output, stream->schema(), zone, stdout, terminal_width()));
-  int64_t rows = 0;
-  while (true) {
-    WEIR_ASSIGN(auto batch, stream->next(stop));
-    if (!batch) break;
-    rows += batch->num_rows();
-    WEIR_TRY(writer->write(*batch));
-  }
-  WEIR_ASSIGN(const auto note, writer->finish());
-  if (std::fflush(stdout) != 0)
-    return base::error(base::ErrorKind::kIo, "the output cannot be written");
-  if (!note.empty()) std::fprintf(stderr, "%s\n", note.c_str());
-  if (!words.quiet) {
-    std::fprintf(stderr, "%lld row%s in %.3f s", static_cast<long long>(rows), rows == 1 ? "" : "s",
-                 static_cast<double>(clock.monotonic_us() - begin_us) / 1e6);
-    if (report.table_version) {
-      std::fprintf(stderr, " (version %lld, %lld files read, %lld skipped)",
-                   static_cast<long long>(*report.table_version),
-                   static_cast<long long>(report.files),
-                   static_cast<long long>(report.files_skipped));
+class StatementPrinter {
+ public:
+  StatementPrinter(session::Session& session, base::Clock& clock, const SqlWords& words)
+      : session_(session), clock_(clock), words_(words) {}
+
+  Result<void> run(const plan::Statement& statement, std::stop_token stop) {
+    const int64_t begin_us = clock_.monotonic_us();
+    WEIR_ASSIGN(const auto result, session_.execute(statement, stop));
+    int64_t rows = 0;
+    const bool quiet_command = !result.plan && result.schema.fields().empty();
+    if (!quiet_command) {
+      WEIR_ASSIGN(rows, print(result, stop));
     }
-    std::fprintf(stderr, "\n");
+    if (std::fflush(stdout) != 0)
+      return base::error(base::ErrorKind::kIo, "the output cannot be written");
+    if (words_.quiet) return {};
+    const double seconds = static_cast<double>(clock_.monotonic_us() - begin_us) / 1e6;
+    if (quiet_command) {
+      std::fprintf(stderr, "done in %.3f s\n", seconds);
+    } else {
+      std::fprintf(stderr, "%lld row%s in %.3f s\n", static_cast<long long>(rows),
+                   rows == 1 ? "" : "s", seconds);
+    }
+    return {};
   }
+
+ private:
+  Result<int64_t> print(const session::StatementResult& result, std::stop_token stop) {
+    WEIR_ASSIGN(const auto zone,
+                eval::Zone::find(session_.get("spark.sql.session.timeZone").value_or("UTC")));
+    std::unique_ptr<relational::BatchStream> stream;
+    if (result.plan) {
+      WEIR_ASSIGN(stream, session_.run(result.plan));
+    }
+    WEIR_ASSIGN(auto writer,
+                make_row_writer(words_.output, stream ? stream->schema() : result.schema, zone,
+                                stdout, terminal_width()));
+    int64_t rows = 0;
+    const auto take = [&](const arrow::RecordBatch& batch) {
+      rows += batch.num_rows();
+      return writer->write(batch);
+    };
+    while (stream) {
+      WEIR_ASSIGN(const auto batch, stream->next(stop));
+      if (!batch) break;
+      WEIR_TRY(take(*batch));
+    }
+    for (const auto& batch : result.rows)
+      WEIR_TRY(take(*batch));
+    WEIR_ASSIGN(const auto note, writer->finish());
+    std::fflush(stdout);
+    if (!note.empty()) std::fprintf(stderr, "%s\n", note.c_str());
+    return rows;
+  }
+
+  session::Session& session_;
+  base::Clock& clock_;
+  const SqlWords& words_;
+};
+
+// Everything that statements run in.
+struct SqlProcess {
+  std::unique_ptr<io::FileSystem> fs = io::local_file_system();
+  base::SystemClock clock;
+  base::SystemRandom random;
+  std::unique_ptr<relational::DuckEngine> engine;
+  std::unique_ptr<session::Session> session;
+
+  Result<void> open(const SqlWords& words) {
+    WEIR_ASSIGN(engine, relational::DuckEngine::open(
+                            {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
+    WEIR_ASSIGN(auto warehouse, session::Warehouse::open(
+                                    {*fs, clock, random, *engine, words.threads}, words.warehouse));
+    WEIR_ASSIGN(session, session::Session::create(std::move(warehouse), "sql"));
+    WEIR_TRY(session->set("spark.sql.session.timeZone", words.time_zone));
+    if (words.no_ansi) WEIR_TRY(session->set("spark.sql.ansi.enabled", "false"));
+    return {};
+  }
+};
+
+Result<void> check_words(const SqlWords& words) {
+  if (!words.remote.empty()) {
+    return base::error(base::ErrorKind::kUnsupported,
+                       "--remote: weir cannot send statements to a Spark Connect server yet");
+  }
+  WEIR_TRY(eval::Zone::find(words.time_zone));
   return {};
 }
 
 Result<void> run_all(const SqlWords& words, std::stop_token stop) {
-  WEIR_TRY(eval::Zone::find(words.time_zone));
-  WEIR_ASSIGN(const auto queries, read_statements(words));
-  const auto fs = io::local_file_system();
-  base::SystemClock clock;
-  WEIR_ASSIGN(auto engine, relational::DuckEngine::open(
-                               {words.memory_mb << 20, words.threads, words.spill_folder}));
-  for (const auto& query : queries) {
-    const relational::QueryEnvironment environment{
-        *fs, *engine, {clock.now_us(), words.time_zone, !words.no_ansi}};
-    WEIR_TRY(run_one(*query, environment, words, clock, stop));
-  }
+  WEIR_ASSIGN(const auto statements, read_statements(words));
+  SqlProcess process;
+  WEIR_TRY(process.open(words));
+  StatementPrinter printer(*process.session, process.clock, words);
+  for (const auto& statement : statements)
+    WEIR_TRY(printer.run(statement, stop));
+  return {};
+}
+
+// Statements from a terminal: an error ends the statement, not the program.
+Result<void> run_prompt(const SqlWords& words) {
+  SqlShell shell;
+  SqlProcess process;
+  WEIR_TRY(process.open(words));
+  StatementPrinter printer(*process.session, process.clock, words);
+  const auto run_text = [&](std::string_view text) {
+    const auto parsed = sql::parse_script(text);
+    if (!parsed.ok()) {
+      report_error(parsed.error());
+      return;
+    }
+    for (const auto& statement : *parsed) {
+      const auto outcome =
+          shell.cancellable([&](std::stop_token stop) { return printer.run(statement, stop); });
+      if (outcome.ok()) continue;
+      report_error(outcome.error());
+      return;
+    }
+  };
+  while (auto text = shell.next_text())
+    run_text(*text);
   return {};
 }
 
 }  // namespace
 
 int run_sql(int argc, char** argv) {
-  const StopSignal stop;
-  CLI::App app("Query Delta tables with SQL");
+  CLI::App app("Query and change tables with SQL");
   SqlWords words;
   describe(app, words);
   if (const auto done = parse_command_line(app, argc, argv)) return *done;
-  const auto outcome = run_all(words, stop.token());
+  const bool given = !words.statements.empty() || !words.text.empty() || !words.file.empty();
+  const bool prompt =
+      !given && (words.interactive || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)));
+  Result<void> outcome = check_words(words);
+  if (outcome.ok() && prompt) {
+    outcome = run_prompt(words);
+  } else if (outcome.ok()) {
+    const StopSignal stop;  // before any thread is started
+    outcome = run_all(words, stop.token());
+  }
   if (outcome.ok()) return kExitOk;
   return report_error(outcome.error());
 }
