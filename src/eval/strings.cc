@@ -9,6 +9,7 @@
 #include "eval/arrays.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
+#include "eval/string_groups.h"
 #include "eval/text_case.h"
 #include "eval/utf8.h"
 
@@ -554,6 +555,14 @@ constexpr KernelEntry kKernels[] = {
 
 }  // namespace
 
-std::span<const KernelEntry> string_kernels() { return kKernels; }
+std::span<const KernelEntry> string_kernels() {
+  static const auto kAll = [] {
+    std::vector<KernelEntry> all(std::begin(kKernels), std::end(kKernels));
+    for (const auto& more : {url_kernels(), text_tool_kernels()})
+      all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }();
+  return kAll;
+}
 
 }  // namespace weir::eval

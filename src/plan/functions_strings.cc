@@ -1,4 +1,4 @@
-#include "plan/function_groups.h"
+#include "plan/string_function_groups.h"
 
 namespace weir::plan {
 
@@ -67,6 +67,8 @@ void add_strings(Functions& list) {
                       "Bytes of a hexadecimal text, NULL where it is not one."));
   list.push_back(sure("base64", 1, 1, fixed({Bin}, S), "Base 64 of bytes."));
   list.push_back(risky("unbase64", 1, 1, fixed({S}, Bin), "Bytes of a base 64 text."));
+  add_urls(list);
+  add_string_tools(list);
 }
 
 }  // namespace weir::plan
