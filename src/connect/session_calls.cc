@@ -257,7 +257,7 @@ Result<std::string> Service::clone_session(const std::string& request, ClientSes
 Result<std::string> Service::get_status(const std::string& request, ClientSessionPtr& session) {
   spark::connect::GetStatusRequest message;
   WEIR_TRY(parse_message(request, message));
-  WEIR_ASSIGN(session, sessions_.find(message.user_context().user_id(), message.session_id(),
+  WEIR_ASSIGN(session, sessions_.open(message.user_context().user_id(), message.session_id(),
                                       observed_of(message)));
   spark::connect::GetStatusResponse response;
   using Status = spark::connect::GetStatusResponse::OperationStatus;

@@ -61,6 +61,7 @@ std::span<const KernelEntry> number_kernels();
 std::span<const KernelEntry> volatile_kernels();
 std::span<const KernelEntry> digest_kernels();
 std::span<const KernelEntry> misc_kernels();
+std::span<const KernelEntry> text_code_kernels();
 std::span<const KernelEntry> json_kernels();
 std::span<const KernelEntry> time_maker_kernels();
 

@@ -82,7 +82,7 @@ Result<ArrayPtr> size(KernelCall& call, std::span<const Vector> arguments) {
   return writer.finish(call.arrow_type);
 }
 
-enum class Access { kFromOne, kFromZero, kFromZeroOrNull };
+enum class Access { kFromOne, kFromOneOrNull, kFromZero, kFromZeroOrNull };
 
 base::Error out_of_bounds(const KernelCall& call, Access access, int64_t index, int64_t count) {
   if (access == Access::kFromOne) {
@@ -112,7 +112,7 @@ Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> argumen
     const int64_t at = arguments[0].constant ? 0 : row;
     const int64_t count = list.value_length(at);
     int64_t wanted = index[row];
-    if (access == Access::kFromOne) {
+    if (access == Access::kFromOne || access == Access::kFromOneOrNull) {
       if (wanted == 0) {
         return call.fail("INVALID_INDEX_OF_ZERO", "22003",
                          "The index 0 is invalid. An index shall be either < 0 or > 0 (the first "
@@ -122,7 +122,8 @@ Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> argumen
     }
     if (wanted >= 0 && wanted < count) {
       positions.set(row, list.value_offset(at) + wanted);
-    } else if (access != Access::kFromZeroOrNull && call.ansi()) {
+    } else if (access != Access::kFromZeroOrNull && access != Access::kFromOneOrNull &&
+               call.ansi()) {
       return out_of_bounds(call, access, index[row], count);
     } else {
       positions.set_null(row);
@@ -205,6 +206,7 @@ constexpr KernelEntry kKernels[] = {
     {"array", make_array},
     {"size", size},
     {"element_at", element<Access::kFromOne>},
+    {"try_element_at", element<Access::kFromOneOrNull>},
     {"getitem", element<Access::kFromZero>},
     {"get", element<Access::kFromZeroOrNull>},
     {"array_contains", array_contains},

@@ -436,7 +436,8 @@ Result<ArrayPtr> to_timestamp(KernelCall& call, std::span<const Vector> argument
                             [](int64_t us) { return us; });
 }
 
-Result<ArrayPtr> to_date(KernelCall& call, std::span<const Vector> arguments) {
+// A local time: what a zone in the text says is left out.
+Result<ArrayPtr> to_timestamp_ntz(KernelCall& call, std::span<const Vector> arguments) {
   const auto& from = call.type_of(0);
   if (arguments.size() == 1 || !plan::is_text(from)) {
     CastCall cast{from,
@@ -448,7 +449,24 @@ Result<ArrayPtr> to_date(KernelCall& call, std::span<const Vector> arguments) {
                   call.context.batch_timestamp_us};
     return cast_vector(cast, arguments[0], call.rows);
   }
-  return read_time<int32_t>(call, arguments, call.ansi(), [&](int64_t us) {
+  return read_time<int64_t>(call, arguments, call.ansi(),
+                            [&](int64_t us) { return call.zone.to_local(us); });
+}
+
+template <bool try_form>
+Result<ArrayPtr> to_date(KernelCall& call, std::span<const Vector> arguments) {
+  const auto& from = call.type_of(0);
+  if (arguments.size() == 1 || !plan::is_text(from)) {
+    CastCall cast{from,
+                  call.type(),
+                  call.ansi(),
+                  try_form,
+                  call.expression.origin,
+                  call.zone,
+                  call.context.batch_timestamp_us};
+    return cast_vector(cast, arguments[0], call.rows);
+  }
+  return read_time<int32_t>(call, arguments, call.ansi() && !try_form, [&](int64_t us) {
     return static_cast<int32_t>(floor_div(call.zone.to_local(us), kMicrosPerDay));
   });
 }
@@ -538,7 +556,10 @@ constexpr KernelEntry kKernels[] = {
     {"from_unixtime", from_unixtime},
     {"to_timestamp", to_timestamp<false>},
     {"try_to_timestamp", to_timestamp<true>},
-    {"to_date", to_date},
+    {"to_date", to_date<false>},
+    {"try_to_date", to_date<true>},
+    {"to_timestamp_ltz", to_timestamp<false>},
+    {"to_timestamp_ntz", to_timestamp_ntz},
     {"unix_timestamp", unix_timestamp},
     {"from_utc_timestamp", shift_zone<true>},
     {"to_utc_timestamp", shift_zone<false>},

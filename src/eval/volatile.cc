@@ -106,7 +106,7 @@ void draw_rows(KernelCall& call, int64_t seed, Draw&& draw) {
   if (call.context.volatile_state) {
     call.context.volatile_state->with_random(&call.expression, seed, all);
   } else {
-    XorShiftRandom random(fresh_seed());
+    XorShiftRandom random(seed);
     all(random);
   }
 }

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <climits>
 #include <mutex>
 #include <set>
 #include <unistd.h>

@@ -21,6 +21,7 @@ const std::vector<Function>& catalog() {
     add_nested(list);
     add_arrays(list);
     add_misc(list);
+    add_text_codes(list);
     add_json(list);
     add_time_makers(list);
     add_aggregates(list);

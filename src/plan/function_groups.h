@@ -18,6 +18,7 @@ void add_times(Functions& list);
 void add_nested(Functions& list);
 void add_arrays(Functions& list);
 void add_misc(Functions& list);
+void add_text_codes(Functions& list);
 void add_json(Functions& list);
 void add_time_makers(Functions& list);
 void add_aggregates(Functions& list);

@@ -20,6 +20,8 @@ void add_nested(Functions& list) {
       risky("element_at", 2, 2, element_rule(),
             "Element of an array (1 the first, negative from the end) or value of a map."));
   list.push_back(
+      risky("try_element_at", 2, 2, element_rule(), "As element_at, NULL outside of the array."));
+  list.push_back(
       sure("get", 2, 2, element_rule(), "Element of an array (0 the first), NULL outside."));
   list.push_back(risky("getitem", 2, 2, element_rule(),
                        "a[i]: element of an array (0 the first) or value of a map."));

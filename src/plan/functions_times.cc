@@ -13,6 +13,12 @@ void add_times(Functions& list) {
       risky("to_timestamp", 1, 2, timestamp_from(Ts), "Text (by a pattern) to timestamp."));
   list.push_back(
       sure("try_to_timestamp", 1, 2, timestamp_from(Ts), "As to_timestamp, NULL where it fails."));
+  list.push_back(
+      risky("to_timestamp_ltz", 1, 2, timestamp_from(Ts), "Text (by a pattern) to timestamp."));
+  list.push_back(risky("to_timestamp_ntz", 1, 2, timestamp_from(Ntz),
+                       "Text (by a pattern) to a timestamp without zone."));
+  list.push_back(
+      sure("try_to_date", 1, 2, timestamp_from(Date), "As to_date, NULL where it fails."));
   list.push_back(risky("to_date", 1, 2, timestamp_from(Date), "Text (by a pattern) to date."));
   list.push_back(risky("unix_timestamp", 0, 2, timestamp_from(L),
                        "Seconds since 1970 of a time (by a pattern).", {"to_unix_timestamp"}));

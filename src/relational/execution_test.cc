@@ -169,6 +169,14 @@ TEST_F(ExecutionTest, GeneratesRows) {
               ElementsAre("2|NULL", "3|NULL"));
 }
 
+TEST_F(ExecutionTest, SumsPastTheirTypeAreErrors) {
+  EXPECT_THAT(
+      sql("SELECT sum(a) FROM VALUES (99999999999999999999999999999999999999BD), (1BD) t(a)")[0],
+      HasSubstr("[ARITHMETIC_OVERFLOW]"));
+  EXPECT_THAT(sql("SELECT sum(a), try_sum(a) FROM VALUES (9223372036854775807), (1) t(a)", false),
+              ElementsAre("-9223372036854775808|NULL"));
+}
+
 TEST_F(ExecutionTest, Windows) {
   const std::string rows =
       " FROM VALUES (1, 'a', 10), (2, 'a', 20), (3, 'b', 5), (4, 'b', NULL) AS t(id, g, v) ";

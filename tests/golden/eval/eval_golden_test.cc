@@ -49,7 +49,8 @@ Samples build_samples(const JsonObject& golden, const EvalContext& context) {
       const auto& type = samples.schema.fields()[i].type();
       const auto literal = sql::parse_expression(row.as_array()[i].as_string()).value();
       const auto cast = plan::make_expression(plan::CastTo{literal, type, false});
-      const auto typed = plan::analyze_expression(*cast, plan::Scope{});
+      const auto typed =
+          plan::analyze_expression(*cast, plan::Scope{}, {true, false, context.session_zone});
       EXPECT_TRUE(typed.ok()) << typed.error().to_string();
       auto value = compile(*typed).value().evaluate(*empty, context);
       EXPECT_TRUE(value.ok()) << row.as_array()[i].as_string() << value.error().to_string();
