@@ -153,6 +153,7 @@ def test_a_group_has_no_effect_and_that_is_said(hub, tmp_path):
 
 
 def test_a_batch_that_decompresses_to_too_much_is_refused(tmp_path):
+    (tmp_path / "hub").mkdir()
     with weir_hub(str(tmp_path / "hub"), "--topic", "bombs:1") as bootstrap:
         producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "zstd"})
         producer.produce("bombs", value=json.dumps({"i": 1, "more": "x" * 500_000}))
