@@ -1,0 +1,72 @@
+"""Errors arrive as the right Python class, with condition, SQLSTATE, parameters and place."""
+import grpc
+import pytest
+from pyspark.errors import (AnalysisException, ArithmeticException, ParseException, SparkNoSuchElementException,
+                            UnsupportedOperationException)
+
+
+def test_table_not_found(spark):
+    with pytest.raises(AnalysisException) as error:
+        spark.sql("SELECT * FROM no_such_table").collect()
+    assert error.value.getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
+    assert error.value.getSqlState() == "42P01"
+    assert error.value.getMessageParameters() == {"relationName": "`no_such_table`"}
+    assert str(error.value).startswith("[TABLE_OR_VIEW_NOT_FOUND] ")
+    context = error.value.getQueryContext()[0]
+    assert (context.fragment(), context.startIndex(), context.stopIndex()) == ("no_such_table", 14, 26)
+
+
+def test_syntax(spark):
+    with pytest.raises(ParseException) as error:
+        spark.sql("SELEC 1")
+    assert (error.value.getCondition(), error.value.getSqlState()) == ("PARSE_SYNTAX_ERROR", "42601")
+
+
+def test_division_by_zero(spark):
+    with pytest.raises(ArithmeticException) as error:
+        spark.sql("SELECT 1 / 0").collect()
+    assert (error.value.getCondition(), error.value.getSqlState()) == ("DIVIDE_BY_ZERO", "22012")
+
+
+def test_column_not_found(spark):
+    with pytest.raises(AnalysisException) as error:
+        spark.range(1).select("missing").collect()
+    assert error.value.getCondition() == "UNRESOLVED_COLUMN.WITH_SUGGESTION"
+    assert error.value.getMessageParameters()["objectName"] == "`missing`"
+
+
+def test_what_is_not_there_is_named(spark):
+    with pytest.raises(UnsupportedOperationException) as error:
+        spark.range(1).transpose().collect()
+    assert error.value.getCondition() == "UNSUPPORTED_FEATURE" and "transpose" in str(error.value)
+
+
+def test_configuration_key_not_found(spark):
+    with pytest.raises(SparkNoSuchElementException) as error:
+        spark.conf.get("no.such.key")
+    assert error.value.getCondition() == "SQL_CONF_NOT_FOUND"
+
+
+def field(number, value):
+    """A length-delimited field of a protobuf message."""
+    def varint(n):
+        return bytes([n & 0x7F | 0x80]) + varint(n >> 7) if n > 0x7F else bytes([n])
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+@pytest.mark.parametrize("levels, fits", [(300, True), (700, False), (100_000, False)])
+def test_a_deep_plan_is_run_or_refused(spark, levels, fits):
+    relation = field(15, b"\x10\x05\x18\x01")  # range: end 5, step 1
+    for _ in range(levels):
+        relation = field(8, field(1, relation) + b"\x10\x03")  # limit: input, limit 3
+    request = field(1, spark.client._session_id.encode()) + field(4, field(1, field(1, relation)))
+    if spark.client._user_id:
+        request += field(2, field(1, spark.client._user_id.encode()))
+    call = spark.client._channel.unary_unary("/spark.connect.SparkConnectService/AnalyzePlan")
+    if fits:
+        assert b"id" in call(request)
+    else:
+        with pytest.raises(grpc.RpcError) as error:
+            call(request)
+        assert "[CONNECT_INVALID_PLAN" in error.value.details()
+    assert spark.range(1).count() == 1
