@@ -42,6 +42,8 @@ struct Words {
   std::string output = "text";
   int64_t frame_mb = 64;
   int64_t memory_mb = 512;
+  int64_t group_memory_mb = 64;
+  int64_t offset_memory_mb = 256;
 };
 
 void add_options(CLI::App& app, Words& words) {
@@ -80,6 +82,14 @@ void add_options(CLI::App& app, Words& words) {
                  "For requests being read, and as much again for data being sent")
       ->check(CLI::Range(16, 65'536))
       ->capture_default_str();
+  app.add_option("--group-memory-mb", words.group_memory_mb,
+                 "For what members of all groups have told; more members are refused")
+      ->check(CLI::Range(1, 65'536))
+      ->capture_default_str();
+  app.add_option("--offset-memory-mb", words.offset_memory_mb,
+                 "For the committed offsets of all groups; more commits are refused")
+      ->check(CLI::Range(1, 65'536))
+      ->capture_default_str();
   app.add_option("--session-timeout-min-ms", options.session_timeout_min_ms,
                  "Shortest session of a group member")
       ->capture_default_str();
@@ -116,6 +126,8 @@ Result<void> finish_options(Words& words) {
   words.options.frame_bytes_max = words.frame_mb << 20;
   words.options.request_memory_bytes_max = words.options.response_memory_bytes_max = words.memory_mb
                                                                                      << 20;
+  words.options.group_memory_bytes_max = words.group_memory_mb << 20;
+  words.options.offset_memory_bytes_max = words.offset_memory_mb << 20;
   return {};
 }
 

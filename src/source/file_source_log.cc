@@ -84,6 +84,7 @@ std::optional<LogFile> parse_name(std::string_view name) {
   if (file.compact) name.remove_suffix(kCompact.size());
   const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), file.id);
   if (code != std::errc() || end != name.data() + name.size() || file.id < 0) return std::nullopt;
+  if (name != std::to_string(file.id)) return std::nullopt;  // 09 beside 9: not one of the log's
   return file;
 }
 

@@ -90,6 +90,18 @@ TEST(FileSourceLog, CompactsEveryTenthEntryAndReadsThemBack) {
   EXPECT_EQ(some[1].path, "/in/19");
 }
 
+TEST(FileSourceLog, NamesWithLeadingZeroesAreNotOfTheLog) {
+  io::ModelFileSystem files(1);
+  FileSourceLog log(files, "/cp");
+  ASSERT_TRUE(log.open().ok());
+  for (int64_t id = 0; id < 12; ++id)
+    ASSERT_TRUE(log.add({{fmt::format("/in/{}", id), id, id}}).ok());
+  ASSERT_TRUE(files.create_if_absent("/cp/09.compact", "v1").ok());
+  FileSourceLog again(files, "/cp");
+  EXPECT_EQ(again.open()->size(), 12U);
+  EXPECT_EQ(again.latest(), 11);
+}
+
 TEST(FileSourceLog, OldEntriesGo) {
   io::ModelFileSystem files(1);
   FileSourceLog log(files, "/cp");

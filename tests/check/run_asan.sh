@@ -3,7 +3,7 @@
 # Arrow and DuckDB are not instrumented, so containers that cross into them would be misjudged.
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-program=$(find "$root/build/asan" -name "$1" -type f -perm -u+x 2>/dev/null | head -1)
+program=$(find "$root/build/asan" -name "$1" -type f -perm -u+x -print -quit 2>/dev/null)
 if [ -z "$program" ]; then
   echo "$1 is not built in build/asan; run ./dev test asan" >&2
   exit 1

@@ -17,7 +17,7 @@ configure() {
 
 slowest() { # slowest FOLDER SINCE_NANOSECONDS: the five translation units that took longest since then
   awk -F '\t' -v since="$2" '$3 >= since && $4 ~ /\.o$/ { printf "%7.1f s  %s\n", ($2 - $1) / 1000, $4 }' \
-    "$1/.ninja_log" 2>/dev/null | sed -E 's|(src/[^ ]*/)?CMakeFiles/[^/]*\.dir/|\1|; s|\.o$||' | sort -u -k3 | sort -rn | head -5
+    "$1/.ninja_log" 2>/dev/null | sed -E 's|(src/[^ ]*/)?CMakeFiles/[^/]*\.dir/|\1|; s|\.o$||' | sort -u -k3 | sort -rn | sed -n 1,5p
 }
 
 ccache_hits() { have ccache && ccache --print-stats 2>/dev/null | awk '$1 ~ /^(direct|preprocessed)_cache_hit$/ { n += $2 } END { print n + 0 }' || echo 0; }
@@ -138,7 +138,7 @@ fuzz_one() {
   inputs=("$corpus")
   [ -d "tests/corpus/$name" ] && inputs+=("tests/corpus/$name")
   [ -f "tests/corpus/$name.dict" ] && inputs+=("-dict=tests/corpus/$name.dict")
-  program=$(find "$BUILD/src" -name "$name" -type f -perm -u+x | head -1)
+  program=$(find "$BUILD/src" -name "$name" -type f -perm -u+x -print -quit)
   "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix="$BUILD/$name-" "${inputs[@]}" >"$BUILD/$name.log" 2>&1
 }

@@ -229,7 +229,7 @@ setup_parts() {
 }
 
 version_below() { # version_below HAVE WANTED
-  [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]
+  [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | sed -n 1p)" = "$1" ]
 }
 
 # The system's cmake, ninja, node and npm do where they are new enough; otherwise pinned ones from $DEPS.
