@@ -63,7 +63,7 @@ bool checked(T a, T b, T& out) {
 }
 
 template <Op op, typename T>
-Result<ArrayPtr> integral(const KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> integral(const KernelCall& call, Operands arguments) {
   const FixedReader<T> a(arguments[0]), b(arguments[1]);
   if (is_try(call)) {
     return map_nullable<T>(
@@ -83,7 +83,7 @@ Result<ArrayPtr> integral(const KernelCall& call, std::span<const Vector> argume
 }
 
 template <Op op, typename T>
-Result<ArrayPtr> floating(const KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> floating(const KernelCall& call, Operands arguments) {
   return map_fixed<T>(
       call,
       [](T x, T y) {
@@ -105,7 +105,7 @@ Result<void> settle(const KernelCall& call, bool fits, Int128 value, std::option
 }
 
 template <Op op>
-Result<ArrayPtr> decimal(const KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> decimal(const KernelCall& call, Operands arguments) {
   const int s1 = call.type_of(0).scale(), s2 = call.type_of(1).scale();
   const int precision = call.type().precision(), scale = call.type().scale();
   return map_failing<Int128>(
@@ -207,7 +207,7 @@ bool is_datetime(const DataType& type) {
 }
 
 template <Op op>
-Result<ArrayPtr> temporal(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> temporal(KernelCall& call, Operands arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
   if (is_interval(a) && is_interval(b)) {
@@ -245,7 +245,7 @@ Result<ArrayPtr> temporal(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 template <Op op>
-Result<ArrayPtr> arithmetic(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
   if (is_datetime(a) || is_interval(a) || is_datetime(b) || is_interval(b))
@@ -268,7 +268,7 @@ Result<ArrayPtr> arithmetic(KernelCall& call, std::span<const Vector> arguments)
   }
 }
 
-Result<ArrayPtr> divide(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> divide(KernelCall& call, Operands arguments) {
   const bool strict = call.ansi() && !is_try(call);
   if (call.type().is(TypeKind::kDouble)) {
     return map_failing<double>(
@@ -301,7 +301,7 @@ Result<ArrayPtr> divide(KernelCall& call, std::span<const Vector> arguments) {
 
 // f(a, b) for b other than zero.
 template <typename T, typename F>
-Result<ArrayPtr> remainder_of(const KernelCall& call, std::span<const Vector> arguments, F&& f) {
+Result<ArrayPtr> remainder_of(const KernelCall& call, Operands arguments, F&& f) {
   return map_failing<T>(
       call,
       [&](T a, T b, std::optional<T>& out) -> Result<void> {
@@ -316,7 +316,7 @@ Result<ArrayPtr> remainder_of(const KernelCall& call, std::span<const Vector> ar
 }
 
 template <bool positive>
-Result<ArrayPtr> remainder(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> remainder(KernelCall& call, Operands arguments) {
   const auto whole = [](auto a, auto b) {
     using T = decltype(a);
     if (b == static_cast<T>(-1)) return T{0};  // the least value divided by -1 traps
@@ -361,7 +361,7 @@ Result<ArrayPtr> remainder(KernelCall& call, std::span<const Vector> arguments) 
       FixedReader<Int128>(arguments[0]), FixedReader<Int128>(arguments[1]));
 }
 
-Result<ArrayPtr> integral_divide(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> integral_divide(KernelCall& call, Operands arguments) {
   const auto fail_or_null = [&](std::optional<int64_t>&) -> Result<void> {
     if (call.ansi()) return divide_by_zero(call);
     return {};
@@ -394,7 +394,7 @@ Result<ArrayPtr> integral_divide(KernelCall& call, std::span<const Vector> argum
 }
 
 template <typename T, bool absolute>
-Result<ArrayPtr> turn_integral(const KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> turn_integral(const KernelCall& call, Operands arguments) {
   bool overflowed = false;
   auto array = map_fixed<T>(
       call,
@@ -413,7 +413,7 @@ Result<ArrayPtr> turn_integral(const KernelCall& call, std::span<const Vector> a
 }
 
 template <bool absolute>
-Result<ArrayPtr> turn(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> turn(KernelCall& call, Operands arguments) {
   switch (call.type().kind()) {
     case TypeKind::kByte:
       return turn_integral<int8_t, absolute>(call, arguments);
@@ -439,7 +439,7 @@ Result<ArrayPtr> turn(KernelCall& call, std::span<const Vector> arguments) {
   }
 }
 
-Result<ArrayPtr> positive(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> positive(KernelCall& call, Operands arguments) {
   return materialize(arguments[0], call.rows);
 }
 
@@ -458,7 +458,7 @@ Result<ArrayPtr> bits(const KernelCall& call, F&& f) {
 }
 
 template <char op>
-Result<ArrayPtr> bitwise(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> bitwise(KernelCall& call, Operands arguments) {
   return bits(call, [&]<typename T>(T) -> Result<ArrayPtr> {
     const FixedReader<T> a(arguments[0]);
     if constexpr (op == '~') {
@@ -478,7 +478,7 @@ Result<ArrayPtr> bitwise(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 template <bool left>
-Result<ArrayPtr> shift_bits(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> shift_bits(KernelCall& call, Operands arguments) {
   return bits(call, [&]<typename T>(T) -> Result<ArrayPtr> {
     return map_fixed<T>(
         call,

@@ -14,7 +14,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 const DataType& element_type(const KernelCall& call, size_t argument = 0) {
   return call.type_of(argument).element();

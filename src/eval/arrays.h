@@ -5,10 +5,10 @@
 
 namespace weir::eval {
 
-Result<ArrayPtr> reverse_array(KernelCall& call, std::span<const Vector> arguments);
-Result<ArrayPtr> concat_arrays(KernelCall& call, std::span<const Vector> arguments);
+Result<ArrayPtr> reverse_array(KernelCall& call, Operands arguments);
+Result<ArrayPtr> concat_arrays(KernelCall& call, Operands arguments);
 // array_sort() without a comparator.
-Result<ArrayPtr> sort_array_nulls_last(KernelCall& call, std::span<const Vector> arguments);
+Result<ArrayPtr> sort_array_nulls_last(KernelCall& call, Operands arguments);
 // What a map made from these entries fails with: NULL_MAP_KEY, DUPLICATED_MAP_KEY. `entries` are
 // rows of keys, in order.
 Result<void> check_map_keys(const KernelCall& call, const DataType& key_type,

@@ -533,7 +533,7 @@ Result<ArrayPtr> cast_vector(CastCall& call, const Vector& input, int64_t rows) 
     return relabel_text(call, input);
   if (plan::is_text(to)) return to_text(call, input, rows);
   if (plan::is_text(from)) return from_text(call, input, rows);
-  if (from.is_nested()) return cast_nested(call, input);
+  if (from.is_nested() && from.kind() == to.kind()) return cast_nested(call, input);
   const auto temporal = [](const DataType& type) {
     return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
            type.is(TypeKind::kTimestampNtz);

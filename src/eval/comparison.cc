@@ -101,7 +101,7 @@ bool holds(int order_of) {
 }
 
 template <Op op>
-Result<ArrayPtr> compare(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> compare(KernelCall& call, Operands arguments) {
   return with_readers(
       call.type_of(0), arguments[0], arguments[1],
       [&](const auto& a, const auto& b) -> Result<ArrayPtr> {
@@ -110,7 +110,7 @@ Result<ArrayPtr> compare(KernelCall& call, std::span<const Vector> arguments) {
       });
 }
 
-Result<ArrayPtr> null_safe_equal(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> null_safe_equal(KernelCall& call, Operands arguments) {
   return with_readers(
       call.type_of(0), arguments[0], arguments[1],
       [&](const auto& a, const auto& b) -> Result<ArrayPtr> {
@@ -123,7 +123,7 @@ Result<ArrayPtr> null_safe_equal(KernelCall& call, std::span<const Vector> argum
       });
 }
 
-Result<ArrayPtr> in_list(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> in_list(KernelCall& call, Operands arguments) {
   enum : uint8_t { kNo, kYes, kUnknown };
   std::vector<uint8_t> found(static_cast<size_t>(call.rows), kNo);
   for (size_t i = 1; i < arguments.size(); ++i) {
@@ -153,13 +153,13 @@ Result<ArrayPtr> in_list(KernelCall& call, std::span<const Vector> arguments) {
   return writer.finish();
 }
 
-Result<ArrayPtr> negate(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> negate(KernelCall& call, Operands arguments) {
   return map_bool(
       call, [](bool value) { return !value; }, BoolReader(arguments[0]));
 }
 
 template <bool wanted>
-Result<ArrayPtr> test_null(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> test_null(KernelCall& call, Operands arguments) {
   const Validity valid(arguments[0]);
   BoolWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row)
@@ -167,7 +167,7 @@ Result<ArrayPtr> test_null(KernelCall& call, std::span<const Vector> arguments) 
   return writer.finish();
 }
 
-Result<ArrayPtr> is_nan(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> is_nan(KernelCall& call, Operands arguments) {
   BoolWriter writer(call.rows);
   const auto run = [&](const auto& reader) {
     for (int64_t row = 0; row < call.rows; ++row)
@@ -182,7 +182,7 @@ Result<ArrayPtr> is_nan(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 // Takes, a row, the value of one of the operands (-1: NULL).
-Result<ArrayPtr> choose(const KernelCall& call, std::span<const Vector> arguments,
+Result<ArrayPtr> choose(const KernelCall& call, Operands arguments,
                         const std::vector<int>& chosen) {
   arrow::ArrayVector arrays;
   std::vector<int64_t> starts;
@@ -209,7 +209,7 @@ Result<ArrayPtr> choose(const KernelCall& call, std::span<const Vector> argument
 }
 
 template <int sign>
-Result<ArrayPtr> extreme(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> extreme(KernelCall& call, Operands arguments) {
   std::vector<int> chosen(static_cast<size_t>(call.rows), -1);
   for (size_t i = 0; i < arguments.size(); ++i) {
     const Validity valid(arguments[i]);
@@ -228,7 +228,7 @@ Result<ArrayPtr> extreme(KernelCall& call, std::span<const Vector> arguments) {
   return choose(call, arguments, chosen);
 }
 
-Result<ArrayPtr> null_if(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> null_if(KernelCall& call, Operands arguments) {
   std::vector<int> chosen(static_cast<size_t>(call.rows), 0);
   WEIR_TRY(with_readers(call.type_of(0), arguments[0], arguments[1],
                         [&](const auto& a, const auto& b) -> Result<ArrayPtr> {

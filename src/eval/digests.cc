@@ -13,7 +13,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 std::string digest(const EVP_MD* kind, std::string_view bytes) {
   unsigned char out[EVP_MAX_MD_SIZE];

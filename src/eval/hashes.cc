@@ -207,7 +207,7 @@ typename H::Hash hash_value(const DataType& type, const arrow::Array& array, int
 }
 
 template <typename H, typename Result_t>
-Result<ArrayPtr> hash(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> hash(KernelCall& call, Operands arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (call.type_of(i).is(TypeKind::kMap)) {
       return call.fail("DATATYPE_MISMATCH.HASH_MAP_TYPE", "42K09", "A map cannot be hashed.");

@@ -17,7 +17,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 using base::JsonValue;
 
 // ---- from_json

@@ -14,6 +14,27 @@ base::Error KernelCall::fail(std::string error_class, std::string_view sql_state
   return kernel_error(std::move(error_class), sql_state, std::move(message), expression.origin);
 }
 
+const Vector& Operands::missing() const {
+  static const Vector kNull{std::make_shared<arrow::NullArray>(1), true};
+  *missed_ = true;
+  return kNull;
+}
+
+Result<ArrayPtr> run_kernel(Kernel kernel, KernelCall& call, std::span<const Vector> arguments) {
+  bool missed = false;
+  WEIR_ASSIGN(auto array, kernel(call, Operands(arguments, missed)));
+  if (missed) {
+    return base::error(base::ErrorKind::kInternal,
+                       "the kernel of {} read an argument that the call does not give ({} given)",
+                       call.call.function->name, arguments.size());
+  }
+  if (array->length() != call.rows) {
+    return base::error(base::ErrorKind::kInternal, "the kernel of {} gave {} rows instead of {}",
+                       call.call.function->name, array->length(), call.rows);
+  }
+  return array;
+}
+
 namespace {
 
 const std::unordered_map<std::string_view, Kernel>& registry() {

@@ -5,6 +5,7 @@
 // that Spark would evaluate.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -33,7 +34,28 @@ struct KernelCall {
   base::Error fail(std::string error_class, std::string_view sql_state, std::string message) const;
 };
 
-using Kernel = Result<ArrayPtr> (*)(KernelCall& call, std::span<const Vector> arguments);
+// The operands that a call gives. Reading one that it does not give yields NULL and is noted: the
+// call then fails, so that a kernel that forgets an optional argument cannot read beyond the list.
+class Operands {
+ public:
+  Operands(std::span<const Vector> given, bool& missed) : given_(given), missed_(&missed) {}
+  size_t size() const { return given_.size(); }
+  bool empty() const { return given_.empty(); }
+  const Vector& operator[](size_t i) const { return i < given_.size() ? given_[i] : missing(); }
+  auto begin() const { return given_.begin(); }
+  auto end() const { return given_.end(); }
+  Operands first(size_t count) const { return {given_.first(std::min(count, size())), *missed_}; }
+
+ private:
+  const Vector& missing() const;
+  std::span<const Vector> given_;
+  bool* missed_;
+};
+
+using Kernel = Result<ArrayPtr> (*)(KernelCall& call, Operands arguments);
+// Runs the kernel; kInternal where it read an argument that was not given or answered another
+// number of rows.
+Result<ArrayPtr> run_kernel(Kernel kernel, KernelCall& call, std::span<const Vector> arguments);
 
 // nullptr where the function has no kernel (aggregates, and forms that nodes evaluate themselves).
 Kernel find_kernel(std::string_view function);

@@ -10,7 +10,7 @@
 
 namespace weir::eval {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 Result<void> check_map_keys(const KernelCall& call, const DataType& key_type,
                             const arrow::Array& keys, std::span<const int64_t> entries) {
@@ -229,7 +229,9 @@ Result<ArrayPtr> map_contains_key(KernelCall& call, Arguments arguments) {
 }
 
 Result<ArrayPtr> str_to_map(KernelCall& call, Arguments arguments) {
-  const TextReader text(arguments[0]), pairs(arguments[1]), between(arguments[2]);
+  static const Vector kComma = constant_text(","), kColon = constant_text(":");
+  const TextReader text(arguments[0]), pairs(arguments.size() > 1 ? arguments[1] : kComma),
+      between(arguments.size() > 2 ? arguments[2] : kColon);
   RegexpCache pair_patterns, key_patterns;
   std::vector<std::string> key_texts;
   std::vector<std::optional<std::string>> item_texts;

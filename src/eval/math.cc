@@ -15,14 +15,14 @@ namespace {
 using Function1 = double (*)(double);
 
 template <Function1 f>
-Result<ArrayPtr> map1(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> map1(KernelCall& call, Operands arguments) {
   return map_fixed<double>(
       call, [](double x) { return f(x); }, FixedReader<double>(arguments[0]));
 }
 
 // A logarithm: NULL at or below `limit`.
 template <Function1 f, int limit>
-Result<ArrayPtr> logarithm(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> logarithm(KernelCall& call, Operands arguments) {
   return map_nullable<double>(
       call,
       [](double x, double& out) {
@@ -33,7 +33,7 @@ Result<ArrayPtr> logarithm(KernelCall& call, std::span<const Vector> arguments) 
       FixedReader<double>(arguments[0]));
 }
 
-Result<ArrayPtr> log_base(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> log_base(KernelCall& call, Operands arguments) {
   if (arguments.size() == 1) return logarithm<std::log, 0>(call, arguments);
   return map_nullable<double>(
       call,
@@ -47,7 +47,7 @@ Result<ArrayPtr> log_base(KernelCall& call, std::span<const Vector> arguments) {
 
 using Function2 = double (*)(double, double);
 template <Function2 f>
-Result<ArrayPtr> map2(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> map2(KernelCall& call, Operands arguments) {
   return map_fixed<double>(
       call, [](double x, double y) { return f(x, y); }, FixedReader<double>(arguments[0]),
       FixedReader<double>(arguments[1]));
@@ -71,7 +71,7 @@ double to_radians(double x) { return x / 180.0 * std::numbers::pi; }
 double nanvl2(double x, double y) { return std::isnan(x) ? y : x; }
 
 template <int which>
-Result<ArrayPtr> constant(KernelCall& call, std::span<const Vector>) {
+Result<ArrayPtr> constant(KernelCall& call, Operands) {
   FixedWriter<double> writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row)
     writer.set(row, which == 0 ? std::numbers::pi : std::numbers::e);
@@ -86,7 +86,7 @@ int64_t saturated_long(double value) {
 }
 
 template <bool up>
-Result<ArrayPtr> to_whole(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> to_whole(KernelCall& call, Operands arguments) {
   const auto& from = call.type_of(0);
   if (from.is(TypeKind::kLong)) {
     return map_fixed<int64_t>(
@@ -123,14 +123,14 @@ Int128 drop_digits(Int128 x, int drop) {
 }
 
 // Below -100 no number has digits left: no need to count them further.
-int32_t scale_of(std::span<const Vector> arguments) {
+int32_t scale_of(Operands arguments) {
   return arguments.size() < 2 || arguments[1].array->IsNull(0)
              ? 0
              : std::max(FixedReader<int32_t>(arguments[1])[0], -100);
 }
 
 template <bool half_even, typename T>
-Result<ArrayPtr> round_integral(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> round_integral(KernelCall& call, Operands arguments) {
   const int32_t scale = scale_of(arguments);
   const FixedReader<T> values(arguments[0]);
   return map_failing<T>(
@@ -154,7 +154,7 @@ Result<ArrayPtr> round_integral(KernelCall& call, std::span<const Vector> argume
 
 // BigDecimal(text of the double).setScale(scale, mode)
 template <bool half_even, typename T>
-Result<ArrayPtr> round_floating(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> round_floating(KernelCall& call, Operands arguments) {
   const int32_t scale = scale_of(arguments);
   return map_fixed<T>(
       call,
@@ -184,7 +184,7 @@ Result<ArrayPtr> round_floating(KernelCall& call, std::span<const Vector> argume
 }
 
 template <bool half_even>
-Result<ArrayPtr> round(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> round(KernelCall& call, Operands arguments) {
   const auto& type = call.type_of(0);
   switch (type.kind()) {
     case TypeKind::kByte:

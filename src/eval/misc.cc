@@ -9,7 +9,7 @@ using plan::Int128;
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 // change(value or nothing) → value or nothing, for every numeric type.
 template <typename Change>

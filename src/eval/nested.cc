@@ -16,7 +16,7 @@ Result<ArrayPtr> spread(const KernelCall& call, const Vector& vector,
   return canonical(array, type);
 }
 
-Result<ArrayPtr> named_struct(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> named_struct(KernelCall& call, Operands arguments) {
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (size_t i = 1; i < arguments.size(); i += 2) {
     WEIR_ASSIGN(auto child, spread(call, arguments[i],
@@ -27,7 +27,7 @@ Result<ArrayPtr> named_struct(KernelCall& call, std::span<const Vector> argument
       arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
 }
 
-Result<ArrayPtr> plain_struct(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> plain_struct(KernelCall& call, Operands arguments) {
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (size_t i = 0; i < arguments.size(); ++i) {
     WEIR_ASSIGN(auto child,
@@ -38,7 +38,7 @@ Result<ArrayPtr> plain_struct(KernelCall& call, std::span<const Vector> argument
       arrow::ArrayData::Make(call.arrow_type, call.rows, {nullptr}, std::move(children), 0));
 }
 
-Result<ArrayPtr> make_array(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> make_array(KernelCall& call, Operands arguments) {
   const auto& element_type = call.arrow_type->field(0)->type();
   const auto width = static_cast<int64_t>(arguments.size());
   FixedWriter<int32_t> offsets(call.rows + 1);
@@ -66,7 +66,7 @@ Result<ArrayPtr> make_array(KernelCall& call, std::span<const Vector> arguments)
                                                  {nullptr, offset_buffer}, {values->data()}, 0));
 }
 
-Result<ArrayPtr> size(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> size(KernelCall& call, Operands arguments) {
   const auto& list = static_cast<const arrow::ListArray&>(*arguments[0].array);  // a map is a list
   FixedWriter<int32_t> writer(call.rows);
   const Validity valid(arguments[0]);
@@ -99,7 +99,7 @@ base::Error out_of_bounds(const KernelCall& call, Access access, int64_t index, 
                                index, count));
 }
 
-Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> arguments, Access access) {
+Result<ArrayPtr> array_element(KernelCall& call, Operands arguments, Access access) {
   const auto& list = static_cast<const arrow::ListArray&>(*arguments[0].array);
   const Validity valid(arguments[0]);
   const FixedReader<int32_t> index(arguments[1]);
@@ -133,7 +133,7 @@ Result<ArrayPtr> array_element(KernelCall& call, std::span<const Vector> argumen
   return canonical(taken, call.arrow_type);
 }
 
-Result<ArrayPtr> map_value(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> map_value(KernelCall& call, Operands arguments) {
   const auto& map = static_cast<const arrow::MapArray&>(*arguments[0].array);
   const Validity valid(arguments[0]), key_valid(arguments[1]);
   const auto& key_type = call.type_of(0).key();
@@ -159,12 +159,12 @@ Result<ArrayPtr> map_value(KernelCall& call, std::span<const Vector> arguments) 
 }
 
 template <Access access>
-Result<ArrayPtr> element(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> element(KernelCall& call, Operands arguments) {
   if (call.type_of(0).is(TypeKind::kMap)) return map_value(call, arguments);
   return array_element(call, arguments, access);
 }
 
-Result<ArrayPtr> array_contains(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> array_contains(KernelCall& call, Operands arguments) {
   const auto& list = static_cast<const arrow::ListArray&>(*arguments[0].array);
   const Validity valid(arguments[0]), value_valid(arguments[1]);
   BoolWriter writer(call.rows);
@@ -193,7 +193,7 @@ Result<ArrayPtr> array_contains(KernelCall& call, std::span<const Vector> argume
 }
 
 // Analysis answers typeof() with a literal; this is for a call that it leaves.
-Result<ArrayPtr> type_of(KernelCall& call, std::span<const Vector>) {
+Result<ArrayPtr> type_of(KernelCall& call, Operands) {
   TextWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row)
     writer.add(call.type_of(0).simple_string());

@@ -360,8 +360,7 @@ class CallNode final : public Node {
     KernelCall call{expression(), std::get<plan::TypedCall>(expression().node),
                     arrow_type(), frame.context(),
                     frame.zone(), constant ? 1 : frame.rows()};
-    WEIR_ASSIGN(auto array, kernel_(call, inputs));
-    WEIR_CHECK(array->length() == call.rows, "a kernel gave another number of rows");
+    WEIR_ASSIGN(auto array, run_kernel(kernel_, call, inputs));
     return Vector{std::move(array), constant};
   }
 

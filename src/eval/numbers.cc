@@ -11,7 +11,7 @@ using plan::Int128;
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 double secant(double x) { return 1 / std::cos(x); }
 double cosecant(double x) { return 1 / std::sin(x); }

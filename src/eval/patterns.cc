@@ -87,7 +87,7 @@ bool matches_like(const std::vector<LikePart>& parts, std::string_view text) {
 }
 
 template <bool ignore_case>
-Result<ArrayPtr> like(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> like(KernelCall& call, Operands arguments) {
   const TextReader text(arguments[0]), pattern(arguments[1]);
   char escape = '\\';
   if (arguments.size() == 3) {
@@ -121,7 +121,7 @@ Result<ArrayPtr> like(KernelCall& call, std::span<const Vector> arguments) {
   return writer.finish();
 }
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 // Calls use(pattern, row) for the rows without NULL among the operands.
 template <typename Null, typename Use>

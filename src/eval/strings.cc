@@ -24,7 +24,7 @@ void append_bounded(std::string& out, std::string_view text) {
   if (out.size() < kBytesMax) out.append(text.substr(0, kBytesMax - out.size()));
 }
 
-Result<ArrayPtr> concat(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> concat(KernelCall& call, Operands arguments) {
   if (call.type().is(TypeKind::kArray)) return concat_arrays(call, arguments);
   std::vector<TextReader> readers(arguments.begin(), arguments.end());
   TextWriter writer(call.rows);
@@ -41,7 +41,7 @@ Result<ArrayPtr> concat(KernelCall& call, std::span<const Vector> arguments) {
   return writer.finish(call.arrow_type);
 }
 
-Result<ArrayPtr> concat_ws(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> concat_ws(KernelCall& call, Operands arguments) {
   const TextReader separator(arguments[0]);
   TextWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row) {
@@ -76,13 +76,13 @@ Result<ArrayPtr> concat_ws(KernelCall& call, std::span<const Vector> arguments) 
 }
 
 template <bool upper>
-Result<ArrayPtr> change_case(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> change_case(KernelCall& call, Operands arguments) {
   return map_text(
       call, [](std::string_view text, std::string& out) { append_case(text, upper, out); },
       TextReader(arguments[0]));
 }
 
-Result<ArrayPtr> initcap(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> initcap(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](std::string_view text, std::string& out) {
@@ -98,7 +98,7 @@ Result<ArrayPtr> initcap(KernelCall& call, std::span<const Vector> arguments) {
 }
 
 template <int bits>  // 0: characters (bytes of binary)
-Result<ArrayPtr> length(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> length(KernelCall& call, Operands arguments) {
   const bool characters = bits == 0 && !call.type_of(0).is(TypeKind::kBinary);
   return map_fixed<int32_t>(
       call,
@@ -122,7 +122,7 @@ std::string_view sql_substring(std::string_view text, bool binary, int64_t posit
   return text.substr(first, character_position(text.substr(first), end - start));
 }
 
-Result<ArrayPtr> substring(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> substring(KernelCall& call, Operands arguments) {
   const bool binary = call.type_of(0).is(TypeKind::kBinary);
   const TextReader text(arguments[0]);
   const FixedReader<int32_t> position(arguments[1]);
@@ -142,14 +142,14 @@ Result<ArrayPtr> substring(KernelCall& call, std::span<const Vector> arguments) 
       text, position, FixedReader<int32_t>(arguments[2]));
 }
 
-Result<ArrayPtr> leftmost(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> leftmost(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](std::string_view t, int32_t n, std::string& out) { out += sql_substring(t, false, 1, n); },
       TextReader(arguments[0]), FixedReader<int32_t>(arguments[1]));
 }
 
-Result<ArrayPtr> rightmost(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> rightmost(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](std::string_view t, int32_t n, std::string& out) {
@@ -184,7 +184,7 @@ std::string_view trim_text(std::string_view text, std::string_view set, bool lef
 }
 
 template <bool left, bool right>
-Result<ArrayPtr> trim(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> trim(KernelCall& call, Operands arguments) {
   if (arguments.size() == 1) {
     return map_text(
         call, [](std::string_view t, std::string& out) { out += trim_text(t, " ", left, right); },
@@ -218,7 +218,7 @@ void pad_text(std::string_view text, int32_t width, std::string_view pad, std::s
 }
 
 template <bool left>
-Result<ArrayPtr> pad(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> pad(KernelCall& call, Operands arguments) {
   const TextReader text(arguments[0]);
   const FixedReader<int32_t> width(arguments[1]);
   if (arguments.size() == 2) {
@@ -251,7 +251,7 @@ void replace_text(std::string_view text, std::string_view from, std::string_view
   }
 }
 
-Result<ArrayPtr> replace(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> replace(KernelCall& call, Operands arguments) {
   const TextReader text(arguments[0]), from(arguments[1]);
   if (arguments.size() == 2) {
     return map_text(
@@ -264,7 +264,7 @@ Result<ArrayPtr> replace(KernelCall& call, std::span<const Vector> arguments) {
   return map_text(call, replace_text, text, from, TextReader(arguments[2]));
 }
 
-Result<ArrayPtr> translate(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> translate(KernelCall& call, Operands arguments) {
   std::string known_from, known_to;
   std::map<std::string, std::string, std::less<>> table;
   return map_text(
@@ -305,13 +305,13 @@ int32_t find_text(std::string_view text, std::string_view what, int64_t from) {
              : static_cast<int32_t>(character_count(text.substr(0, found)) + 1);
 }
 
-Result<ArrayPtr> instr(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> instr(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call, [](std::string_view text, std::string_view what) { return find_text(text, what, 0); },
       TextReader(arguments[0]), TextReader(arguments[1]));
 }
 
-Result<ArrayPtr> locate(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> locate(KernelCall& call, Operands arguments) {
   const TextReader what(arguments[0]), text(arguments[1]);
   if (arguments.size() == 2) {
     return map_fixed<int32_t>(
@@ -328,7 +328,7 @@ Result<ArrayPtr> locate(KernelCall& call, std::span<const Vector> arguments) {
 
 enum class Part { kContains, kStarts, kEnds };
 template <Part part>
-Result<ArrayPtr> has_part(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> has_part(KernelCall& call, Operands arguments) {
   return map_bool(
       call,
       [](std::string_view text, std::string_view what) {
@@ -339,7 +339,7 @@ Result<ArrayPtr> has_part(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]), TextReader(arguments[1]));
 }
 
-Result<ArrayPtr> repeat(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> repeat(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](std::string_view text, int32_t times, std::string& out) {
@@ -349,7 +349,7 @@ Result<ArrayPtr> repeat(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]), FixedReader<int32_t>(arguments[1]));
 }
 
-Result<ArrayPtr> reverse(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> reverse(KernelCall& call, Operands arguments) {
   if (call.type().is(TypeKind::kArray)) return reverse_array(call, arguments);
   return map_text(
       call,
@@ -367,7 +367,7 @@ Result<ArrayPtr> reverse(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]));
 }
 
-Result<ArrayPtr> ascii(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> ascii(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call,
       [](std::string_view text) {
@@ -376,7 +376,7 @@ Result<ArrayPtr> ascii(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]));
 }
 
-Result<ArrayPtr> character(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> character(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](int64_t code, std::string& out) {
@@ -385,7 +385,7 @@ Result<ArrayPtr> character(KernelCall& call, std::span<const Vector> arguments) 
       FixedReader<int64_t>(arguments[0]));
 }
 
-Result<ArrayPtr> split_part(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> split_part(KernelCall& call, Operands arguments) {
   const FixedReader<int32_t> number(arguments[2]);
   const TextReader text(arguments[0]), delimiter(arguments[1]);
   for (int64_t row = 0; row < call.rows; ++row) {
@@ -416,7 +416,7 @@ Result<ArrayPtr> split_part(KernelCall& call, std::span<const Vector> arguments)
 
 constexpr std::string_view kHexDigits = "0123456789ABCDEF";
 
-Result<ArrayPtr> hex(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> hex(KernelCall& call, Operands arguments) {
   if (call.type_of(0).is(TypeKind::kLong)) {
     return map_text(
         call,
@@ -436,7 +436,7 @@ Result<ArrayPtr> hex(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]));
 }
 
-Result<ArrayPtr> unhex(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> unhex(KernelCall& call, Operands arguments) {
   const TextReader text(arguments[0]);
   TextWriter writer(call.rows);
   const auto digit = [](char c) {
@@ -471,7 +471,7 @@ Result<ArrayPtr> unhex(KernelCall& call, std::span<const Vector> arguments) {
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-Result<ArrayPtr> base64(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> base64(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](std::string_view bytes, std::string& out) {
@@ -487,7 +487,7 @@ Result<ArrayPtr> base64(KernelCall& call, std::span<const Vector> arguments) {
       TextReader(arguments[0]));
 }
 
-Result<ArrayPtr> unbase64(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> unbase64(KernelCall& call, Operands arguments) {
   const TextReader text(arguments[0]);
   TextWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row) {

@@ -8,7 +8,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 enum class Charset { kAscii, kLatin1, kUtf8, kUtf16, kUtf16Big, kUtf16Little, kUtf32 };
 

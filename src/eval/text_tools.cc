@@ -13,7 +13,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 std::vector<uint32_t> characters(std::string_view text) {
   std::vector<uint32_t> made;

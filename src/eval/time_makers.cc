@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include <arrow/array/util.h>
 #include <boost/algorithm/string/case_conv.hpp>
 #include <boost/algorithm/string/trim.hpp>
 
@@ -22,7 +23,7 @@ using plan::kMicrosPerSecond;
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 constexpr int64_t kMicrosPerHour = 3600 * kMicrosPerSecond;
 constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
@@ -467,7 +468,11 @@ int64_t date_field(Part part, int64_t days) {
 // date_part(field, source): the signature has checked that the field fits the source.
 Result<ArrayPtr> date_part(KernelCall& call, Arguments arguments) {
   const TextReader names(arguments[0]);
-  const Part part = names.valid[0] ? part_of(names[0]) : Part::kNone;
+  if (!names.valid[0]) {
+    WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(call.arrow_type, call.rows));
+    return nulls;
+  }
+  const Part part = part_of(names[0]);
   const auto& source = call.type_of(1);
   if (source.is(TypeKind::kYearMonthInterval)) {
     const bool year = part == Part::kYear;

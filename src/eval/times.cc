@@ -18,14 +18,14 @@ using plan::kMicrosPerSecond;
 
 namespace {
 
-Result<ArrayPtr> current_timestamp(KernelCall& call, std::span<const Vector>) {
+Result<ArrayPtr> current_timestamp(KernelCall& call, Operands) {
   FixedWriter<int64_t> writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row)
     writer.set(row, call.context.batch_timestamp_us);
   return writer.finish(call.arrow_type);
 }
 
-Result<ArrayPtr> current_date(KernelCall& call, std::span<const Vector>) {
+Result<ArrayPtr> current_date(KernelCall& call, Operands) {
   FixedWriter<int32_t> writer(call.rows);
   const auto days = static_cast<int32_t>(
       floor_div(call.zone.to_local(call.context.batch_timestamp_us), kMicrosPerDay));
@@ -34,7 +34,7 @@ Result<ArrayPtr> current_date(KernelCall& call, std::span<const Vector>) {
   return writer.finish(call.arrow_type);
 }
 
-Result<ArrayPtr> current_timezone(KernelCall& call, std::span<const Vector>) {
+Result<ArrayPtr> current_timezone(KernelCall& call, Operands) {
   TextWriter writer(call.rows);
   for (int64_t row = 0; row < call.rows; ++row)
     writer.add(call.context.session_zone);
@@ -61,13 +61,13 @@ int32_t day_of_year(int64_t d) {
 int32_t week_of_year(int64_t d) { return iso_week(d); }
 
 template <int32_t (*part)(int64_t)>
-Result<ArrayPtr> date_part(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> date_part(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call, [](int32_t days) { return part(days); }, FixedReader<int32_t>(arguments[0]));
 }
 
 template <int64_t unit_seconds, int64_t modulus>
-Result<ArrayPtr> time_part(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> time_part(KernelCall& call, Operands arguments) {
   const bool instant = call.type_of(0).is(TypeKind::kTimestamp);
   return map_fixed<int32_t>(
       call,
@@ -79,20 +79,20 @@ Result<ArrayPtr> time_part(KernelCall& call, std::span<const Vector> arguments) 
 }
 
 template <int sign>
-Result<ArrayPtr> add_days(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> add_days(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call,
       [](int32_t d, int32_t n) { return static_cast<int32_t>(int64_t{d} + sign * int64_t{n}); },
       FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
 }
 
-Result<ArrayPtr> date_difference(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> date_difference(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call, [](int32_t a, int32_t b) { return static_cast<int32_t>(int64_t{a} - b); },
       FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
 }
 
-Result<ArrayPtr> add_months(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> add_months(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call,
       [](int32_t d, int32_t n) {
@@ -106,7 +106,7 @@ Result<ArrayPtr> add_months(KernelCall& call, std::span<const Vector> arguments)
       FixedReader<int32_t>(arguments[0]), FixedReader<int32_t>(arguments[1]));
 }
 
-Result<ArrayPtr> last_day(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> last_day(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call,
       [](int32_t d) {
@@ -117,7 +117,7 @@ Result<ArrayPtr> last_day(KernelCall& call, std::span<const Vector> arguments) {
       FixedReader<int32_t>(arguments[0]));
 }
 
-Result<ArrayPtr> make_date(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> make_date(KernelCall& call, Operands arguments) {
   return map_failing<int32_t>(
       call,
       [&](int32_t year, int32_t month, int32_t day, std::optional<int32_t>& out) -> Result<void> {
@@ -139,13 +139,13 @@ Result<ArrayPtr> make_date(KernelCall& call, std::span<const Vector> arguments) 
       FixedReader<int32_t>(arguments[2]));
 }
 
-Result<ArrayPtr> same_days(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> same_days(KernelCall& call, Operands arguments) {
   return map_fixed<int32_t>(
       call, [](int32_t d) { return d; }, FixedReader<int32_t>(arguments[0]));
 }
 
 template <int64_t unit_us>
-Result<ArrayPtr> since_epoch(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> since_epoch(KernelCall& call, Operands arguments) {
   return map_fixed<int64_t>(
       call, [](int64_t us) { return floor_div(us, unit_us); }, FixedReader<int64_t>(arguments[0]));
 }
@@ -155,7 +155,7 @@ base::Error out_of_range(const KernelCall& call) {
 }
 
 template <int64_t unit_us>
-Result<ArrayPtr> from_epoch(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> from_epoch(KernelCall& call, Operands arguments) {
   const auto overflow = [&] { return out_of_range(call); };
   const auto& type = call.type_of(0);
   if (type.is(TypeKind::kDouble)) {
@@ -244,7 +244,7 @@ int64_t truncate_days(int64_t days, Unit unit) {
   }
 }
 
-Result<ArrayPtr> date_trunc(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> date_trunc(KernelCall& call, Operands arguments) {
   return map_failing<int64_t>(
       call,
       [&](std::string_view name, int64_t us, std::optional<int64_t>& out) -> Result<void> {
@@ -284,7 +284,7 @@ Result<ArrayPtr> date_trunc(KernelCall& call, std::span<const Vector> arguments)
       TextReader(arguments[0]), FixedReader<int64_t>(arguments[1]));
 }
 
-Result<ArrayPtr> trunc_date(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> trunc_date(KernelCall& call, Operands arguments) {
   return map_nullable<int32_t>(
       call,
       [](int32_t days, std::string_view name, int32_t& out) {
@@ -318,8 +318,7 @@ class PatternCache {
   std::optional<columnar::DatetimePattern> pattern_;
 };
 
-Result<ArrayPtr> format_timestamps(KernelCall& call, std::span<const Vector> arguments,
-                                   int64_t unit_us) {
+Result<ArrayPtr> format_timestamps(KernelCall& call, Operands arguments, int64_t unit_us) {
   const FixedReader<int64_t> times(arguments[0]);
   std::optional<TextReader> patterns;
   if (arguments.size() == 2) patterns.emplace(arguments[1]);
@@ -349,10 +348,10 @@ Result<ArrayPtr> format_timestamps(KernelCall& call, std::span<const Vector> arg
   return writer.finish(call.arrow_type);
 }
 
-Result<ArrayPtr> date_format(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> date_format(KernelCall& call, Operands arguments) {
   return format_timestamps(call, arguments, 1);
 }
-Result<ArrayPtr> from_unixtime(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> from_unixtime(KernelCall& call, Operands arguments) {
   return format_timestamps(call, arguments, kMicrosPerSecond);
 }
 
@@ -369,8 +368,7 @@ std::optional<int64_t> parse_by(const columnar::DatetimePattern& pattern, std::s
 // The first argument as an instant: dates and timestamps by cast, text by default rules or by a
 // pattern.
 template <typename T, typename Convert>
-Result<ArrayPtr> read_time(KernelCall& call, std::span<const Vector> arguments, bool strict,
-                           Convert&& convert) {
+Result<ArrayPtr> read_time(KernelCall& call, Operands arguments, bool strict, Convert&& convert) {
   const auto& from = call.type_of(0);
   if (!plan::is_text(from)) {
     const auto timestamp = DataType::of(TypeKind::kTimestamp);
@@ -431,13 +429,13 @@ Result<ArrayPtr> read_time(KernelCall& call, std::span<const Vector> arguments, 
 }
 
 template <bool try_form>
-Result<ArrayPtr> to_timestamp(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> to_timestamp(KernelCall& call, Operands arguments) {
   return read_time<int64_t>(call, arguments, call.ansi() && !try_form,
                             [](int64_t us) { return us; });
 }
 
 // A local time: what a zone in the text says is left out.
-Result<ArrayPtr> to_timestamp_ntz(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> to_timestamp_ntz(KernelCall& call, Operands arguments) {
   const auto& from = call.type_of(0);
   if (arguments.size() == 1 || !plan::is_text(from)) {
     CastCall cast{from,
@@ -454,7 +452,7 @@ Result<ArrayPtr> to_timestamp_ntz(KernelCall& call, std::span<const Vector> argu
 }
 
 template <bool try_form>
-Result<ArrayPtr> to_date(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> to_date(KernelCall& call, Operands arguments) {
   const auto& from = call.type_of(0);
   if (arguments.size() == 1 || !plan::is_text(from)) {
     CastCall cast{from,
@@ -471,7 +469,7 @@ Result<ArrayPtr> to_date(KernelCall& call, std::span<const Vector> arguments) {
   });
 }
 
-Result<ArrayPtr> unix_timestamp(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> unix_timestamp(KernelCall& call, Operands arguments) {
   if (arguments.empty()) {
     FixedWriter<int64_t> writer(call.rows);
     for (int64_t row = 0; row < call.rows; ++row)
@@ -500,7 +498,7 @@ Result<ArrayPtr> unix_timestamp(KernelCall& call, std::span<const Vector> argume
 }
 
 template <bool to_zone>
-Result<ArrayPtr> shift_zone(KernelCall& call, std::span<const Vector> arguments) {
+Result<ArrayPtr> shift_zone(KernelCall& call, Operands arguments) {
   const TextReader names(arguments[1]);
   std::string known;
   std::optional<Zone> zone;

@@ -10,7 +10,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 using Part = std::optional<std::string_view>;
 
 struct Url {

@@ -10,6 +10,14 @@ std::shared_ptr<arrow::Buffer> allocate(int64_t bytes) {
   return std::move(buffer).ValueUnsafe();
 }
 
+Vector constant_text(std::string_view text) {
+  arrow::StringBuilder builder;
+  WEIR_CHECK(builder.Append(text).ok(), "memory is out");
+  auto array = builder.Finish();
+  WEIR_CHECK(array.ok(), "memory is out");
+  return {std::move(array).ValueUnsafe(), true};
+}
+
 void NullWriter::make() {
   bits_ = allocate(arrow::bit_util::BytesForBits(rows_));
   std::memset(bits_->mutable_data(), 0xff, static_cast<size_t>(bits_->size()));

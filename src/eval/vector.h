@@ -25,6 +25,9 @@ struct Vector {
   bool constant = false;
 };
 
+// A text that stands for every row: the value of an optional argument that is not given.
+Vector constant_text(std::string_view text);
+
 // NULLs of an operand.
 class Validity {
  public:

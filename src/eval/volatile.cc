@@ -13,7 +13,7 @@ namespace weir::eval {
 
 namespace {
 
-using Arguments = std::span<const Vector>;
+using Arguments = Operands;
 
 uint32_t rotate_left(uint32_t value, int by) { return (value << by) | (value >> (32 - by)); }
 

@@ -191,7 +191,16 @@ bool can_cast(const DataType& from, const DataType& to, bool ansi) {
 
 bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi) {
   if (from.same_type(to) || from.is(TypeKind::kNull)) return true;
-  if (from.is_nested() || to.is_nested()) return common_type(from, to, ansi).has_value();
+  if (from.is(TypeKind::kArray) && to.is(TypeKind::kArray))
+    return can_cast_implicitly(from.element(), to.element(), ansi);
+  if (from.is(TypeKind::kMap) && to.is(TypeKind::kMap)) {
+    return can_cast_implicitly(from.key(), to.key(), ansi) &&
+           can_cast_implicitly(from.value(), to.value(), ansi);
+  }
+  if (from.is_nested() || to.is_nested()) {
+    const auto common = common_type(from, to, ansi);
+    return common && common->same_type(to);
+  }
   if (is_text(from)) return !is_interval(to);
   if (is_text(to)) return !from.is(TypeKind::kBinary) || !ansi;
   if (from.is_numeric() && to.is_numeric()) return true;

@@ -14,22 +14,6 @@ bool is_interval(const DataType& type) {
   return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
 }
 
-bool is_orderable(const DataType& type) {
-  switch (type.kind()) {
-    case TypeKind::kMap:
-      return false;
-    case TypeKind::kArray:
-      return is_orderable(type.element());
-    case TypeKind::kStruct:
-      for (const auto& field : type.fields()) {
-        if (!is_orderable(field.type())) return false;
-      }
-      return true;
-    default:
-      return true;
-  }
-}
-
 Result<bool> castable(const SignatureCall& call, size_t i, TypeKind kind,
                       std::string_view required) {
   if (!can_cast_implicitly(type_at(call, i), of(kind), call.options->ansi))

@@ -97,7 +97,7 @@ Result<Signature> keys_rule(const Function&, const SignatureCall&) {
 }
 
 Result<Signature> schema_rule(const Function&, const SignatureCall& call) {
-  Signature signature{{of(S)}, of(S), false};
+  Signature signature{{of(S)}, of(S), call.arguments[0]->nullable};
   if (call.arguments.size() > 1) signature.argument_types.push_back(type_at(call, 1));
   return signature;
 }

@@ -77,6 +77,8 @@ Result<Signature> date_part_rule(const Function&, const SignatureCall& call) {
   const auto* literal = std::get_if<TypedLiteral>(&call.arguments[0]->node);
   const auto* text = literal ? std::get_if<std::string>(&literal->value) : nullptr;
   if (!text) {
+    if (literal && !std::holds_alternative<std::monostate>(literal->value))
+      return bad_field(call, "that");
     if (literal)  // NULL
       return Signature{{of(S), of(Ts)}, of(D), true};
     return analysis_error("NON_FOLDABLE_ARGUMENT", "42K08",

@@ -68,6 +68,37 @@ base::Error wrong_operand(const SignatureCall& call, std::string_view required,
       call.origin);
 }
 
+}  // namespace
+
+bool is_orderable(const DataType& type) {
+  switch (type.kind()) {
+    case TypeKind::kMap:
+      return false;
+    case TypeKind::kArray:
+      return is_orderable(type.element());
+    case TypeKind::kStruct:
+      for (const auto& field : type.fields()) {
+        if (!is_orderable(field.type())) return false;
+      }
+      return true;
+    default:
+      return true;
+  }
+}
+
+base::Error not_orderable(const SignatureCall& call, const DataType& type) {
+  return analysis_error(
+             "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
+             fmt::format("Cannot resolve \"{}\" due to data type mismatch: The `{}` does not "
+                         "support ordering on type \"{}\".",
+                         call_text(call), call.name, type.sql()),
+             call.origin)
+      .with_parameter("functionName", fmt::format("`{}`", call.name))
+      .with_parameter("dataType", "\"" + type.sql() + "\"");
+}
+
+namespace {
+
 Result<Signature> check(const SignatureCall& call, Signature signature) {
   for (size_t i = 0; i < call.arguments.size(); ++i) {
     const auto& wanted = signature.argument_types[i];
@@ -281,8 +312,7 @@ SignatureRule comparison(bool null_safe) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto common = comparison_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
     if (!common) return differing_types(call);
-    if (common->is(TypeKind::kMap))
-      return wrong_operand(call, "a type that can be compared", *common);
+    if (!is_orderable(*common)) return not_orderable(call, *common);
     return binary(*common, of(TypeKind::kBoolean), !null_safe && any_nullable(call));
   };
 }
@@ -302,6 +332,8 @@ SignatureRule same_numeric() {
 SignatureRule same_type_all(bool nullable_if_all) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(const auto type, common_of(call, 0));
+    if ((call.name == "greatest" || call.name == "least") && !is_orderable(type))
+      return not_orderable(call, type);
     const bool all = std::all_of(call.arguments.begin(), call.arguments.end(),
                                  [](const auto& a) { return a->nullable; });
     return Signature{std::vector<DataType>(call.arguments.size(), type), type,
@@ -359,6 +391,7 @@ SignatureRule in_list() {
       if (!next) return differing_types(call);
       type = *next;
     }
+    if (!is_orderable(type)) return not_orderable(call, type);
     return Signature{std::vector<DataType>(call.arguments.size(), type), of(TypeKind::kBoolean),
                      any_nullable(call)};
   };
@@ -368,6 +401,7 @@ SignatureRule null_if() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto common = comparison_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
     if (!common) return differing_types(call);
+    if (!is_orderable(*common)) return not_orderable(call, *common);
     return Signature{{*common, *common}, *common, true};
   };
 }
@@ -487,7 +521,7 @@ SignatureRule concat_ws_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     Signature signature{{}, of(TypeKind::kString), call.arguments[0]->nullable};
     for (const auto& argument : call.arguments) {
-      const bool array = argument->type.is(TypeKind::kArray);
+      const bool array = !signature.argument_types.empty() && argument->type.is(TypeKind::kArray);
       signature.argument_types.push_back(array ? DataType::array(of(TypeKind::kString))
                                                : of(TypeKind::kString));
     }

@@ -50,6 +50,10 @@ SignatureRule sum_rule();
 SignatureRule average_rule();
 SignatureRule extreme_rule();  // min, max, any_value
 
+// False for maps and what holds them.
+bool is_orderable(const DataType& type);
+// DATATYPE_MISMATCH.INVALID_ORDERING_TYPE
+base::Error not_orderable(const SignatureCall& call, const DataType& type);
 // DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE for argument `index`.
 base::Error unexpected_input(const SignatureCall& call, size_t index, std::string_view required);
 
