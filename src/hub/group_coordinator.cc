@@ -146,8 +146,7 @@ void GroupCoordinator::join(const JoinGroupRequest& request, const std::string& 
           return refuse(ErrorCode::kMemberIdRequired, fresh);
         }
         if (full) return refuse(ErrorCode::kGroupMaxSizeReached, {});
-        return add_member(group, request, std::move(fresh), std::move(told), std::move(callback),
-                          deferred);
+        return add_member(group, request, fresh, std::move(told), std::move(callback), deferred);
       }
       if (group.promised_ids.erase(request.member_id) > 0)
         return add_member(group, request, request.member_id, std::move(told), std::move(callback),
@@ -191,8 +190,8 @@ void GroupCoordinator::resume_static_member(Group& group, const JoinGroupRequest
 }
 
 void GroupCoordinator::add_member(Group& group, const JoinGroupRequest& request,
-                                  std::string member_id, MemoryLease told, JoinCallback callback,
-                                  Deferred& deferred) {
+                                  const std::string& member_id, MemoryLease told,
+                                  JoinCallback callback, Deferred& deferred) {
   const bool first = group.members.empty();
   Member& member = group.members[member_id];
   member.id = member_id;

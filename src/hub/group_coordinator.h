@@ -86,8 +86,9 @@ class GroupCoordinator {
                                 const std::optional<std::string>& instance_id) const;
   kafka::ErrorCode check_join(const kafka::JoinGroupRequest& request) const;
   bool protocols_fit(const Group& group, const kafka::JoinGroupRequest& request) const;
-  void add_member(Group& group, const kafka::JoinGroupRequest& request, std::string member_id,
-                  MemoryLease told, JoinCallback callback, Deferred& deferred);
+  void add_member(Group& group, const kafka::JoinGroupRequest& request,
+                  const std::string& member_id, MemoryLease told, JoinCallback callback,
+                  Deferred& deferred);
   void resume_static_member(Group& group, const kafka::JoinGroupRequest& request,
                             const std::string& old_id, std::string fresh_id, MemoryLease told,
                             const JoinCallback& callback, Deferred& deferred);

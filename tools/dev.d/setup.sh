@@ -25,10 +25,13 @@ apt_missing() {
 apt_choose() {
   local name
   for name in ${1//|/ }; do
-    if apt-cache show "$name" >/dev/null 2>&1; then
-      echo "$name"
-      return
-    fi
+    case $(LC_ALL=C apt-cache policy "$name" 2>/dev/null) in
+      "" | *"Candidate: (none)"*) ;; # unknown, or only mentioned by other packages
+      *)
+        echo "$name"
+        return
+        ;;
+    esac
   done
   die "no package for '$1' in this distribution"
 }
