@@ -8,6 +8,7 @@
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
+#include "plan/temporal_text.h"
 
 namespace weir::plan {
 
@@ -116,6 +117,10 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand(const Expression& exp
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const Literal& literal, const Expression& whole) {
   const bool null = std::holds_alternative<std::monostate>(literal.value);
+  if (literal.type.is(TypeKind::kTimestampNtz) && !null) {
+    names_[&whole] =
+        "TIMESTAMP_NTZ '" + format_local_timestamp(std::get<int64_t>(literal.value)) + "'";
+  }
   if (literal.type.is(TypeKind::kTimestamp) && !null) {  // shown in the session's zone
     auto zone = columnar::Zone::find(options_.session_zone);
     if (zone.ok()) {
@@ -131,8 +136,35 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Alias& alias, const Expression&
   return analyze(*alias.child);
 }
 
+// TIMESTAMP '…' whose zone is the session's comes as a cast of its text.
+std::optional<Result<TypedPtr>> ExpressionAnalyzer::timestamp_literal(const CastTo& node,
+                                                                      const Expression& whole) {
+  const bool ntz = node.type.is(TypeKind::kTimestampNtz);
+  if (!ntz && !node.type.is(TypeKind::kTimestamp)) return std::nullopt;
+  const auto* literal = std::get_if<Literal>(&node.child->node);
+  const auto* text = literal ? std::get_if<std::string>(&literal->value) : nullptr;
+  const auto& origin = whole.origin;
+  if (!text || !origin.text || origin.begin >= origin.text->size() || node.try_cast)
+    return std::nullopt;
+  const char first = (*origin.text)[origin.begin];
+  if (first != 't' && first != 'T') return std::nullopt;
+  const auto parsed = parse_timestamp(*text);
+  if (!parsed || !parsed->has_date) return std::nullopt;
+  int64_t us = parsed->local_us;
+  if (!ntz) {
+    auto zone = columnar::Zone::find(parsed->zone.empty() ? options_.session_zone : parsed->zone);
+    if (!zone.ok()) return std::nullopt;
+    const auto utc = zone->to_utc_checked(us);
+    if (!utc) return std::nullopt;
+    us = *utc;
+  }
+  return visit(Literal{node.type, Value(us)}, whole);
+}
+
 Result<TypedPtr> ExpressionAnalyzer::visit(const CastTo& node, const Expression& whole) {
+  if (auto literal = timestamp_literal(node, whole)) return std::move(*literal);
   WEIR_ASSIGN(auto child, analyze(*node.child));
+  if (node.type.is_nested()) names_[&whole] = name_of(*node.child);  // as Spark leaves it out
   return cast(child, node.type, node.try_cast, expression_sql(whole), whole.origin);
 }
 
@@ -206,8 +238,7 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Subquery& subquery, const Expre
     // Named after what it reads from outside.
     std::vector<std::string> read;
     map_outer_columns(plan, 1, [&](const TypedPtr& outer) {
-      const auto& name = std::get<TypedOuterColumn>(outer->node).name;
-      if (std::find(read.begin(), read.end(), name) == read.end()) read.push_back(name);
+      read.push_back(std::get<TypedOuterColumn>(outer->node).name);
       return outer;
     });
     names_[&whole] =

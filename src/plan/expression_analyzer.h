@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -115,6 +116,7 @@ class ExpressionAnalyzer {
   Result<TypedPtr> visit(const Parameter& parameter, const Expression& whole);
   Result<TypedPtr> visit(const PythonCall& call, const Expression& whole);
 
+  std::optional<Result<TypedPtr>> timestamp_literal(const CastTo& node, const Expression& whole);
   // expression_names.cc
   TypedPtr lambda_variable(std::string_view name) const;
   Result<TypedPtr> item_reference(const std::vector<std::string>& parts, size_t& used,

@@ -138,8 +138,11 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
   }
   const auto* function = find_function(name);
   if (!function && call.arguments.size() == 1) {
-    if (const auto type = cast_function(name))
-      return visit(CastTo{call.arguments[0], *type}, whole);
+    if (const auto type = cast_function(name)) {
+      auto made = visit(CastTo{call.arguments[0], *type}, whole);
+      names_[&whole] = name_of(*call.arguments[0]);  // as Spark leaves such a cast out
+      return made;
+    }
   }
   if (!function) return no_such_function(call.function, origin);
   if (function->kind == FunctionKind::kAggregate)
@@ -242,8 +245,11 @@ Result<TypedPtr> ExpressionAnalyzer::named_structure(const Call& call, std::vect
     auto name = fmt::format("col{}", i + 1);
     if (const auto* alias = std::get_if<Alias>(&node)) {
       name = alias->name;
-    } else if (std::holds_alternative<ColumnReference>(node)) {
-      name = name_of(*call.arguments[i]);
+    } else if (const auto* reference = std::get_if<ColumnReference>(&node)) {
+      const bool variable = std::holds_alternative<TypedLambdaVariable>(values[i]->node);
+      name = variable ? reference->parts.back() : name_of(*call.arguments[i]);
+    } else if (const auto* lambda = std::get_if<LambdaVariable>(&node)) {
+      name = lambda->name;
     } else if (const auto* extract = std::get_if<Extract>(&node)) {
       const auto* key = std::get_if<Literal>(&extract->key->node);
       const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr;

@@ -164,7 +164,19 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
   if (std::holds_alternative<TypedLambdaVariable>(typed->node)) name = "namedlambdavariable()";
   if (name.empty()) name = parts[used - 1];
   for (size_t i = used; i < parts.size(); ++i) {
-    WEIR_ASSIGN(typed, take_field(typed, parts[i], origin));
+    auto field_of = take_field(typed, parts[i], origin);
+    if (!field_of.ok() && scope_.items_first && !in_aggregate_) {
+      // The item of that name has no such field; a column may.
+      size_t again = 0;
+      auto column = scope_column(parts, again, origin);
+      if (column.ok() && *column && !same_expression(**column, *typed)) {
+        typed = std::move(column).value();
+        i = again;
+        if (i >= parts.size()) break;
+        field_of = take_field(typed, parts[i], origin);
+      }
+    }
+    WEIR_ASSIGN(typed, std::move(field_of));
     if (const auto* field = std::get_if<TypedField>(&typed->node)) {
       const auto& field_name = field->child->type.fields()[static_cast<size_t>(field->index)].name;
       name = std::holds_alternative<TypedLambdaVariable>(field->child->node)
@@ -334,7 +346,13 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand_star(const Star& star
   const auto& columns = scope_.columns ? *scope_.columns : kNoColumns;
   const auto& qualifier = star.qualifier;
   bool known = false;
-  for (size_t i = 0; i < columns.size(); ++i) {
+  std::vector<size_t> order;  // t.*: the keys of a USING join that are hidden come first
+  for (const bool hidden : {true, false}) {
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i].hidden == hidden) order.push_back(i);
+    }
+  }
+  for (const size_t i : order) {
     if (!has_qualifier(columns[i], qualifier, qualifier.size(), options_.case_sensitive)) continue;
     if (columns[i].hidden && qualifier.empty()) continue;
     if (star.plan_id && query_) {

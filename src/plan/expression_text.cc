@@ -67,10 +67,7 @@ std::string shown_name(const std::string& name) {
       "rlike", "signum", "rank",    "regexp", "dense_rank", "percent_rank", "regexp_like"};
   if (kUpper.contains(name)) return boost::to_upper_copy(name);
   static const std::map<std::string_view, std::string_view> kOther = {
-      {"ceiling", "ceiling"},
-      {"==", "="},
-      {"current_database", "current_schema"},
-      {"count_min", "count"}};
+      {"==", "="}, {"current_database", "current_schema"}, {"random", "rand"}};
   const auto found = kOther.find(name);
   return found == kOther.end() ? name : std::string(found->second);
 }
@@ -142,12 +139,14 @@ class Text {
     if (name == "count" && call.arguments.size() == 1 &&
         std::holds_alternative<Star>(call.arguments[0]->node)) {
       text += "1";
+    } else if ((name == "from_json" || name == "from_csv") && call.arguments.size() > 1) {
+      text += of(*call.arguments[0]);
+    } else if (name == "log" && call.arguments.size() == 1) {
+      text += "E(), " + of(*call.arguments[0]);
     } else {
       text += list(call.arguments);
     }
-    if ((name == "lag" || name == "lead") && call.arguments.size() == 1) text += ", 1, NULL";
-    if ((name == "lag" || name == "lead") && call.arguments.size() == 2) text += ", NULL";
-    text += ")";
+    text += left_out(name, call.arguments.size()) + ")";
     if (!call.within_group.empty())
       text += " WITHIN GROUP (ORDER BY " + keys(call.within_group) + ")";
     if (call.filter) text += " FILTER (WHERE " + of(*call.filter) + ")";
@@ -155,6 +154,26 @@ class Text {
   }
 
  private:
+  // Defaults that Spark shows where the arguments are not given.
+  static std::string left_out(const std::string& name, size_t given) {
+    static const std::map<std::string_view, std::pair<size_t, std::vector<std::string_view>>>
+        kDefaults = {{"lag", {1, {"1", "NULL"}}},
+                     {"lead", {1, {"1", "NULL"}}},
+                     {"mask", {1, {"X", "x", "n", "NULL"}}},
+                     {"sort_array", {1, {"true"}}},
+                     {"listagg", {1, {"NULL"}}},
+                     {"string_agg", {1, {"NULL"}}},
+                     {"lpad", {2, {" "}}},
+                     {"rpad", {2, {" "}}},
+                     {"substr", {2, {"2147483647"}}},
+                     {"substring", {2, {"2147483647"}}}};
+    const auto found = kDefaults.find(name);
+    std::string text;
+    if (found == kDefaults.end() || given < found->second.first) return text;
+    for (size_t i = given - found->second.first; i < found->second.second.size(); ++i)
+      text += fmt::format(", {}", found->second.second[i]);
+    return text;
+  }
   std::string list(const std::vector<ExpressionPtr>& many, size_t from = 0) const {
     std::string text;
     for (size_t i = from; i < many.size(); ++i)

@@ -60,22 +60,19 @@ Result<SelectBlock> RelationAnalyzer::aggregate_block(const Aggregate& node,
   } else {
     WEIR_TRY(grouping_keys(node, block));
   }
-  for (const auto& key : block.grouping.keys) {
-    if (!key->type.is(TypeKind::kMap)) continue;
-    return analysis_error("GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "42822",
-                          fmt::format("The expression cannot be used as a grouping expression "
-                                      "because its data type \"{}\" is not an orderable data type.",
-                                      key->type.sql()),
-                          key->origin)
-        .with_parameter("dataType", "\"" + key->type.sql() + "\"");
-  }
   if (node.having) {
     ExpressionScope scope;
     scope.columns = &block.input->columns;
     scope.items = &block.items;
     scope.items_first = true;
     scope.aggregates = true;
-    WEIR_ASSIGN(block.having, expressions(scope).condition(*node.having, "filter"));
+    auto analyzer = expressions(scope);
+    WEIR_ASSIGN(block.having, analyzer.analyze(*node.having));
+    const auto boolean = DataType::of(TypeKind::kBoolean);
+    if (!block.having->type.is(TypeKind::kBoolean)) {
+      WEIR_ASSIGN(block.having, analyzer.cast(block.having, boolean, false,
+                                              expression_sql(*node.having), node.having->origin));
+    }
   }
   return block;
 }

@@ -104,7 +104,8 @@ Result<OperatorPtr> RelationAnalyzer::using_join(const Join& node, const Operato
       const auto& input = side == 0 ? left : right;
       at[side] = position_of(input, name, exact);
       if (at[side] >= 0) {
-        WEIR_TRY(find_column(input->columns, {name}, exact, origin));  // ambiguous there?
+        // NATURAL takes the first of several, USING none.
+        if (!node.natural) WEIR_TRY(find_column(input->columns, {name}, exact, origin));
         continue;
       }
       std::vector<std::string> known;
