@@ -122,8 +122,7 @@ Result<void> Hub::Parts::open() {
   WEIR_TRY(producer_ids.open());
   WEIR_TRY(topics.open());
   // Damaged group offsets keep the coordinator away from clients, not the topics.
-  if (const auto opened = offsets.open();
-      !opened.ok() && opened.error().kind() != ErrorKind::kDataLoss)
+  if (auto opened = offsets.open(); !opened.ok() && opened.error().kind() != ErrorKind::kDataLoss)
     return opened;
   for (const TopicSpec& spec : options.topics) {
     const TopicStore::Outcome outcome = topics.create(spec);

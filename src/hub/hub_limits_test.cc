@@ -71,6 +71,7 @@ TEST_F(HubLimitsTest, SeveralThreadsServeManyClientsAtOnce) {
   constexpr int kClients = 12;
   constexpr int kBatches = 50;
   std::vector<std::jthread> clients;
+  clients.reserve(kClients);
   for (int c = 0; c < kClients; ++c) {
     clients.emplace_back([this, c] {
       Client client(hub_->port());

@@ -34,7 +34,7 @@ std::optional<DurablePoint> decode(std::string_view record) {
 
 }  // namespace
 
-RecoveryPoint::RecoveryPoint(io::FileSystem& files, std::string folder)
+RecoveryPoint::RecoveryPoint(io::FileSystem& files, const std::string& folder)
     : files_(files), path_(io::join_path(folder, "recovery-point")) {}
 
 base::Result<void> RecoveryPoint::create() {

@@ -32,7 +32,7 @@ class RecoveryPoint {
  public:
   static constexpr int64_t kFileBytesMax = 64 * 1024;
 
-  RecoveryPoint(io::FileSystem& files, std::string folder);
+  RecoveryPoint(io::FileSystem& files, const std::string& folder);
 
   // The first file, for an empty log; its name is durable after a sync of the folder.
   base::Result<void> create();

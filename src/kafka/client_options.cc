@@ -72,7 +72,8 @@ Setter text(std::string& target) {
 }
 // Kafka's meaning of the option is what weir does anyway for this value; any other is refused.
 Setter only(std::vector<std::string_view> accepted) {
-  return [accepted](std::string_view name, std::string_view value) -> Result<void> {
+  return [accepted = std::move(accepted)](std::string_view name,
+                                          std::string_view value) -> Result<void> {
     if (std::find(accepted.begin(), accepted.end(), value) != accepted.end()) return base::ok();
     return base::error(ErrorKind::kUnsupported,
                        "Kafka option {} = \"{}\" is not supported; leave it out or use {}", name,

@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (const size_t equals = line.find('='); equals != line.npos)
+    if (const size_t equals = line.find('='); equals != std::string_view::npos)
       properties[std::string(line.substr(0, equals))] = line.substr(equals + 1);
   }
   (void)ClientOptions::from_properties(properties);

@@ -140,7 +140,7 @@ TEST(Jaas, QuotesAndEscapes) {
 
 TEST(Jaas, MalformedTextIsAnErrorWithoutTheSecret) {
   const std::string module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-  for (std::string text :
+  for (const std::string& text :
        {std::string(""), module, module + " required",
         module + " required username=\"u\" password=\"geheim\"", module + " required username=\"u;",
         module + " required username \"u\" password=\"geheim\";",

@@ -21,6 +21,7 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include "base/result.h"
 #include "kafka/client.h"
 #include "kafka/producer.h"
 #include "kafka/protocol.h"
@@ -43,9 +44,9 @@ class TestBroker {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(address);
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
-    ::listen(listener_, 16);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    WEIR_CHECK(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    WEIR_CHECK(::listen(listener_, 16) == 0);
+    WEIR_CHECK(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
     acceptor_ = std::thread([this] { accept_all(); });
   }
