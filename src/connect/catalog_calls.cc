@@ -1,9 +1,12 @@
 // spark.catalog: calls that look like relations, made at once.
+#include <set>
+
 #include <arrow/array.h>
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <fmt/ranges.h>
 #include <spark/connect/catalog.pb.h>
+#include <spark/connect/relations.pb.h>
 
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
@@ -256,9 +259,7 @@ Result<plan::LocalRows> CatalogCall::create_table(const std::string& table, cons
     for (const auto& field : type.fields())
       create.columns.push_back({field, nullptr, nullptr});
   }
-  const plan::Name name = create.name;
   WEIR_TRY(engine_.execute(plan::Statement{std::move(create), {}}, stop_));
-  // The answer is the table's rows.
   return nothing();
 }
 
@@ -354,6 +355,19 @@ Result<plan::LocalRows> CatalogCall::run_more(const Catalog& call) {
           .with_sql_state("42883")
           .with_parameter("routineName", fmt::format("`{}`", name));
     }
+    case Catalog::kListFunctions: {
+      const auto& pattern = call.list_functions().pattern();
+      std::set<std::string_view> names;
+      for (const auto& function : plan::all_functions()) {
+        names.insert(function.name);
+        names.insert(function.aliases.begin(), function.aliases.end());
+      }
+      std::vector<std::vector<Cell>> rows;
+      for (const auto name : names)
+        if (pattern.empty() || matches(pattern, name))
+          rows.push_back(function_row(std::string(name)));
+      return make_rows(kFunctionColumns, rows);
+    }
     case Catalog::kDropTempView:
       return one_flag(engine_.drop_temp_view(call.drop_temp_view().view_name(), false));
     case Catalog::kDropGlobalTempView:
@@ -436,9 +450,26 @@ Result<plan::LocalRows> CatalogCall::run_more(const Catalog& call) {
 
 }  // namespace
 
-Result<plan::LocalRows> catalog_rows(ClientSession& session, const Catalog& call,
+Result<plan::PlanPtr> catalog_answer(ClientSession& session,
+                                     const spark::connect::Relation& relation,
                                      std::stop_token stop) {
-  return CatalogCall(session, std::move(stop)).run(call);
+  const Catalog& call = relation.catalog();
+  CatalogCall caller(session, std::move(stop));
+  if (!call.has_create_table() && !call.has_create_external_table()) {
+    WEIR_ASSIGN(auto rows, caller.run(call));
+    return plan::make_plan(std::move(rows));
+  }
+  // The client goes on to ask for the columns and rows of the same relation: it is the table then.
+  const std::string key = relation.SerializeAsString();
+  if (!session.has_made(key)) {
+    WEIR_TRY(caller.run(call));
+    if (relation.common().has_plan_id()) session.set_made(key);
+  }
+  plan::NamedTable table;
+  WEIR_ASSIGN(table.name, sql::parse_table_name(call.has_create_table()
+                                                    ? call.create_table().table_name()
+                                                    : call.create_external_table().table_name()));
+  return plan::make_plan(std::move(table));
 }
 
 }  // namespace weir::connect

@@ -91,6 +91,17 @@ StorageLevel ClientSession::storage_level(const std::string& relation) const {
   return found == levels_.end() ? StorageLevel{false, false, false, false, 1} : found->second;
 }
 
+bool ClientSession::has_made(const std::string& relation) const {
+  const std::scoped_lock lock(mutex_);
+  return std::find(made_.begin(), made_.end(), relation) != made_.end();
+}
+
+void ClientSession::set_made(const std::string& relation) {
+  const std::scoped_lock lock(mutex_);
+  made_.push_back(relation);
+  if (made_.size() > kMadeMax) made_.pop_front();
+}
+
 void ClientSession::touch() {
   const std::scoped_lock lock(mutex_);
   used_us_ = clock_.monotonic_us();

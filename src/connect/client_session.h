@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -53,12 +54,17 @@ class ClientSession {
   bool forget_storage_level(const std::string& relation);
   StorageLevel storage_level(const std::string& relation) const;  // none: all false
 
+  // Relations that make something when they are first seen (spark.catalog.createTable).
+  bool has_made(const std::string& relation) const;
+  void set_made(const std::string& relation);
+
   void touch();
   int64_t used_us() const;
   // Interrupts everything and drops what the session holds.
   void close();
 
  private:
+  static constexpr size_t kMadeMax = 100;
   const std::string id_;
   const std::string server_side_id_;
   const std::shared_ptr<session::Session> engine_;
@@ -68,6 +74,7 @@ class ClientSession {
   mutable std::mutex mutex_;
   std::map<std::string, OperationPtr> operations_;
   std::map<std::string, StorageLevel> levels_;
+  std::deque<std::string> made_;  // the newest kMadeMax
   int64_t used_us_;
 };
 using ClientSessionPtr = std::shared_ptr<ClientSession>;

@@ -10,6 +10,7 @@
 #include "columnar/arrow_types.h"
 #include "connect/arrow_results.h"
 #include "connect/data_types.h"
+#include "connect/metrics.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
 #include "connect/show_string.h"
@@ -41,8 +42,8 @@ PlanPtr limited(PlanPtr plan, int64_t rows) {
 
 DecoderContext decoder_context(ClientSession& session, std::stop_token stop) {
   return {[&session](const std::string& hash) { return session.artifacts().cached(hash); },
-          [&session, stop](const spark::connect::Catalog& call) {
-            return catalog_rows(session, call, stop);
+          [&session, stop](const Relation& relation) {
+            return catalog_answer(session, relation, stop);
           }};
 }
 
@@ -66,8 +67,17 @@ Result<void> Execution::run_relation(const Relation& relation) {
   PlanDecoder decoder(context);
   WEIR_ASSIGN(const auto plan, decoder.relation(relation));
   WEIR_ASSIGN(const auto analyzed, session_.engine().analyze(plan));
-  WEIR_ASSIGN(const auto stream, session_.engine().run(analyzed));
-  return send_rows(plan::schema_of(*analyzed), *stream);
+  ExecutePlanResponse observed;
+  Result<void> written;
+  WEIR_ASSIGN(const auto stream,
+              session_.engine().run(analyzed, [&](const std::string& name, const BatchPtr& row) {
+                if (written.ok())
+                  written = write_metrics(name, row, *observed.add_observed_metrics());
+              }));
+  WEIR_TRY(send_rows(plan::schema_of(*analyzed), *stream));
+  WEIR_TRY(written);
+  if (observed.observed_metrics_size() > 0) WEIR_TRY(operation_.put(observed.SerializeAsString()));
+  return finish_rows();
 }
 
 Result<std::string> Execution::rendered(const Relation& relation) {
@@ -116,7 +126,7 @@ Result<void> Execution::send_rows(const columnar::Schema& schema, relational::Ba
     WEIR_ASSIGN(const auto empty, empty_batch(wanted));
     WEIR_TRY(send_batch(empty));
   }
-  return finish_rows();
+  return {};
 }
 
 Result<void> Execution::send_batch(const BatchPtr& batch) {

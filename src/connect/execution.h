@@ -11,7 +11,6 @@ class SqlCommand;
 class WriteOperation;
 class WriteOperationV2;
 class CheckpointCommand;
-class Catalog;
 }  // namespace spark::connect
 
 namespace weir::connect {
@@ -56,8 +55,9 @@ class PlanDecoder;
 struct DecoderContext;
 DecoderContext decoder_context(ClientSession& session, std::stop_token stop);
 
-// The rows of a call of spark.catalog.
-Result<plan::LocalRows> catalog_rows(ClientSession& session, const spark::connect::Catalog& call,
+// What a call of spark.catalog answers: rows, or the table that it makes.
+Result<plan::PlanPtr> catalog_answer(ClientSession& session,
+                                     const spark::connect::Relation& relation,
                                      std::stop_token stop);
 
 }  // namespace weir::connect

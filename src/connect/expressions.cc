@@ -39,6 +39,20 @@ Result<plan::FrameBound> read_bound(PlanDecoder& decoder,
   }
 }
 
+// first(x, false), nth_value(x, 2, true): the flag is no part of the call's name.
+void take_ignore_nulls(plan::Call& call) {
+  const bool nth = call.function == "nth_value";
+  if (!nth && call.function != "first" && call.function != "last" && call.function != "any_value" &&
+      call.function != "first_value" && call.function != "last_value")
+    return;
+  if (call.arguments.size() != (nth ? 3 : 2) || !call.argument_names.empty()) return;
+  const auto* literal = std::get_if<plan::Literal>(&call.arguments.back()->node);
+  const bool* flag = literal != nullptr ? std::get_if<bool>(&literal->value) : nullptr;
+  if (flag == nullptr || (*flag && !nth)) return;
+  call.ignore_nulls = *flag;
+  call.arguments.pop_back();
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> split_name(std::string_view name) {
@@ -151,6 +165,7 @@ Result<ExpressionPtr> PlanDecoder::call(const std::string& name,
     read.argument_names.emplace_back();
   }
   if (!named) read.argument_names.clear();
+  take_ignore_nulls(read);
   return make_expression(std::move(read));
 }
 
@@ -267,9 +282,16 @@ Result<ExpressionPtr> PlanDecoder::expression_kind(const Proto& expression) {
       const bool try_cast = cast.eval_mode() == Proto::Cast::EVAL_MODE_TRY;
       return make_expression(plan::CastTo{std::move(child), std::move(type), try_cast});
     }
-    case Proto::kUnresolvedRegex:
-      return make_expression(plan::ColumnRegex{expression.unresolved_regex().col_name(),
-                                               plan_id_of(expression.unresolved_regex())});
+    case Proto::kUnresolvedRegex: {
+      std::string pattern = expression.unresolved_regex().col_name();
+      if (pattern.size() > 1 && pattern.front() == '`' && pattern.back() == '`')
+        pattern = pattern.substr(1, pattern.size() - 2);
+      return make_expression(
+          plan::ColumnRegex{std::move(pattern), plan_id_of(expression.unresolved_regex())});
+    }
+    // repartitionById's: which rows stay together makes no difference here.
+    case Proto::kDirectShufflePartitionId:
+      return this->expression(expression.direct_shuffle_partition_id().child());
     case Proto::kLambdaFunction: {
       plan::Lambda read;
       for (const auto& argument : expression.lambda_function().arguments()) {

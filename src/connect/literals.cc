@@ -61,10 +61,11 @@ Result<Literal> read_decimal(const Proto::Decimal& decimal) {
   int scale = 0;
   if (!parse_unscaled(decimal.value(), value, digits, scale))
     return invalid_plan("'{}' is no decimal", decimal.value());
-  const int wanted_scale = decimal.has_scale() ? decimal.scale() : scale;
+  // Clients send a type that the value may outgrow (decimal(10,0) for 1.20).
+  const int wanted_scale = std::max(scale, decimal.has_scale() ? decimal.scale() : 0);
   const int precision =
-      decimal.has_precision() ? decimal.precision() : std::max({digits, wanted_scale, 1});
-  if (precision < 1 || precision > 38 || wanted_scale < scale || wanted_scale > precision)
+      std::max({digits, wanted_scale, decimal.has_precision() ? decimal.precision() : 0, 1});
+  if (precision > 38)
     return invalid_plan("'{}' does not fit decimal({},{})", decimal.value(), precision,
                         wanted_scale);
   for (; scale < wanted_scale; ++scale) {

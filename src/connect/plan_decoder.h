@@ -16,7 +16,6 @@
 
 namespace spark::connect {
 class Aggregate;
-class Catalog;
 class CommonInlineUserDefinedFunction;
 class Expression;
 class Expression_Alias;
@@ -44,8 +43,8 @@ using plan::PlanPtr;
 struct DecoderContext {
   // Bytes that the client has sent before, by their SHA-256 in hex.
   std::function<Result<std::shared_ptr<const std::string>>(const std::string& hash)> cached;
-  // The rows of a call of spark.catalog, made at once.
-  std::function<Result<plan::LocalRows>(const spark::connect::Catalog& call)> catalog_rows;
+  // What a call of spark.catalog answers; the call is made at once. `relation` holds it.
+  std::function<Result<PlanPtr>(const spark::connect::Relation& relation)> catalog;
 };
 
 class PlanDecoder {

@@ -336,9 +336,8 @@ Result<PlanPtr> PlanDecoder::relation_rows(const Proto& relation) {
     case Proto::kCachedRemoteRelation:
       return make_plan(plan::CachedRelation{relation.cached_remote_relation().relation_id()});
     case Proto::kCatalog: {
-      if (!context_.catalog_rows) return unsupported("spark.catalog here");
-      WEIR_ASSIGN(auto rows, context_.catalog_rows(relation.catalog()));
-      return make_plan(std::move(rows));
+      if (!context_.catalog) return unsupported("spark.catalog here");
+      return context_.catalog(relation);
     }
     case Proto::REL_TYPE_NOT_SET:
       if (!relation.has_common()) return invalid_plan("a relation is empty");

@@ -252,7 +252,7 @@ std::string TextTable::horizontal() const {
     if (r == 0) out += rule;
   }
   out += rule;
-  if (more_) out += fmt::format("only showing top {} row{}\n", wanted_, wanted_ == 1 ? "" : "s");
+  if (more_) out += fmt::format("only showing top {} row{}", wanted_, wanted_ == 1 ? "" : "s");
   return out;
 }
 
@@ -275,7 +275,7 @@ std::string TextTable::vertical() const {
                          pad_right(rows_[r][i], values));
   }
   if (rows_.size() == 1) return "(0 rows)\n";
-  if (more_) out += fmt::format("only showing top {} row{}\n", wanted_, wanted_ == 1 ? "" : "s");
+  if (more_) out += fmt::format("only showing top {} row{}", wanted_, wanted_ == 1 ? "" : "s");
   return out;
 }
 

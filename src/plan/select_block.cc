@@ -113,6 +113,10 @@ Result<SelectBlock> RelationAnalyzer::open_block(const PlanPtr& plan) {
   } else {
     block.identity = true;
     WEIR_ASSIGN(block.input, analyze(*node));
+    // Conditions and orders over the block name its columns by these ids.
+    for (const auto id : ids)
+      record_plan(id, block.input);
+    ids.clear();
   }
   block.plan_ids = std::move(ids);
   block.distinct = distinct;

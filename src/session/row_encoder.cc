@@ -14,6 +14,7 @@
 #include "codec/option_map.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
+#include "delta/conform.h"
 
 namespace weir::session {
 
@@ -67,6 +68,7 @@ class ParquetEncoder final : public RowEncoder {
                                                     arrow::Compression::type compression) {
     auto encoder = std::make_unique<ParquetEncoder>();
     WEIR_ASSIGN(encoder->output_, OutputFile::create(fs, path, false));
+    encoder->columns_ = schema;
     encoder->schema_ = columnar::to_arrow_schema(schema);
     // Spark takes the columns' exact types from here.
     auto metadata = arrow::key_value_metadata({"org.apache.spark.sql.parquet.row.metadata"},
@@ -87,7 +89,15 @@ class ParquetEncoder final : public RowEncoder {
     return std::unique_ptr<RowEncoder>(std::move(encoder));
   }
   Result<void> write(const relational::BatchPtr& rows) override {
-    const auto batch = arrow::RecordBatch::Make(schema_, rows->num_rows(), rows->columns());
+    // Parquet's levels follow the arrays' own types: they have to be those of the file.
+    arrow::ArrayVector columns;
+    for (size_t i = 0; i < columns_.fields().size(); ++i) {
+      WEIR_ASSIGN(auto column,
+                  delta::conform(rows->column(static_cast<int>(i)), columns_.fields()[i].type(),
+                                 delta::FieldMatch::kName));
+      columns.push_back(std::move(column));
+    }
+    const auto batch = arrow::RecordBatch::Make(schema_, rows->num_rows(), std::move(columns));
     try {
       WEIR_ARROW_TRY(writer_->WriteRecordBatch(*batch));
     } catch (const std::exception& exception) {
@@ -106,6 +116,7 @@ class ParquetEncoder final : public RowEncoder {
 
  private:
   OutputFile output_;
+  Schema columns_ = Schema::structure({});
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };

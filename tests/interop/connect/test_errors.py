@@ -47,18 +47,30 @@ def test_configuration_key_not_found(spark):
     assert error.value.getCondition() == "SQL_CONF_NOT_FOUND"
 
 
+def varint(n):
+    return bytes([n & 0x7F | 0x80]) + varint(n >> 7) if n > 0x7F else bytes([n])
+
+
 def field(number, value):
     """A length-delimited field of a protobuf message."""
-    def varint(n):
-        return bytes([n & 0x7F | 0x80]) + varint(n >> 7) if n > 0x7F else bytes([n])
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-@pytest.mark.parametrize("levels, fits", [(300, True), (700, False), (100_000, False)])
-def test_a_deep_plan_is_run_or_refused(spark, levels, fits):
-    relation = field(15, b"\x10\x05\x18\x01")  # range: end 5, step 1
+def limits(levels):
+    """range(5).limit(3).limit(3)…; from the inside out, so that deep ones take no time."""
+    innermost = field(15, b"\x10\x05\x18\x01")  # range: end 5, step 1
+    heads, tail, size = [], b"\x10\x03", len(innermost)  # tail: limit 3
     for _ in range(levels):
-        relation = field(8, field(1, relation) + b"\x10\x03")  # limit: input, limit 3
+        head = b"\x0a" + varint(size)
+        inner = len(head) + size + len(tail)
+        heads.append(varint(8 << 3 | 2) + varint(inner) + head)
+        size = len(heads[-1]) - len(head) + inner
+    return b"".join(reversed(heads)) + innermost + tail * levels
+
+
+@pytest.mark.parametrize("levels, fits", [(300, True), (1100, False), (100_000, False)])
+def test_a_deep_plan_is_run_or_refused(spark, levels, fits):
+    relation = limits(levels)
     request = field(1, spark.client._session_id.encode()) + field(4, field(1, field(1, relation)))
     if spark.client._user_id:
         request += field(2, field(1, spark.client._user_id.encode()))

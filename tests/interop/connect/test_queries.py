@@ -98,7 +98,7 @@ def test_show(spark, capsys):
     assert capsys.readouterr().out == ("+---+--------------------+\n|  x|                name|\n+---+--------------------+\n"
                                        "|  1|a long text that ...|\n| 22|                NULL|\n+---+--------------------+\n\n")
     spark.range(3).show(2)
-    assert capsys.readouterr().out == "+---+\n| id|\n+---+\n|  0|\n|  1|\n+---+\nonly showing top 2 rows\n\n"
+    assert capsys.readouterr().out == "+---+\n| id|\n+---+\n|  0|\n|  1|\n+---+\nonly showing top 2 rows\n"
     spark.createDataFrame([(1, "ab")], "x int, y string").show(vertical=True, truncate=False)
     assert capsys.readouterr().out == "-RECORD 0--\n x   | 1   \n y   | ab  \n\n"
 
