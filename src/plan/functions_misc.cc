@@ -63,10 +63,10 @@ SignatureRule seeded(TypeKind result, size_t seed_at) {
         }
         signature.argument_types.push_back(of(L));
       } else {
-        if (!is_integral(type) && !type.is(TypeKind::kNull))
+        if (!type.is_numeric() && !type.is(TypeKind::kNull))
           return unexpected_input(call, i, "INT or SMALLINT");
         signature.argument_types.push_back(of(I));
-        signature.nullable |= call.arguments[i]->nullable || !is_integral(type);
+        signature.nullable |= call.arguments[i]->nullable || !type.is_numeric();
       }
     }
     return signature;
