@@ -6,6 +6,7 @@
 
 #include "columnar/arrow_types.h"
 #include "connect/arrow_results.h"
+#include "connect/delta_calls.h"
 #include "connect/execution.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
@@ -107,6 +108,8 @@ Result<void> Execution::run_command(const Command& command) {
       WEIR_TRY(operation_.put(response.SerializeAsString()));
       break;
     }
+    case Command::kExtension:
+      return delta_command(command.extension());
     default:
       return unsupported("the command {}", case_name(command, "command_type"));
   }

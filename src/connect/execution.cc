@@ -10,6 +10,7 @@
 #include "columnar/arrow_types.h"
 #include "connect/arrow_results.h"
 #include "connect/data_types.h"
+#include "connect/delta_calls.h"
 #include "connect/metrics.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
@@ -44,6 +45,9 @@ DecoderContext decoder_context(ClientSession& session, std::stop_token stop) {
   return {[&session](const std::string& hash) { return session.artifacts().cached(hash); },
           [&session, stop](const Relation& relation) {
             return catalog_answer(session, relation, stop);
+          },
+          [&session](const google::protobuf::Any& message) {
+            return delta_relation(session, message);
           }};
 }
 

@@ -29,9 +29,10 @@ class SQL;
 class SubqueryExpression;
 }  // namespace spark::connect
 namespace google::protobuf {
+class Any;
 template <typename T>
 class RepeatedPtrField;
-}
+}  // namespace google::protobuf
 
 namespace weir::connect {
 
@@ -45,6 +46,8 @@ struct DecoderContext {
   std::function<Result<std::shared_ptr<const std::string>>(const std::string& hash)> cached;
   // What a call of spark.catalog answers; the call is made at once. `relation` holds it.
   std::function<Result<PlanPtr>(const spark::connect::Relation& relation)> catalog;
+  // A relation of another protocol inside this one (DeltaTable).
+  std::function<Result<PlanPtr>(const google::protobuf::Any& message)> extension;
 };
 
 class PlanDecoder {

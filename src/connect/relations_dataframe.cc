@@ -339,6 +339,9 @@ Result<PlanPtr> PlanDecoder::relation_rows(const Proto& relation) {
       if (!context_.catalog) return unsupported("spark.catalog here");
       return context_.catalog(relation);
     }
+    case Proto::kExtension:
+      if (!context_.extension) return unsupported("an extension here");
+      return context_.extension(relation.extension());
     case Proto::REL_TYPE_NOT_SET:
       if (!relation.has_common()) return invalid_plan("a relation is empty");
       [[fallthrough]];

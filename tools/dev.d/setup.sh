@@ -101,6 +101,12 @@ part_venv_connect() {
   "$PYTHON" -m venv "$1"
   pip_install "$1" --only-binary=:all: -r deps/python/connect.txt
   pip_install "$1" --no-build-isolation --no-cache-dir -r deps/python/connect-client.txt
+  # Older clients, each in a folder for PYTHONPATH.
+  local version
+  for version in 4.0 4.1; do
+    pip_install "$1" --no-build-isolation --no-cache-dir --no-compile --target "$1/client-$version" \
+      -r "deps/python/connect-client-$version.txt"
+  done
 }
 
 part_tools() {
@@ -154,7 +160,7 @@ part_files() {
   case $1 in
     venv) echo deps/python/build.txt deps/python/test.txt ;;
     venv-spark) echo deps/python/spark.txt ;;
-    venv-connect) echo deps/python/connect.txt deps/python/connect-client.txt ;;
+    venv-connect) echo deps/python/connect.txt deps/python/connect-client{,-4.0,-4.1}.txt ;;
     tools) echo deps/python/tools.txt ;;
     duckdb) echo deps/sources.txt deps/npm/package-lock.json tools/fetch_source.py ;;
     spark-protocol) echo deps/spark-protocol.txt tools/fetch_source.py ;;
