@@ -13,6 +13,7 @@
 
 #include "app/command.h"
 #include "app/row_writer.h"
+#include "app/sql_remote.h"
 #include "app/sql_shell.h"
 #include "app/stop_signal.h"
 #include "base/clock.h"
@@ -47,7 +48,8 @@ constexpr std::string_view kFooter =
     "  weir sql -f report.sql --output csv > report.csv\n"
     "  weir sql -e 'SELECT max(storedAt) FROM delta.`/data/events` VERSION AS OF 7' --time-zone "
     "Europe/Oslo\n"
-    "  weir sql --warehouse /lake -e 'CREATE TABLE t AS SELECT * FROM json.`/in/*.json`'";
+    "  weir sql --warehouse /lake -e 'CREATE TABLE t AS SELECT * FROM json.`/in/*.json`'\n"
+    "  weir sql --remote sc://spark.example:15002 -f report.sql";
 
 struct SqlWords {
   std::vector<std::string> statements;
@@ -55,6 +57,7 @@ struct SqlWords {
   std::string file;
   std::string output = "table";
   std::string time_zone = "UTC";
+  bool time_zone_given = false;
   std::string warehouse = "weir-warehouse";
   std::string remote;
   bool interactive = false;
@@ -75,11 +78,16 @@ void describe(CLI::App& app, SqlWords& words) {
   app.add_option("--warehouse", words.warehouse,
                  "The folder of the catalog and of managed tables; made with the first table")
       ->capture_default_str();
-  app.add_option("--remote", words.remote, "A Spark Connect server (sc://HOST:PORT)");
+  app.add_option(
+      "--remote", words.remote,
+      "Send the statements to a Spark Connect server: sc://HOST:PORT, with a token and TLS\n"
+      "sc://HOST:PORT/;token=TOKEN;use_ssl=true, as in PySpark");
   app.add_option("--output", words.output, "table, json (one object a row and line) or csv")
       ->check(CLI::IsMember({"table", "json", "csv"}))
       ->capture_default_str();
-  app.add_option("--time-zone", words.time_zone, "The session's time zone")->capture_default_str();
+  app.add_option("--time-zone", words.time_zone,
+                 "The session's time zone; with --remote, where it is not given, the server's")
+      ->capture_default_str();
   app.add_flag("--no-ansi", words.no_ansi,
                "spark.sql.ansi.enabled=false: NULL instead of an error for what has no value");
   app.add_option("--memory-mb", words.memory_mb, "Memory for grouping and sorting")
@@ -210,11 +218,60 @@ struct SqlProcess {
   }
 };
 
-Result<void> check_words(const SqlWords& words) {
-  if (!words.remote.empty()) {
-    return base::error(base::ErrorKind::kUnsupported,
-                       "--remote: weir cannot send statements to a Spark Connect server yet");
+// Statements go to the server as they are written: its dialect decides what they are.
+Result<std::vector<std::string>> read_texts(const SqlWords& words) {
+  std::vector<std::string> texts = words.statements;
+  if (!words.file.empty()) {
+    WEIR_ASSIGN(auto text, read_all(words.file));
+    texts.push_back(std::move(text));
   }
+  if (!words.text.empty()) texts.push_back(words.text);
+  std::vector<std::string> statements;
+  for (const std::string& text : texts) {
+    for (const auto one : split_statements(text))
+      statements.emplace_back(one);
+  }
+  if (statements.empty())
+    return base::error(base::ErrorKind::kInvalidArgument,
+                       "there is no statement: give it as an argument, with -e or with -f");
+  return statements;
+}
+
+RemoteSqlOptions remote_options(const SqlWords& words) {
+  RemoteSqlOptions options;
+  options.address = words.remote;
+  options.output = words.output;
+  if (words.time_zone_given) options.time_zone = words.time_zone;
+  options.no_ansi = words.no_ansi;
+  options.quiet = words.quiet;
+  options.width = terminal_width();
+  return options;
+}
+
+Result<void> run_remote(const SqlWords& words, std::stop_token stop) {
+  WEIR_ASSIGN(const auto statements, read_texts(words));
+  WEIR_ASSIGN(const auto remote, RemoteSql::open(remote_options(words)));
+  for (const std::string& text : statements)
+    WEIR_TRY(remote->run(text, stop));
+  return {};
+}
+
+Result<void> run_remote_prompt(const SqlWords& words) {
+  SqlShell shell;
+  WEIR_ASSIGN(const auto remote, RemoteSql::open(remote_options(words)));
+  while (auto text = shell.next_text()) {
+    for (const auto one : split_statements(*text)) {
+      const auto outcome = shell.cancellable(
+          [&](std::stop_token stop) { return remote->run(std::string(one), stop); });
+      if (outcome.ok()) continue;
+      report_error(outcome.error());
+      break;
+    }
+  }
+  return {};
+}
+
+Result<void> check_words(const SqlWords& words) {
   WEIR_TRY(eval::Zone::find(words.time_zone));
   return {};
 }
@@ -261,15 +318,17 @@ int run_sql(int argc, char** argv) {
   SqlWords words;
   describe(app, words);
   if (const auto done = parse_command_line(app, argc, argv)) return *done;
+  words.time_zone_given = app.count("--time-zone") > 0;
   const bool given = !words.statements.empty() || !words.text.empty() || !words.file.empty();
   const bool prompt =
       !given && (words.interactive || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)));
   Result<void> outcome = check_words(words);
+  const bool remote = !words.remote.empty();
   if (outcome.ok() && prompt) {
-    outcome = run_prompt(words);
+    outcome = remote ? run_remote_prompt(words) : run_prompt(words);
   } else if (outcome.ok()) {
     const StopSignal stop;  // before any thread is started
-    outcome = run_all(words, stop.token());
+    outcome = remote ? run_remote(words, stop.token()) : run_all(words, stop.token());
   }
   if (outcome.ok()) return kExitOk;
   return report_error(outcome.error());

@@ -1,7 +1,10 @@
 #include "connect/rpc_server.h"
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include <arrow/buffer.h>
 #include <grpcpp/generic/async_generic_service.h>
@@ -239,24 +242,46 @@ void RpcServer::stop(int64_t grace_ms) {
   state_->server.reset();
 }
 
-Result<std::string> call_unary(const RpcClientOptions& options, const std::string& method,
-                               const std::string& request) {
+namespace {
+
+std::shared_ptr<grpc::Channel> open_channel(const RpcClientOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   if (!options.authority.empty()) arguments.SetSslTargetNameOverride(options.authority);
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  if (!options.certificate_pem.empty()) {
+  if (options.tls || !options.certificate_pem.empty()) {
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = options.certificate_pem;
     credentials = grpc::SslCredentials(tls);
   }
-  const auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
-  grpc::GenericStub stub(channel);
+  return grpc::CreateCustomChannel(options.target, credentials, arguments);
+}
+
+void add_headers(const RpcClientOptions& options, grpc::ClientContext& context) {
+  context.set_wait_for_ready(false);
+  if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
+  for (const auto& [name, value] : options.headers)
+    context.AddMetadata(name, value);
+}
+
+base::Error call_error(const RpcClientOptions& options, const grpc::Status& status,
+                       std::string* details) {
+  if (details != nullptr) *details = status.error_details();
+  ErrorKind kind = ErrorKind::kUnavailable;
+  if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) kind = ErrorKind::kPermissionDenied;
+  if (status.error_code() == grpc::StatusCode::CANCELLED) kind = ErrorKind::kCancelled;
+  return base::error(kind, "{}: {}", options.target, status.error_message());
+}
+
+}  // namespace
+
+Result<std::string> call_unary(const RpcClientOptions& options, const std::string& method,
+                               const std::string& request, std::string* details) {
+  grpc::GenericStub stub(open_channel(options));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::milliseconds(options.timeout_ms));
-  context.set_wait_for_ready(false);
-  if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
+  add_headers(options, context);
   const grpc::ByteBuffer bytes = to_grpc(Message{request});
   grpc::CompletionQueue queue;
   auto call = stub.PrepareUnaryCall(&context, method, bytes, &queue);
@@ -270,12 +295,71 @@ Result<std::string> call_unary(const RpcClientOptions& options, const std::strin
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) {
   }
-  if (!status.ok()) {
-    const bool refused = status.error_code() == grpc::StatusCode::UNAUTHENTICATED;
-    return base::error(refused ? ErrorKind::kPermissionDenied : ErrorKind::kUnavailable, "{}: {}",
-                       options.target, status.error_message());
-  }
+  if (!status.ok()) return call_error(options, status, details);
   return from_grpc(answer);
+}
+
+Result<void> call_stream(const RpcClientOptions& options, const std::string& method,
+                         const std::string& request,
+                         const std::function<Result<void>(const std::string&)>& take,
+                         std::stop_token stop, const std::function<void()>& interrupt,
+                         std::string* details) {
+  grpc::GenericStub stub(open_channel(options));
+  grpc::ClientContext context;
+  add_headers(options, context);
+  grpc::CompletionQueue queue;
+  auto stream = stub.PrepareCall(&context, method, &queue);
+  void* tag = nullptr;
+  const auto step = [&] {  // one operation at a time is under way
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  // Asks the server to stop, then waits for the stream to end, but not for long.
+  std::atomic<bool> ended = false;
+  std::jthread watch([&](std::stop_token over) {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    const std::stop_callback wake(stop, [&] {  // before the lock, so that it outlives it
+      const std::scoped_lock held(mutex);
+      changed.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, over, [&] { return stop.stop_requested(); });
+    if (over.stop_requested()) return;
+    interrupt();
+    changed.wait_for(lock, over, std::chrono::milliseconds(kInterruptedMs), [] { return false; });
+    if (!ended) context.TryCancel();
+  });
+  stream->StartCall(nullptr);
+  bool open = step();
+  if (open) {
+    stream->WriteLast(to_grpc(Message{request}), grpc::WriteOptions(), nullptr);
+    open = step();
+  }
+  Result<void> taken;
+  while (open) {
+    grpc::ByteBuffer answer;
+    stream->Read(&answer, nullptr);
+    open = step();
+    if (!open) break;
+    taken = take(from_grpc(answer));
+    if (taken.ok()) continue;
+    context.TryCancel();
+    break;
+  }
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  (void)step();
+  ended = true;
+  watch.request_stop();
+  watch.join();
+  queue.Shutdown();
+  bool ok = false;
+  while (queue.Next(&tag, &ok)) {
+  }
+  if (!taken.ok()) return taken;
+  if (!status.ok()) return call_error(options, status, details);
+  return {};
 }
 
 }  // namespace weir::connect

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -89,16 +91,27 @@ class RpcServer {
   std::unique_ptr<State> state_;
 };
 
-// One unary call to a server, for tests and `weir sql --remote`: full method name, request bytes.
-// A failed call gives an error with the status message.
+// Calls to a server, for tests and `weir sql --remote`: full method name, request bytes. A failed
+// call gives an error with the status message, and the status's details where asked for.
 struct RpcClientOptions {
   std::string target;           // HOST:PORT
+  bool tls = false;             // by the system's root certificates, or:
   std::string certificate_pem;  // root certificates; TLS where not empty
   std::string authority;  // the name in the server's certificate, where it is not the target's
   std::string token;
+  std::vector<std::pair<std::string, std::string>> headers = {};
   int64_t timeout_ms = 10'000;
 };
 Result<std::string> call_unary(const RpcClientOptions& options, const std::string& method,
-                               const std::string& request);
+                               const std::string& request, std::string* details = nullptr);
+// One request, many answers, without a time limit. When `stop` is asked for, `interrupt` is called
+// once, from another thread; a stream that then goes on for kInterruptedMs is cut off. An error of
+// `take` cuts it off too.
+inline constexpr int64_t kInterruptedMs = 3000;
+Result<void> call_stream(const RpcClientOptions& options, const std::string& method,
+                         const std::string& request,
+                         const std::function<Result<void>(const std::string&)>& take,
+                         std::stop_token stop, const std::function<void()>& interrupt,
+                         std::string* details = nullptr);
 
 }  // namespace weir::connect
