@@ -10,9 +10,7 @@ DataType of(TypeKind kind) { return DataType::of(kind); }
 
 const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
 
-bool is_interval(const DataType& type) {
-  return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-}
+bool is_interval(const DataType& type) { return type.is_interval(); }
 
 Result<bool> castable(const SignatureCall& call, size_t i, TypeKind kind,
                       std::string_view required) {
@@ -33,7 +31,8 @@ SignatureRule sum_or_interval() {
 SignatureRule average_or_interval() {
   return [plain = average_rule()](const Function& function,
                                   const SignatureCall& call) -> Result<Signature> {
-    if (is_interval(type_at(call, 0))) return Signature{{type_at(call, 0)}, type_at(call, 0), true};
+    if (is_interval(type_at(call, 0)))
+      return Signature{{type_at(call, 0)}, of(type_at(call, 0).kind()), true};
     return plain(function, call);
   };
 }
@@ -114,7 +113,7 @@ SignatureRule percentile() {
     Signature signature{{}, of(D), true};
     if (is_interval(value)) {
       signature.argument_types.push_back(value);
-      signature.result = value;
+      signature.result = of(value.kind());
     } else {
       WEIR_TRY(castable(call, 0, D, "(\"NUMERIC\" or \"ANSI INTERVAL\")"));
       signature.argument_types.push_back(of(D));

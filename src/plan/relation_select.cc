@@ -6,6 +6,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/subquery_checks.h"
 
 namespace weir::plan {
 
@@ -107,6 +108,7 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Sort& node, const PlanNode& wh
       continue;
     }
     WEIR_ASSIGN(auto typed, expressions(scope).analyze(*key.expression));
+    WEIR_TRY(check_sort_key(*typed));
     extras.push_back(std::move(typed));
   }
   for (size_t i = 0; i < extras.size(); ++i) {

@@ -179,7 +179,7 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     const auto column = call.order[0].substr(0, call.order[0].find(' '));
     type = call.call->within_group[0].expression->type;
     value = column;
-    if (name != "mode" && !type.is(TypeKind::kDouble)) {
+    if (name != "mode" && !type.is(TypeKind::kDouble) && !type.is_interval()) {
       type = DataType::of(TypeKind::kDouble);
       value = fmt::format("CAST({} AS DOUBLE)", column);
     }
