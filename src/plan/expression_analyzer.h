@@ -145,6 +145,8 @@ class ExpressionAnalyzer {
                                              const Expression& whole);
   Result<TypedPtr> named_structure(const Call& call, std::vector<TypedPtr> values,
                                    const Expression& whole);
+  Result<TypedPtr> timestamp_of_date(const Call& call, const std::string& name,
+                                     const Expression& whole);
   void note_temporal_name(const Call& call, const std::string& name, const Typed& made,
                           const Expression& whole);
   Result<TypedPtr> call_function(const Function& function, std::string_view name,

@@ -185,6 +185,26 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
     return made;
   }
   if (name == "between" && call.arguments.size() == 3) return between(call, origin);
+  if (name == "nullif" && call.arguments.size() == 2) {  // the first's type, whatever the second's
+    const auto& value = call.arguments[0];
+    const auto null = make_expression(Literal{DataType::of(TypeKind::kNull), Value()}, origin);
+    const auto equal = make_expression(Call{"=", call.arguments}, origin);
+    return visit(Call{"if", {equal, null, value}}, whole);
+  }
+  const bool makes_time = name == "make_timestamp" || name == "try_make_timestamp" ||
+                          name == "make_timestamp_ntz" || name == "try_make_timestamp_ntz";
+  if (makes_time && !call.arguments.empty() && call.arguments.size() < 4)
+    return timestamp_of_date(call, name, whole);
+  if (name == "nullifzero" && call.arguments.size() == 1) {
+    const auto zero =
+        make_expression(Literal{DataType::of(TypeKind::kInteger), int64_t{0}}, origin);
+    return visit(Call{"nullif", {call.arguments[0], zero}}, whole);
+  }
+  if (name == "zeroifnull" && call.arguments.size() == 1) {
+    const auto zero =
+        make_expression(Literal{DataType::of(TypeKind::kInteger), int64_t{0}}, origin);
+    return visit(Call{"coalesce", {call.arguments[0], zero}}, whole);
+  }
   if ((name == "!=" || name == "<>") && call.arguments.size() == 2) {
     const auto equal = make_expression(Call{"=", call.arguments}, origin);
     return visit(Call{"not", {equal}}, whole);
@@ -248,6 +268,33 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
 
 Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::string& name,
                                                 const Function& function, const Expression& whole) {
+  if (name == "struct") {  // a star's columns keep their names
+    Call flat{call.function, {}};
+    bool stars = false;
+    std::set<std::string> names;  // where some are the same, they are told apart by position
+    for (const auto& argument : call.arguments) {
+      const auto* star = std::get_if<Star>(&argument->node);
+      if (!star) {
+        flat.arguments.push_back(argument);
+        continue;
+      }
+      stars = names.empty();
+      WEIR_ASSIGN(const auto items, expand_star(*star, argument->origin));
+      for (const auto& item : items) {
+        if (!names.insert(boost::to_lower_copy(item.name)).second) stars = false;
+        auto parts = star->qualifier;
+        parts.push_back(item.name);
+        flat.arguments.push_back(
+            make_expression(ColumnReference{std::move(parts), star->plan_id}, argument->origin));
+      }
+    }
+    if (stars) {
+      const auto written = make_expression(std::move(flat), whole.origin);
+      auto made = visit(std::get<Call>(written->node), *written);
+      names_[&whole] = inner_name(*written);
+      return made;
+    }
+  }
   WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
   if (name == "typeof" && arguments.size() == 1) {
     return make_typed(DataType::of(TypeKind::kString), false,
@@ -255,6 +302,7 @@ Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::str
   }
   if (name == "struct" && arguments.size() == call.arguments.size())
     return named_structure(call, std::move(arguments), whole);
+  if (name == "rank" || name == "dense_rank" || name == "percent_rank") arguments.clear();
   // Text beside an interval is a timestamp, and the result text again.
   bool text_again = false;
   if (arguments.size() == 2 && (name == "+" || name == "-")) {
@@ -277,6 +325,26 @@ Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::str
     made = std::make_shared<const Typed>(std::move(copy));
   }
   return made;
+}
+
+// make_timestamp(date[, time[, zone]]). There is no TIME here but NULL.
+Result<TypedPtr> ExpressionAnalyzer::timestamp_of_date(const Call& call, const std::string& name,
+                                                       const Expression& whole) {
+  WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
+  const SignatureCall asked{name, arguments, &options_, whole.origin};
+  const bool local = name.ends_with("_ntz") || options_.timestamp_ntz;
+  const auto result = DataType::of(local ? TypeKind::kTimestampNtz : TypeKind::kTimestamp);
+  const auto& date = arguments[0]->type;
+  const bool is_null = date.is(TypeKind::kNull);
+  if (!date.is(TypeKind::kDate) && !is_null && !is_text(date))
+    return unexpected_input(asked, 0, "\"DATE\"");
+  if (arguments.size() > 1 && !arguments[1]->type.is(TypeKind::kNull))
+    return unexpected_input(asked, 1, "\"TIME(6)\"");
+  const auto text = default_name(whole);
+  if (is_null || arguments.size() > 1)
+    return make_typed(result, true, TypedLiteral{std::monostate{}}, whole.origin);
+  return cast(coerce(arguments[0], DataType::of(TypeKind::kDate)), result, name.starts_with("try_"),
+              text, whole.origin);
 }
 
 // Arithmetic of dates, times and intervals under the names of what Spark makes of it.
@@ -465,6 +533,44 @@ base::Error ExpressionAnalyzer::aggregate_misplaced(const std::string& name,
   }
 }
 
+namespace {
+
+// WITHIN GROUP where it has to be, and where it may not be.
+Result<void> check_within_group(const Call& call, const std::string& name,
+                                const Expression& whole) {
+  const auto refused = [&](std::string_view kind, const std::string& message) {
+    return analysis_error(fmt::format("INVALID_WITHIN_GROUP_EXPRESSION.{}", kind), "42K0K",
+                          fmt::format("Invalid function {} with WITHIN GROUP. {}", name, message),
+                          whole.origin)
+        .with_parameter("funcName", fmt::format("`{}`", name));
+  };
+  const bool mode = name == "mode" && call.arguments.empty();
+  const bool one_key = mode || name == "percentile_cont" || name == "percentile_disc";
+  if (call.distinct && (one_key || name == "mode"))
+    return refused("DISTINCT_UNSUPPORTED", "The function does not support DISTINCT.");
+  if (one_key && call.within_group.empty())
+    return refused("WITHIN_GROUP_MISSING", "WITHIN GROUP is required for the function.");
+  if (one_key && call.within_group.size() != 1) {
+    return refused("WRONG_NUM_ORDERINGS",
+                   fmt::format("The function requires 1 orderings in WITHIN GROUP but got {}.",
+                               call.within_group.size()));
+  }
+  const bool joins = name == "listagg" || name == "string_agg";
+  if (joins && call.distinct && !call.within_group.empty() && !call.arguments.empty()) {
+    const bool same =
+        call.within_group.size() == 1 &&
+        expression_sql(*call.within_group[0].expression) == expression_sql(*call.arguments[0]);
+    if (!same) {
+      return refused("MISMATCH_WITH_DISTINCT_INPUT",
+                     "The function is invoked with DISTINCT and WITHIN GROUP but expressions do "
+                     "not match.");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std::string& name,
                                                     const Function& function,
                                                     const Expression& whole) {
@@ -477,7 +583,21 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     TypedPtr filter;
     if (call.filter) {
       auto typed = condition(*call.filter, "filter");
+      const auto bad_filter = [&](std::string_view kind, std::string_view what) {
+        return analysis_error(
+                   fmt::format("INVALID_AGGREGATE_FILTER.{}", kind), "42903",
+                   fmt::format("The FILTER expression \"{}\" in an aggregate function is invalid. "
+                               "Expected a FILTER expression without {}.",
+                               expression_sql(*call.filter), what),
+                   call.filter->origin)
+            .with_parameter("filterExpr", "\"" + expression_sql(*call.filter) + "\"");
+      };
       if (!typed.ok()) {
+        const auto& kind = typed.error().error_class();
+        if (kind == "NESTED_AGGREGATE_FUNCTION")
+          return bad_filter("CONTAINS_AGGREGATE", "an aggregation");
+        if (kind == "UNSUPPORTED_EXPR_FOR_OPERATOR")
+          return bad_filter("CONTAINS_WINDOW_FUNCTION", "a window function");
         if (typed.error().error_class() != "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN")
           return std::move(typed).error();
         return analysis_error("INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", "42903",
@@ -488,7 +608,10 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
             .with_parameter("filterExpr", "\"" + expression_sql(*call.filter) + "\"");
       }
       filter = std::move(typed).value();
+      if (!is_deterministic(*filter))
+        return bad_filter("NON_DETERMINISTIC", "non-deterministic expressions");
     }
+    WEIR_TRY(check_within_group(call, name, whole));
     std::vector<TypedSortKey> within;
     for (const auto& key : call.within_group) {
       WEIR_ASSIGN(auto typed, analyze(*key.expression));

@@ -287,6 +287,13 @@ Result<TypedPtr> ExpressionAnalyzer::take_field(const TypedPtr& child, const std
 Result<TypedPtr> ExpressionAnalyzer::visit(const Extract& extract, const Expression& whole) {
   WEIR_ASSIGN(auto child, analyze(*extract.child));
   WEIR_ASSIGN(auto key, analyze(*extract.key));
+  if (const auto* reference = std::get_if<ColumnReference>(&extract.child->node);
+      reference && scope_.items_first && !in_aggregate_ && !child->type.is_nested()) {
+    size_t used = 0;  // the item of that name has no parts; a column may
+    auto column = scope_column(reference->parts, used, whole.origin);
+    if (column.ok() && *column && used == reference->parts.size() && (*column)->type.is_nested())
+      child = std::move(column).value();
+  }
   const auto* literal = std::get_if<TypedLiteral>(&key->node);
   const auto* name = literal ? std::get_if<std::string>(&literal->value) : nullptr;
   const auto& type = child->type;

@@ -92,6 +92,12 @@ class Text {
     return std::visit([&](const auto& node) { return (*this)(node); }, expression.node);
   }
 
+  // Of a whole select item.
+  std::string top(const Expression& expression) const {
+    const auto* alias = std::get_if<Alias>(&expression.node);
+    return alias && style_ == Style::kName ? alias->name : of(expression);
+  }
+
   std::string operator()(const Literal& node) const { return literal_text(node, style_); }
   std::string operator()(const ColumnReference& node) const {
     return style_ == Style::kName ? node.parts.back()
@@ -103,7 +109,8 @@ class Text {
                        node.type.sql());
   }
   std::string operator()(const Alias& node) const {
-    return style_ == Style::kName ? node.name : of(*node.child);
+    const auto child = of(*node.child);  // as a whole name it is the alias: see top() below
+    return style_ == Style::kName ? child + " AS " + node.name : child;
   }
   std::string operator()(const ColumnRegex& node) const { return node.pattern; }
   std::string operator()(const Lambda& node) const {
@@ -145,7 +152,10 @@ class Text {
     const auto name = boost::to_lower_copy(call.function);
     if (auto text = operator_text(name, call.arguments); !text.empty()) return text;
     if (name == "mode" && (!call.within_group.empty() || call.arguments.size() == 2)) {
-      if (auto text = mode(call); !text.empty()) return text;
+      if (auto text = mode(call); !text.empty()) {
+        if (call.filter) text += " FILTER (WHERE " + of(*call.filter) + ")";
+        return text;
+      }
     }
     const bool scaled = (name == "ceil" || name == "floor") && call.arguments.size() == 2;
     auto text = (scaled ? name : shown_name(name)) + "(" + (call.distinct ? "DISTINCT " : "");
@@ -160,6 +170,11 @@ class Text {
       text += of(*call.arguments[0]);
     } else if ((name == "datepart" || name == "extract") && call.arguments.size() == 2) {
       text += of(*call.arguments[0]) + " FROM " + of(*call.arguments[1]);
+    } else if (name == "assert_true" && call.arguments.size() == 1) {
+      const auto condition = of(*call.arguments[0]);
+      text += condition + ", '" + condition + "' is not true!";
+    } else if (name == "raise_error" && call.arguments.size() == 1) {
+      text += "USER_RAISED_EXCEPTION, map(errorMessage, " + of(*call.arguments[0]) + ")";
     } else if (name == "convert_timezone" && call.arguments.size() == 2) {
       text += "current_timezone(), " + list(call.arguments);
     } else if (name == "ilike" && call.arguments.size() == 3) {
@@ -359,6 +374,7 @@ class Text {
       case FrameBound::Kind::kValue:
         break;
     }
+    if (const auto* known = look_ ? (*look_)(*bound.value) : nullptr) return *known + " FOLLOWING";
     if (const auto* call = std::get_if<Call>(&bound.value->node);
         call && (call->function == "-" || call->function == "negative") &&
         call->arguments.size() == 1)
@@ -378,11 +394,11 @@ class Text {
 }  // namespace
 
 std::string default_name(const Expression& expression) {
-  return Text(Style::kName, nullptr).of(expression);
+  return Text(Style::kName, nullptr).top(expression);
 }
 
 std::string default_name(const Expression& expression, const NameLookup& look) {
-  return Text(Style::kName, &look).of(expression);
+  return Text(Style::kName, &look).top(expression);
 }
 
 std::string expression_sql(const Expression& expression) {

@@ -58,10 +58,16 @@ SignatureRule one_of_them() {
   };
 }
 
-// max_by(value, order)
+// max_by(value, order[, how many])
 SignatureRule value_by_order() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     if (!is_orderable(type_at(call, 1))) return unexpected_input(call, 1, "orderable");
+    if (call.arguments.size() == 3) {
+      if (!is_integral(type_at(call, 2))) return unexpected_input(call, 2, "\"INT\"");
+      return Signature{{type_at(call, 0), type_at(call, 1), of(I)},
+                       DataType::array(type_at(call, 0), true),
+                       true};
+    }
     return Signature{{type_at(call, 0), type_at(call, 1)}, type_at(call, 0), true};
   };
 }
@@ -205,10 +211,10 @@ void add_basic(Functions& list) {
                            {"first_value"}));
   list.push_back(aggregate("last", 1, 2, one_of_them(),
                            "The last value; second: whether NULLs are left out.", {"last_value"}));
-  list.push_back(
-      aggregate("max_by", 2, 2, value_by_order(), "The first where the second is greatest."));
-  list.push_back(
-      aggregate("min_by", 2, 2, value_by_order(), "The first where the second is least."));
+  list.push_back(aggregate("max_by", 2, 3, value_by_order(),
+                           "The first where the second is greatest; third: an array of so many."));
+  list.push_back(aggregate("min_by", 2, 3, value_by_order(),
+                           "The first where the second is least; third: an array of so many."));
   list.push_back(aggregate(
       "count_if", 1, 1,
       [](const Function&, const SignatureCall& call) -> Result<Signature> {

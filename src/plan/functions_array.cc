@@ -127,7 +127,8 @@ SignatureRule array_with(size_t value_at) {
     const bool insert = value_at == 2;
     const auto from = DataType::array(*common, array.contains_null());
     const auto to =
-        DataType::array(*common, insert || array.contains_null() || nullable_at(call, value_at));
+        DataType::array(*common, insert || call.name == "array_prepend" || array.contains_null() ||
+                                     nullable_at(call, value_at));
     Signature signature{{from}, to, nullable_at(call, 0) || (insert && nullable_at(call, 1))};
     if (insert) signature.argument_types.push_back(of(TypeKind::kInteger));
     signature.argument_types.push_back(*common);

@@ -294,6 +294,17 @@ Result<OperatorPtr> RelationAnalyzer::visit(const SubqueryAlias& node, const Pla
     ++visible_columns;
     column.qualifier = node.alias;
   }
+  if (!node.columns.empty() && node.columns.size() != visible_columns &&
+      std::holds_alternative<TableFunction>(node.child->node)) {
+    return analysis_error("NUM_TABLE_VALUE_ALIASES_MISMATCH", "42826",
+                          fmt::format("Number of given aliases does not match number of output "
+                                      "columns. Number of aliases: {}; number of output columns: "
+                                      "{}.",
+                                      node.columns.size(), visible_columns),
+                          whole.origin)
+        .with_parameter("aliasesNum", std::to_string(node.columns.size()))
+        .with_parameter("outColsNum", std::to_string(visible_columns));
+  }
   if (!node.columns.empty() && node.columns.size() != visible_columns) {
     return analysis_error("ASSIGNMENT_ARITY_MISMATCH", "42802",
                           fmt::format("The number of columns or variables assigned or aliased: {} "

@@ -44,14 +44,17 @@ bool reads(const Operator& plan, int64_t id) {
 // others.
 bool misplaced(const Operator& plan, int64_t id) {
   for (const auto& expression : operator_expressions(plan)) {
-    if (reads(*expression, id)) return true;
+    const bool inside = any_typed(*expression, [&](const Typed& one) {
+      const auto* query = std::get_if<TypedSubquery>(&one.node);
+      return query && misplaced(*query->plan, id);
+    });
+    if (inside) return true;
   }
   const auto& node = plan.node;
-  const auto* sets = std::get_if<op::SetOperation>(&node);
   const bool whole_input =
       std::holds_alternative<op::Aggregate>(node) || std::holds_alternative<op::Window>(node) ||
       std::holds_alternative<op::Sort>(node) || std::holds_alternative<op::Distinct>(node) ||
-      std::holds_alternative<op::Deduplicate>(node) || (sets && sets->kind != SetKind::kUnion);
+      std::holds_alternative<op::Deduplicate>(node);
   if (whole_input && reads(plan, id)) return true;
   if (const auto* join = std::get_if<op::Join>(&node)) {
     const bool left_optional = join->kind == JoinKind::kRight || join->kind == JoinKind::kFull;
@@ -94,12 +97,7 @@ Result<OperatorPtr> RelationAnalyzer::recursive_reference(const CommonTableEntry
                                       name),
                           origin);
   }
-  if (++entry.recursion->references > 1) {
-    return analysis_error("INVALID_RECURSIVE_REFERENCE.NUMBER", "42836",
-                          "Invalid recursive reference found inside of the WITH RECURSIVE clause. "
-                          "Multiple self-references to one recursive CTE are not allowed.",
-                          origin);
-  }
+  ++entry.recursion->references;
   auto columns = entry.recursion->columns;
   for (auto& column : columns) {
     column.id = fresh_id();

@@ -180,6 +180,17 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   };
   const bool nullable = any_nullable(call) || call.name.starts_with("try_");
   if (!interval(a) && !interval(b) && !datetime(a) && !datetime(b)) return std::nullopt;
+  if (op == "*" || op == "/") {
+    const bool first = interval(a);
+    const auto& by = first ? b : a;
+    const bool number = by.is_numeric() || is_text(by) || by.is(TypeKind::kNull);
+    if ((!first && (op == "/" || !interval(b))) || !number) return std::nullopt;
+    const auto scale = by.is(TypeKind::kDecimal) ? by
+                       : is_integral(by)         ? of(TypeKind::kLong)
+                                                 : of(TypeKind::kDouble);
+    return Signature{first ? std::vector<DataType>{a, scale} : std::vector<DataType>{scale, b},
+                     of(first ? a.kind() : b.kind()), nullable || op == "/"};
+  }
   if (op != "+" && op != "-") return std::nullopt;
   // NULL is an interval beside a time under +, of the other's type elsewhere.
   const bool add_null = op == "+" && (datetime(a) || datetime(b));
@@ -206,6 +217,10 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   if (op == "+" && b.is(TypeKind::kDate) && (is_integral(a) && a.kind() <= TypeKind::kInteger)) {
     return Signature{{of(TypeKind::kInteger), b}, b, nullable};
   }
+  if (op == "-" && !call.options->ansi) {
+    if (is_text(a) && b.is(TypeKind::kTimestamp)) return unexpected_input(call, 0, "\"TIMESTAMP\"");
+    if (is_text(b) && a.is(TypeKind::kTimestamp)) return unexpected_input(call, 1, "\"TIMESTAMP\"");
+  }
   if (op == "-" && (datetime(a) || is_text(a)) && (datetime(b) || is_text(b))) {
     const auto common = is_text(a) ? b : is_text(b) ? a : *common_type(a, b, true);
     const bool dates = common.is(TypeKind::kDate);
@@ -220,7 +235,8 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
     if (interval(other) && (given.is_numeric() || given.is(TypeKind::kBinary)) &&
         (i == 0 || op == "+"))
       return unexpected_input(call, i, "(\"TIMESTAMP\" or \"TIMESTAMP WITHOUT TIME ZONE\")");
-    if (datetime(other) && !other.is(TypeKind::kDate) && is_text(given) && op == "+")
+    if (datetime(other) && !other.is(TypeKind::kDate) && is_text(given) && op == "+" &&
+        !call.options->ansi)
       return differing_types(call);
   }
   return wrong_operand(
@@ -309,6 +325,10 @@ SignatureRule integral_division() {
     const bool nullable = true;
     const auto& a = type_at(call, 0);
     const auto& b = type_at(call, 1);
+    if (a.is_interval() && a.kind() == b.kind()) {
+      const auto common = *common_type(a, b, true);
+      return binary(common, of(TypeKind::kLong), nullable);
+    }
     for (const auto* type : {&a, &b}) {
       if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) &&
           !type->is(TypeKind::kNull)) {

@@ -38,6 +38,20 @@ bool plan_is_deterministic(const Operator& plan) {
   return true;
 }
 
+bool at_most_one_row(const Operator& plan) {
+  const auto& node = plan.node;
+  if (std::holds_alternative<op::OneRow>(node)) return true;
+  if (const auto* values = std::get_if<op::Values>(&node)) return values->rows.size() <= 1;
+  if (const auto* aggregate = std::get_if<op::Aggregate>(&node))
+    return aggregate->keys.empty() && aggregate->sets.empty();
+  if (const auto* limit = std::get_if<op::Limit>(&node); limit && limit->limit >= 0)
+    return limit->limit <= 1 || at_most_one_row(*limit->child);
+  if (const auto* project = std::get_if<op::Project>(&node))
+    return at_most_one_row(*project->child);
+  if (const auto* filter = std::get_if<op::Filter>(&node)) return at_most_one_row(*filter->child);
+  return false;
+}
+
 class Checks {
  public:
   Result<void> plan(const Operator& node, bool inner) {
@@ -46,7 +60,7 @@ class Checks {
       WEIR_TRY(grouping(*aggregate));
     const auto* join = std::get_if<op::Join>(&node.node);
     if (join && join->lateral) {
-      if (!plan_is_deterministic(*join->right)) {
+      if (!at_most_one_row(*join->left) && !plan_is_deterministic(*join->right)) {
         return refused("NON_DETERMINISTIC_LATERAL_SUBQUERIES",
                        "Non-deterministic lateral subqueries are not supported when joining with "
                        "outer relations that produce more than one row.",
@@ -93,24 +107,13 @@ class Checks {
   }
 
   Result<void> subqueries(const Typed& expression) {
-    if (const auto* outer = std::get_if<TypedOuterColumn>(&expression.node);
-        outer && queries_ > 0 && expression.type.is(columnar::TypeKind::kMap)) {
-      return refused(
-          "UNSUPPORTED_CORRELATED_REFERENCE_DATA_TYPE",
-          fmt::format("Correlated column reference '{}' cannot be map type.", outer->name),
-          expression.origin);
-    }
-    if (const auto* query = std::get_if<TypedSubquery>(&expression.node)) {
-      ++queries_;
+    if (const auto* query = std::get_if<TypedSubquery>(&expression.node))
       WEIR_TRY(plan(*query->plan, true));
-      --queries_;
-    }
     for (const auto& child : typed_children(expression))
       WEIR_TRY(subqueries(*child));
     return {};
   }
 
-  int queries_ = 0;  // subqueries around, laterals not counted
   std::unordered_set<const Operator*> seen_;
 };
 

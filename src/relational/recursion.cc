@@ -12,12 +12,30 @@ namespace op = plan::op;
 
 namespace {
 
+plan::TypedPtr over_rows(const plan::TypedPtr& expression, int64_t id,
+                         const std::vector<BatchPtr>& batches);
+
 // The plan over these rows where it reads the recursion's.
 OperatorPtr over_rows(const OperatorPtr& plan, int64_t id, const std::vector<BatchPtr>& batches) {
   if (const auto* rows = std::get_if<op::RecursiveRows>(&plan->node); rows && rows->id == id)
     return plan::make_operator(op::LocalRows{batches}, plan->columns);
-  return plan::map_operator_children(
+  const auto made = plan::map_operator_children(
       plan, [&](const OperatorPtr& child) { return over_rows(child, id, batches); });
+  return plan::map_operator_expressions(
+      made, [&](const plan::TypedPtr& one) { return over_rows(one, id, batches); });
+}
+
+plan::TypedPtr over_rows(const plan::TypedPtr& expression, int64_t id,
+                         const std::vector<BatchPtr>& batches) {
+  auto made = plan::map_typed_children(
+      expression, [&](const plan::TypedPtr& child) { return over_rows(child, id, batches); });
+  const auto* query = std::get_if<plan::TypedSubquery>(&made->node);
+  if (!query) return made;
+  auto below = over_rows(query->plan, id, batches);
+  if (below == query->plan) return made;
+  plan::Typed copy = *made;
+  std::get<plan::TypedSubquery>(copy.node).plan = std::move(below);
+  return std::make_shared<const plan::Typed>(std::move(copy));
 }
 
 base::Error limit_error(std::string_view name, std::string_view parameter, std::string_view what,
@@ -26,9 +44,9 @@ base::Error limit_error(std::string_view name, std::string_view parameter, std::
                      "Recursion {} limit {} reached but query has not exhausted, try increasing it "
                      "like 'SET {}={}'.",
                      what, limit, setting, limit * 10)
-      .with_class(name)
+      .with_class(std::string(name))
       .with_sql_state("42836")
-      .with_parameter(parameter, std::to_string(limit));
+      .with_parameter(std::string(parameter), std::to_string(limit));
 }
 
 class RecursionStream final : public BatchStream {
