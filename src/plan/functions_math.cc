@@ -7,9 +7,10 @@ using namespace entry;
 void add_math(Functions& list) {
   const auto D1 = fixed({D}, D);
   list.push_back(risky("abs", 1, 1, same_numeric(), "Absolute value."));
-  list.push_back(
-      sure("ceil", 1, 1, ceiling_floor(), "Smallest whole number not below.", {"ceiling"}));
-  list.push_back(sure("floor", 1, 1, ceiling_floor(), "Largest whole number not above."));
+  list.push_back(risky("ceil", 1, 2, ceiling_floor(),
+                       "Smallest whole number (or of so many digits) not below.", {"ceiling"}));
+  list.push_back(risky("floor", 1, 2, ceiling_floor(),
+                       "Largest whole number (or of so many digits) not above."));
   list.push_back(risky("round", 1, 2, rounding(), "Rounded half away from zero."));
   list.push_back(risky("bround", 1, 2, rounding(), "Rounded half to even."));
   list.push_back(sure("rint", 1, 1, D1, "The nearest whole double."));

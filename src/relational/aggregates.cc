@@ -179,7 +179,7 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     const auto column = call.order[0].substr(0, call.order[0].find(' '));
     type = call.call->within_group[0].expression->type;
     value = column;
-    if (name != "mode" && !type.is(TypeKind::kDouble)) {
+    if (name != "mode" && !type.is(TypeKind::kDouble) && !type.is_interval()) {
       type = DataType::of(TypeKind::kDouble);
       value = fmt::format("CAST({} AS DOUBLE)", column);
     }
@@ -286,6 +286,19 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   if (name == "bool_and" || name == "bool_or" || name == "bit_and" || name == "bit_or" ||
       name == "bit_xor" || name == "product")
     return over_rows(name, distinct + first);
+  if ((name == "max_by" || name == "min_by") && call.arguments.size() == 3) {
+    WEIR_ASSIGN(const auto count, constant_value(call.call->arguments[2], context_.eval));
+    const auto* number = std::get_if<int64_t>(&count);
+    if (!number || *number < 1)
+      return base::error(base::ErrorKind::kInvalidArgument, "{} needs a positive number of values",
+                         name)
+          .with_class("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE")
+          .with_sql_state("42K09");
+    const auto& order = call.arguments[1];
+    return fmt::format("list_slice(list({} ORDER BY {} {}){}{}, 1, {})", call.arguments[0], order,
+                       name == "max_by" ? "DESC" : "ASC",
+                       filter_clause(call.filter, order + " IS NOT NULL"), call.over, *number);
+  }
   if (name == "max_by" || name == "min_by")
     return over_rows(name == "max_by" ? "arg_max_null" : "arg_min_null",
                      first + ", " + call.arguments[1]);

@@ -276,6 +276,8 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
       WEIR_ASSIGN(wanted, percentages_of(call.arguments[within ? 0 : 1], context));
     }
     if (!within) value_type = call.arguments[0]->type;
+    if (within && !call.within_group.empty() && call.within_group[0].expression->type.is_interval())
+      value_type = call.within_group[0].expression->type;
     made.function = percentile_function(
         type, value_type, wanted,
         name == "percentile_disc" ? PercentileKind::kDiscrete : PercentileKind::kContinuous,
