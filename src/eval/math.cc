@@ -78,6 +78,37 @@ Result<ArrayPtr> constant(KernelCall& call, Operands) {
   return writer.finish(call.arrow_type);
 }
 
+// ceil(x, scale), floor(x, scale) of a decimal.
+template <bool up>
+Result<ArrayPtr> whole_at_scale(KernelCall& call, Operands arguments) {
+  const int32_t scale = arguments[1].array->IsNull(0)
+                            ? 0
+                            : std::max(FixedReader<int32_t>(arguments[1])[0], -38);
+  const int from = call.type_of(0).scale();
+  return map_failing<Int128>(
+      call,
+      [&](Int128 x, std::optional<Int128>& out) -> Result<void> {
+        Int128 rounded = x;
+        if (scale < from) {
+          const int drop = from - scale;
+          const Int128 unit = drop > 38 ? 0 : power_of_ten(drop);
+          const Int128 whole = unit == 0 ? 0 : x / unit, rest = unit == 0 ? x : x % unit;
+          rounded = whole + (up ? rest > 0 : -(rest < 0));
+          if (scale < 0) rounded *= power_of_ten(-scale);
+        }
+        const Int128 limit = power_of_ten(call.type().precision());
+        if (rounded < limit && rounded > -limit) {
+          out = rounded;
+        } else if (call.ansi()) {
+          return call.fail(
+              "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003",
+              fmt::format("The rounded value cannot be represented as {}.", call.type().sql()));
+        }
+        return {};
+      },
+      FixedReader<Int128>(arguments[0]));
+}
+
 int64_t saturated_long(double value) {
   if (std::isnan(value)) return 0;
   if (value >= 9.2233720368547758e18) return INT64_MAX;
@@ -85,8 +116,18 @@ int64_t saturated_long(double value) {
   return static_cast<int64_t>(value);
 }
 
+Result<ArrayPtr> sign(KernelCall& call, Operands arguments) {
+  const auto of_integer = [](auto x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : 0.0; };
+  if (call.type_of(0).is(TypeKind::kDayTimeInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int64_t>(arguments[0]));
+  if (call.type_of(0).is(TypeKind::kYearMonthInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int32_t>(arguments[0]));
+  return map1<java_sign>(call, arguments);
+}
+
 template <bool up>
 Result<ArrayPtr> to_whole(KernelCall& call, Operands arguments) {
+  if (arguments.size() > 1) return whole_at_scale<up>(call, arguments);
   const auto& from = call.type_of(0);
   if (from.is(TypeKind::kLong)) {
     return map_fixed<int64_t>(
@@ -239,7 +280,7 @@ constexpr KernelEntry kKernels[] = {
     {"log10", logarithm<std::log10, 0>},
     {"log2", logarithm<std::log2, 0>},
     {"log1p", logarithm<std::log1p, -1>},
-    {"sign", map1<java_sign>},
+    {"sign", sign},
     {"sin", map1<std::sin>},
     {"cos", map1<std::cos>},
     {"tan", map1<std::tan>},

@@ -185,6 +185,20 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   };
   const bool nullable = any_nullable(call);
   if (!interval(a) && !interval(b) && !datetime(a) && !datetime(b)) return std::nullopt;
+  // An interval scales with a number.
+  const auto number = [](const DataType& t) {
+    return is_integral(t) || t.is(TypeKind::kNull) ? of(TypeKind::kLong)
+           : t.is(TypeKind::kDecimal)              ? t
+                                                   : of(TypeKind::kDouble);
+  };
+  const auto numeric = [](const DataType& t) {
+    return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull);
+  };
+  const bool scaled_nullable = nullable || call.name.starts_with("try_");
+  if ((op == "*" || op == "/") && interval(a) && numeric(b))
+    return Signature{{a, number(b)}, a, scaled_nullable};
+  if (op == "*" && numeric(a) && interval(b))
+    return Signature{{number(a), b}, b, scaled_nullable};
   if (op != "+" && op != "-") return std::nullopt;
   if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
   if (datetime(a) && interval(b)) {
@@ -293,6 +307,9 @@ SignatureRule integral_division() {
     const bool nullable = any_nullable(call) || !call.options->ansi;
     const auto& a = type_at(call, 0);
     const auto& b = type_at(call, 1);
+    if (a.kind() == b.kind() &&
+        (a.is(TypeKind::kDayTimeInterval) || a.is(TypeKind::kYearMonthInterval)))
+      return binary(a, of(TypeKind::kLong), nullable);
     for (const auto* type : {&a, &b}) {
       if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) &&
           !type->is(TypeKind::kNull)) {
@@ -453,8 +470,27 @@ SignatureRule rounding() {
 }
 
 SignatureRule ceiling_floor() {
-  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+  return [scaled = rounding()](const Function& function,
+                               const SignatureCall& call) -> Result<Signature> {
     auto type = type_at(call, 0);
+    if (call.arguments.size() == 2) {  // of a decimal, whatever the number is
+      auto decimal = type;
+      if (is_integral(type)) {
+        decimal = decimal_for(type);
+      } else if (!type.is(TypeKind::kDecimal)) {
+        if (!type.is_numeric() && !is_text(type) && !type.is(TypeKind::kNull))
+          return unexpected_input(call, 0, "\"DECIMAL\"");
+        decimal = type.is(TypeKind::kFloat) ? DataType::decimal(14, 7) : DataType::decimal(30, 15);
+        if (is_text(type)) decimal = DataType::decimal(38, 18);
+      }
+      SignatureCall cast = call;
+      Typed stand_in = *call.arguments[0];
+      stand_in.type = decimal;
+      cast.arguments[0] = std::make_shared<const Typed>(std::move(stand_in));
+      WEIR_ASSIGN(auto signature, scaled(function, cast));
+      signature.nullable = true;
+      return signature;
+    }
     if (is_text(type) || type.is(TypeKind::kNull) || is_fractional(type))
       type = of(TypeKind::kDouble);
     if (!type.is_numeric()) return unexpected_input(call, 0, "\"NUMERIC\"");
@@ -511,7 +547,8 @@ SignatureRule concat_rule() {
 SignatureRule reverse_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto& type = type_at(call, 0);
-    if (type.is(TypeKind::kArray)) return Signature{{type}, type, any_nullable(call)};
+    if (type.is(TypeKind::kArray) || type.is(TypeKind::kBinary))
+      return Signature{{type}, type, any_nullable(call)};
     return check(call,
                  Signature{{of(TypeKind::kString)}, of(TypeKind::kString), any_nullable(call)});
   };
