@@ -100,8 +100,8 @@ class CsvWriter {
     if (const auto zone = map.text("timeZone")) {
       WEIR_ASSIGN(made.zone_, Zone::find(*zone));
     }
-    const auto pattern = [&](std::string_view name, std::string_view otherwise)
-        -> Result<columnar::DatetimePattern> {
+    const auto pattern = [&](std::string_view name,
+                             std::string_view otherwise) -> Result<columnar::DatetimePattern> {
       return columnar::DatetimePattern::compile(map.text(name).value_or(std::string(otherwise)));
     };
     WEIR_ASSIGN(made.timestamp_, pattern("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]"));
@@ -114,8 +114,7 @@ class CsvWriter {
     return made;
   }
 
-  void append(const DataType& type, const arrow::StructArray& rows, int64_t row,
-              std::string& out) {
+  void append(const DataType& type, const arrow::StructArray& rows, int64_t row, std::string& out) {
     for (size_t i = 0; i < type.fields().size(); ++i) {
       if (i > 0) out += separator_;
       const auto child = rows.field(static_cast<int>(i));
@@ -141,8 +140,8 @@ class CsvWriter {
     switch (type.kind()) {
       case TypeKind::kTimestamp: {
         const int64_t us = FixedReader<int64_t>(one)[0];
-        out += timestamp_->format(us, (zone_.to_local(us) - us) / plan::kMicrosPerSecond)
-                   .value_or("");
+        out +=
+            timestamp_->format(us, (zone_.to_local(us) - us) / plan::kMicrosPerSecond).value_or("");
         return;
       }
       case TypeKind::kTimestampNtz:

@@ -107,7 +107,7 @@ std::string padded(const Directive& directive, const std::string& text) {
 // Sign, grouping and zeros around the digits of a number.
 std::string signed_number(const Directive& directive, bool negative, std::string digits) {
   if (directive.has(',')) digits = with_thousands(digits);
-  std::string before = negative            ? (directive.has('(') ? "(" : "-")
+  std::string before = negative             ? (directive.has('(') ? "(" : "-")
                        : directive.has('+') ? "+"
                        : directive.has(' ') ? " "
                                             : "";
@@ -155,8 +155,7 @@ class Formatter {
     const Validity valid(vector);
     const int64_t at = vector.constant ? 0 : row;
     const auto cut = [&](std::string value) {
-      if (directive.precision >= 0)
-        value.resize(character_position(value, directive.precision));
+      if (directive.precision >= 0) value.resize(character_position(value, directive.precision));
       return value;
     };
     const bool null = !valid[row];
@@ -208,9 +207,9 @@ class Formatter {
       }
       return whole(directive, value, bytes, mismatch);
     }
-    if (directive.conversion == 'e' || directive.conversion == 'f' ||
-        directive.conversion == 'g') {
-      if (type.is(TypeKind::kDouble)) return real(directive, FixedReader<double>(vector)[row], false);
+    if (directive.conversion == 'e' || directive.conversion == 'f' || directive.conversion == 'g') {
+      if (type.is(TypeKind::kDouble))
+        return real(directive, FixedReader<double>(vector)[row], false);
       if (type.is(TypeKind::kFloat)) return real(directive, FixedReader<float>(vector)[row], true);
     }
     return mismatch();
@@ -219,8 +218,9 @@ class Formatter {
   template <typename Mismatch>
   Result<std::string> whole(const Directive& directive, int64_t value, int bytes,
                             Mismatch&& mismatch) {
-    const auto bits = bytes == 8 ? static_cast<uint64_t>(value)
-                                 : static_cast<uint64_t>(value) & ((uint64_t{1} << (8 * bytes)) - 1);
+    const auto bits = bytes == 8
+                          ? static_cast<uint64_t>(value)
+                          : static_cast<uint64_t>(value) & ((uint64_t{1} << (8 * bytes)) - 1);
     switch (directive.conversion) {
       case 'd': {
         auto digits = std::to_string(value);
@@ -254,7 +254,7 @@ class Formatter {
   Result<std::string> real(const Directive& directive, double value, bool is_float) {
     if (std::isnan(value)) return std::string("NaN");
     if (std::isinf(value)) {
-      return std::string(value < 0 ? (directive.has('(') ? "(Infinity)" : "-Infinity")
+      return std::string(value < 0            ? (directive.has('(') ? "(Infinity)" : "-Infinity")
                          : directive.has('+') ? "+Infinity"
                          : directive.has(' ') ? " Infinity"
                                               : "Infinity");
@@ -333,8 +333,8 @@ bool word_character(char32_t c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   if (c == 0xAA || c == 0xB5 || c == 0xBA) return true;
   if (c < 0xC0 || c == 0xD7 || c == 0xF7) return false;
-  if (c >= 0x2000 && c <= 0x206F) return false;   // punctuation
-  if (c >= 0x3000 && c <= 0x3004) return false;   // ideographic punctuation
+  if (c >= 0x2000 && c <= 0x206F) return false;  // punctuation
+  if (c >= 0x3000 && c <= 0x3004) return false;  // ideographic punctuation
   if (c >= 0x3008 && c <= 0x3020) return false;
   if (c >= 0xFF00 && c <= 0xFF0F) return false;
   return c < 0x1F000 && !(c >= 0x2190 && c <= 0x2BFF);

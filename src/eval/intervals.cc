@@ -75,8 +75,8 @@ Result<ArrayPtr> scale_interval(KernelCall& call, Operands arguments, bool divid
       const Int128 unit = decimal ? power_of_ten(by.scale()) : 1;
       by_zero = divide && factor == 0;
       Int128 product = 0;
-      good = !by_zero && !__builtin_mul_overflow(static_cast<Int128>(value),
-                                                 divide ? unit : factor, &product);
+      good = !by_zero &&
+             !__builtin_mul_overflow(static_cast<Int128>(value), divide ? unit : factor, &product);
       if (good) result = half_up(product, divide ? factor : unit);
     }
     good = good && fits(type, result);

@@ -81,9 +81,8 @@ Result<ArrayPtr> constant(KernelCall& call, Operands) {
 // ceil(x, scale), floor(x, scale) of a decimal.
 template <bool up>
 Result<ArrayPtr> whole_at_scale(KernelCall& call, Operands arguments) {
-  const int32_t scale = arguments[1].array->IsNull(0)
-                            ? 0
-                            : std::max(FixedReader<int32_t>(arguments[1])[0], -38);
+  const int32_t scale =
+      arguments[1].array->IsNull(0) ? 0 : std::max(FixedReader<int32_t>(arguments[1])[0], -38);
   const int from = call.type_of(0).scale();
   return map_failing<Int128>(
       call,

@@ -556,8 +556,8 @@ Result<ArrayPtr> time_bucket(KernelCall& call, Arguments arguments) {
       writer.set_null(row);
       continue;
     }
-    const int64_t width = months ? FixedReader<int32_t>(arguments[0])[row]
-                                 : FixedReader<int64_t>(arguments[0])[row];
+    const int64_t width =
+        months ? FixedReader<int32_t>(arguments[0])[row] : FixedReader<int64_t>(arguments[0])[row];
     if (width <= 0) {
       return call.fail("INVALID_PARAMETER_VALUE.INTERVAL", "22023",
                        "The bucket width of time_bucket has to be positive.");
@@ -571,9 +571,10 @@ Result<ArrayPtr> time_bucket(KernelCall& call, Arguments arguments) {
         const int64_t total = date.year * 12 + date.month - 1 + k * width;
         const int64_t year = floor_div(total, 12);
         const int month = static_cast<int>(floor_mod(total, 12)) + 1;
-        return to_time(days_from_civil(year, month, std::min(date.day, days_in_month(year, month))) *
-                           kMicrosPerDay +
-                       floor_mod(local, kMicrosPerDay));
+        return to_time(
+            days_from_civil(year, month, std::min(date.day, days_in_month(year, month))) *
+                kMicrosPerDay +
+            floor_mod(local, kMicrosPerDay));
       }
       const int64_t days = k * width / kMicrosPerDay;
       return to_time(to_local(origin) + days * kMicrosPerDay) + k * width % kMicrosPerDay;

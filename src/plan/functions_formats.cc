@@ -18,9 +18,7 @@ bool some_nullable(const SignatureCall& call) {
   return false;
 }
 
-bool is_datetime(const DataType& type) {
-  return type.is(Date) || type.is(Ts) || type.is(Ntz);
-}
+bool is_datetime(const DataType& type) { return type.is(Date) || type.is(Ts) || type.is(Ntz); }
 
 // format_number(number, places or pattern)
 Result<Signature> format_number_rule(const Function&, const SignatureCall& call) {
@@ -42,8 +40,7 @@ Result<Signature> format_string_rule(const Function&, const SignatureCall& call)
   return signature;
 }
 
-base::Error not_foldable(const SignatureCall& call, std::string_view what,
-                         std::string_view type) {
+base::Error not_foldable(const SignatureCall& call, std::string_view what, std::string_view type) {
   return analysis_error(
              "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
              fmt::format("Cannot resolve \"{}\" due to data type mismatch: the input `{}` should "
@@ -97,8 +94,8 @@ Result<Signature> to_char_rule(const Function&, const SignatureCall& call) {
 }
 
 Result<Signature> sentences_rule(const Function&, const SignatureCall& call) {
-  Signature signature{{}, DataType::array(DataType::array(of(S), false), false),
-                      call.arguments[0]->nullable};
+  Signature signature{
+      {}, DataType::array(DataType::array(of(S), false), false), call.arguments[0]->nullable};
   for (size_t i = 0; i < call.arguments.size(); ++i) {
     if (!can_cast_implicitly(type_at(call, i), of(S), call.options->ansi))
       return unexpected_input(call, i, "\"STRING\"");
@@ -182,9 +179,7 @@ Result<Signature> schema_of_csv_rule(const Function&, const SignatureCall& call)
 
 // ---- vectors
 
-bool is_vector(const DataType& type) {
-  return type.is(TypeKind::kArray) && type.element().is(F);
-}
+bool is_vector(const DataType& type) { return type.is(TypeKind::kArray) && type.element().is(F); }
 
 Result<Signature> vector_pair_rule(const Function&, const SignatureCall& call) {
   for (size_t i = 0; i < 2; ++i) {

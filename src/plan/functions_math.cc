@@ -18,9 +18,9 @@ Result<Signature> sign_rule(const Function& function, const SignatureCall& call)
 void add_math(Functions& list) {
   const auto D1 = fixed({D}, D);
   list.push_back(risky("abs", 1, 1, same_numeric(), "Absolute value."));
-  list.push_back(
-      risky("ceil", 1, 2, ceiling_floor(),
-            "Smallest whole number not below; second: of so many decimal places.", {"ceiling"}));
+  list.push_back(risky("ceil", 1, 2, ceiling_floor(),
+                       "Smallest whole number not below; second: of so many decimal places.",
+                       {"ceiling"}));
   list.push_back(risky("floor", 1, 2, ceiling_floor(),
                        "Largest whole number not above; second: of so many decimal places."));
   list.push_back(risky("round", 1, 2, rounding(), "Rounded half away from zero."));

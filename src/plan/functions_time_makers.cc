@@ -131,8 +131,7 @@ Result<Signature> convert_rule(const Function&, const SignatureCall& call) {
 Result<Signature> bucket_rule(const Function&, const SignatureCall& call) {
   const auto& width = type_at(call, 0);
   if (!width.is(TypeKind::kDayTimeInterval) && !width.is(TypeKind::kYearMonthInterval))
-    return unexpected_input(call, 0,
-                            "(\"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\")");
+    return unexpected_input(call, 0, "(\"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\")");
   const auto time = of(type_at(call, 1).is(Ntz) ? Ntz : Ts);
   Signature signature{{width}, time, some_nullable(call)};
   for (size_t i = 1; i < call.arguments.size(); ++i) {

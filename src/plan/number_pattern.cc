@@ -100,9 +100,11 @@ Result<NumberPattern> NumberPattern::parse(std::string_view text, const Origin& 
     return bad_format("WRONG_NUM_DIGIT", text,
                       "The format string requires at least one number digit.", origin);
   }
-  for (const auto [kind, name] :
-       {std::pair{Token::kPoint, "'.' or 'D'"}, {Token::kDollar, "'$'"}, {Token::kMinus, "'MI'"},
-        {Token::kSign, "'S'"}, {Token::kCloseAngle, "'PR'"}}) {
+  for (const auto& [kind, name] : {std::pair{Token::kPoint, "'.' or 'D'"},
+                                  {Token::kDollar, "'$'"},
+                                  {Token::kMinus, "'MI'"},
+                                  {Token::kSign, "'S'"},
+                                  {Token::kCloseAngle, "'PR'"}}) {
     if (std::count_if(tokens.begin(), tokens.end(),
                       [&](const Token& token) { return token.kind == kind; }) > 1) {
       return bad_format("WRONG_NUM_TOKEN", text,
@@ -167,10 +169,9 @@ Result<NumberPattern> NumberPattern::parse(std::string_view text, const Origin& 
                         "`[MI|S]` `[$]` `[0|9|G|,]*` `[.|D]` `[0|9]*` `[$]` `[PR|MI|S]`");
   }
   if (made.precision() > 38) {
-    return analysis_error("DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003",
-                          fmt::format("Decimal precision {} exceeds max precision 38.",
-                                      made.precision()),
-                          origin);
+    return analysis_error(
+        "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003",
+        fmt::format("Decimal precision {} exceeds max precision 38.", made.precision()), origin);
   }
   return made;
 }
@@ -181,8 +182,8 @@ bool NumberPattern::read_digits(std::string_view text, size_t& at, size_t& token
                                 Digits& digits) const {
   std::vector<Token> group;
   while (token < tokens_.size() &&
-         (tokens_[token].kind == Token::kExactDigits || tokens_[token].kind == Token::kAtMostDigits ||
-          tokens_[token].kind == Token::kThousands))
+         (tokens_[token].kind == Token::kExactDigits ||
+          tokens_[token].kind == Token::kAtMostDigits || tokens_[token].kind == Token::kThousands))
     group.push_back(tokens_[token++]);
   std::vector<std::string> parts(1);
   while (at < text.size() && (is_digit(text[at]) || text[at] == ',')) {

@@ -197,8 +197,7 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   const bool scaled_nullable = nullable || call.name.starts_with("try_");
   if ((op == "*" || op == "/") && interval(a) && numeric(b))
     return Signature{{a, number(b)}, a, scaled_nullable};
-  if (op == "*" && numeric(a) && interval(b))
-    return Signature{{number(a), b}, b, scaled_nullable};
+  if (op == "*" && numeric(a) && interval(b)) return Signature{{number(a), b}, b, scaled_nullable};
   if (op != "+" && op != "-") return std::nullopt;
   if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
   if (datetime(a) && interval(b)) {

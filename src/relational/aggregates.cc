@@ -86,8 +86,8 @@ DuckQuery::Function settle_decimal(std::shared_ptr<const plan::Typed> expression
 }
 
 // Whole intervals: the sum (128 bits) by the count, rounded half away from zero.
-DuckQuery::Function average_interval(const DataType& type) {
-  return [type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+DuckQuery::Function average_interval(std::shared_ptr<const plan::Typed> expression, bool fails) {
+  return [expression, fails, type = expression->type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
     const eval::Vector summed{batch.column(0), false}, counted{batch.column(1), false};
     const eval::FixedReader<Int128> sums(summed);
     const eval::FixedReader<int64_t> counts(counted);
@@ -96,10 +96,12 @@ DuckQuery::Function average_interval(const DataType& type) {
       const Int128 whole = sum / count, rest = sum % count;
       return whole + (2 * (rest < 0 ? -rest : rest) >= count ? (sum < 0 ? -1 : 1) : 0);
     };
-    const auto fill = [&](auto sample) {
+    const auto fill = [&](auto sample) -> Result<eval::ArrayPtr> {
       eval::FixedWriter<decltype(sample)> writer(batch.num_rows());
       for (int64_t row = 0; row < batch.num_rows(); ++row) {
-        if (sums.valid[row]) {
+        const bool fits = sums.valid[row] && sums[row] == static_cast<decltype(sample)>(sums[row]);
+        if (sums.valid[row] && !fits && fails) return overflow(*expression, "interval");
+        if (fits) {
           writer.set(row, static_cast<decltype(sample)>(average(row)));
         } else {
           writer.set_null(row);
@@ -179,7 +181,9 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     const auto column = call.order[0].substr(0, call.order[0].find(' '));
     type = call.call->within_group[0].expression->type;
     value = column;
-    if (name != "mode" && !type.is(TypeKind::kDouble)) {
+    const bool interval =
+        type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+    if (name != "mode" && !type.is(TypeKind::kDouble) && !interval) {
       type = DataType::of(TypeKind::kDouble);
       value = fmt::format("CAST({} AS DOUBLE)", column);
     }
@@ -198,7 +202,9 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     type = DataType::structure({columnar::make_field("f0", type),
                                 columnar::make_field("f1", DataType::of(TypeKind::kLong))});
   }
-  const auto list = fmt::format("list({}{}{}{}){}{}", call.call->distinct ? "DISTINCT " : "", value,
+  // listagg keeps the order in which the texts come: it leaves out repetitions itself.
+  const bool distinct = call.call->distinct && (name != "listagg" || !order.empty());
+  const auto list = fmt::format("list({}{}{}{}){}{}", distinct ? "DISTINCT " : "", value,
                                 order.empty() ? "" : " ORDER BY ", order,
                                 filter_clause(call.filter, present), call.over);
   return query_->add_function({DataType::array(type)}, {list}, call.expression->type, false,
@@ -271,7 +277,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
     if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
       return query_->add_function({DataType::decimal(38, 0), DataType::of(TypeKind::kLong)},
                                   {fmt::format("CAST({} AS DECIMAL(38,0))", sum), count}, type,
-                                  false, average_interval(type));
+                                  !trying, average_interval(shared, !trying));
     }
     return fmt::format("({} / nullif({}, 0))", sum, count);
   }
@@ -286,6 +292,24 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   if (name == "bool_and" || name == "bool_or" || name == "bit_and" || name == "bit_or" ||
       name == "bit_xor" || name == "product")
     return over_rows(name, distinct + first);
+  if ((name == "max_by" || name == "min_by") && call.arguments.size() > 2) {
+    WEIR_ASSIGN(const auto wanted, constant_value(call.call->arguments[2], context_.eval));
+    const auto* most = std::get_if<int64_t>(&wanted);
+    if (!most || *most < 1 || *most > 100000) {
+      return plan::analysis_error("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+                                  "The number of values has to be between 1 and 100000.",
+                                  call.expression->origin);
+    }
+    auto key = call.arguments[1];
+    if (call.call->arguments[1]->type.is_nested()) {
+      WEIR_ASSIGN(key, order_bytes(key, call.call->arguments[1]->type));
+    }
+    const auto list = fmt::format("list({} ORDER BY {} {}){}{}", first, key,
+                                  name == "max_by" ? "DESC" : "ASC",
+                                  filter_clause(call.filter, call.arguments[1] + " IS NOT NULL"),
+                                  call.over);
+    return fmt::format("list_slice({}, 1, {})", list, *most);
+  }
   if (name == "max_by" || name == "min_by")
     return over_rows(name == "max_by" ? "arg_max_null" : "arg_min_null",
                      first + ", " + call.arguments[1]);
