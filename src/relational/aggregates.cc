@@ -87,7 +87,8 @@ DuckQuery::Function settle_decimal(std::shared_ptr<const plan::Typed> expression
 
 // Whole intervals: the sum (128 bits) by the count, rounded half away from zero.
 DuckQuery::Function average_interval(std::shared_ptr<const plan::Typed> expression, bool fails) {
-  return [expression, fails, type = expression->type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+  return [expression, fails,
+          type = expression->type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
     const eval::Vector summed{batch.column(0), false}, counted{batch.column(1), false};
     const eval::FixedReader<Int128> sums(summed);
     const eval::FixedReader<int64_t> counts(counted);
@@ -304,10 +305,9 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
     if (call.call->arguments[1]->type.is_nested()) {
       WEIR_ASSIGN(key, order_bytes(key, call.call->arguments[1]->type));
     }
-    const auto list = fmt::format("list({} ORDER BY {} {}){}{}", first, key,
-                                  name == "max_by" ? "DESC" : "ASC",
-                                  filter_clause(call.filter, call.arguments[1] + " IS NOT NULL"),
-                                  call.over);
+    const auto list =
+        fmt::format("list({} ORDER BY {} {}){}{}", first, key, name == "max_by" ? "DESC" : "ASC",
+                    filter_clause(call.filter, call.arguments[1] + " IS NOT NULL"), call.over);
     return fmt::format("list_slice({}, 1, {})", list, *most);
   }
   if (name == "max_by" || name == "min_by")

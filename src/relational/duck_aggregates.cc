@@ -113,7 +113,8 @@ constexpr MomentFunction kFunctions[] = {
      }},
     {"corr", 2,
      [](const Moments& m, double& v) { return when(m.n > 1, m.xy / std::sqrt(m.x2 * m.y2), v); }},
-    {"covar_pop", 2, [](const Moments& m, double& v) { return when(m.n > 0, m.covariance / m.n, v); }},
+    {"covar_pop", 2,
+     [](const Moments& m, double& v) { return when(m.n > 0, m.covariance / m.n, v); }},
     {"covar_samp", 2,
      [](const Moments& m, double& v) { return when(m.n > 1, m.covariance / (m.n - 1), v); }},
     {"regr_avgx", 2, [](const Moments& m, double& v) { return when(m.n > 0, m.y_mean, v); }},
@@ -122,11 +123,13 @@ constexpr MomentFunction kFunctions[] = {
     {"regr_syy", 2, [](const Moments& m, double& v) { return when(m.n > 0, m.x_central, v); }},
     {"regr_sxy", 2, [](const Moments& m, double& v) { return when(m.n > 0, m.covariance, v); }},
     {"regr_slope", 2,
-     [](const Moments& m, double& v) { return when(m.n > 0 && m.y_central != 0, m.covariance / m.y_central, v); }},
+     [](const Moments& m, double& v) {
+       return when(m.n > 0 && m.y_central != 0, m.covariance / m.y_central, v);
+     }},
     {"regr_intercept", 2,
      [](const Moments& m, double& v) {
-       return when(m.n > 0 && m.y_central != 0,
-                   m.x_mean - m.covariance / m.y_central * m.y_mean, v);
+       return when(m.n > 0 && m.y_central != 0, m.x_mean - m.covariance / m.y_central * m.y_mean,
+                   v);
      }},
     {"regr_r2", 2,
      [](const Moments& m, double& v) {

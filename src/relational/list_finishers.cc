@@ -312,8 +312,8 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
       const Vector vector{text, false};
       if (text->null_count() == 0) delimiter = eval::TextReader(vector)[0];
     }
-    made.function = join_function(type, std::move(delimiter),
-                                  call.distinct && call.within_group.empty());
+    made.function =
+        join_function(type, std::move(delimiter), call.distinct && call.within_group.empty());
     return std::optional(std::move(made));
   }
   WEIR_ASSIGN(made.function, sketch_finisher(expression, context));

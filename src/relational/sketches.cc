@@ -164,9 +164,8 @@ struct CountMin {
   void add(std::string_view item) {
     const int32_t first = murmur(item, 0), second = murmur(item, first);
     for (int32_t i = 0; i < depth; ++i) {
-      const auto sum = static_cast<int32_t>(static_cast<uint32_t>(first) +
-                                            static_cast<uint32_t>(i) *
-                                                static_cast<uint32_t>(second));
+      const auto sum = static_cast<int32_t>(
+          static_cast<uint32_t>(first) + static_cast<uint32_t>(i) * static_cast<uint32_t>(second));
       count(i, std::abs(sum % width));
     }
     ++total;
@@ -218,8 +217,7 @@ int64_t integer_at(const DataType& type, const Vector& values, int64_t i) {
   }
 }
 
-Result<DuckQuery::Function> count_min(const plan::TypedCall& call,
-                                      const eval::EvalContext& context,
+Result<DuckQuery::Function> count_min(const plan::TypedCall& call, const eval::EvalContext& context,
                                       const plan::Origin& origin) {
   std::vector<ArrayPtr> given;
   for (size_t i = 1; i < 4; ++i) {
