@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "eval/cast.h"
-#include "eval/intervals.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
 #include "eval/wide_decimal.h"
@@ -240,7 +239,6 @@ Result<ArrayPtr> temporal(KernelCall& call, Operands arguments) {
         },
         FixedReader<int64_t>(arguments[0]), FixedReader<int64_t>(arguments[1]));
   }
-  if (!is_datetime(a) && !is_datetime(b)) return scale_interval(call, arguments, false);
   if (is_datetime(a))
     return shift_time(call, arguments[0], a, arguments[1], b, op == Op::kSubtract ? -1 : 1);
   return shift_time(call, arguments[1], b, arguments[0], a, 1);
@@ -271,7 +269,6 @@ Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> divide(KernelCall& call, Operands arguments) {
-  if (is_interval(call.type())) return scale_interval(call, arguments, true);
   const bool strict = call.ansi() && !is_try(call);
   if (call.type().is(TypeKind::kDouble)) {
     return map_failing<double>(
@@ -365,7 +362,6 @@ Result<ArrayPtr> remainder(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> integral_divide(KernelCall& call, Operands arguments) {
-  if (is_interval(call.type_of(0))) return divide_intervals(call, arguments);
   const auto fail_or_null = [&](std::optional<int64_t>&) -> Result<void> {
     if (call.ansi()) return divide_by_zero(call);
     return {};

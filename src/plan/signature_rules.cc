@@ -185,19 +185,6 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   };
   const bool nullable = any_nullable(call);
   if (!interval(a) && !interval(b) && !datetime(a) && !datetime(b)) return std::nullopt;
-  // An interval scales with a number.
-  const auto number = [](const DataType& t) {
-    return is_integral(t) || t.is(TypeKind::kNull) ? of(TypeKind::kLong)
-           : t.is(TypeKind::kDecimal)              ? t
-                                                   : of(TypeKind::kDouble);
-  };
-  const auto numeric = [](const DataType& t) {
-    return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull);
-  };
-  const bool scaled_nullable = nullable || call.name.starts_with("try_");
-  if ((op == "*" || op == "/") && interval(a) && numeric(b))
-    return Signature{{a, number(b)}, a, scaled_nullable};
-  if (op == "*" && numeric(a) && interval(b)) return Signature{{number(a), b}, b, scaled_nullable};
   if (op != "+" && op != "-") return std::nullopt;
   if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
   if (datetime(a) && interval(b)) {
@@ -306,9 +293,6 @@ SignatureRule integral_division() {
     const bool nullable = any_nullable(call) || !call.options->ansi;
     const auto& a = type_at(call, 0);
     const auto& b = type_at(call, 1);
-    if (a.kind() == b.kind() &&
-        (a.is(TypeKind::kDayTimeInterval) || a.is(TypeKind::kYearMonthInterval)))
-      return binary(a, of(TypeKind::kLong), nullable);
     for (const auto* type : {&a, &b}) {
       if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) &&
           !type->is(TypeKind::kNull)) {
