@@ -7,6 +7,7 @@
 #include <boost/algorithm/string/trim.hpp>
 
 #include "eval/cast.h"
+#include "eval/list_rows.h"
 #include "eval/map_rows.h"
 #include "plan/calendar.h"
 
@@ -601,7 +602,50 @@ Result<ArrayPtr> time_bucket(KernelCall& call, Arguments arguments) {
   return writer.finish(call.arrow_type);
 }
 
+// The windows [start, start + length) that a time falls into, the latest first.
+Result<ArrayPtr> time_windows(KernelCall& call, Arguments arguments) {
+  const FixedReader<int64_t> times(arguments[0]), lengths(arguments[1]), slides(arguments[2]),
+      starts(arguments[3]);
+  ListOffsets offsets(call.rows);
+  std::vector<int64_t> begins, ends;
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!times.valid[row] || !lengths.valid[row] || !slides.valid[row] || !starts.valid[row] ||
+        slides[row] <= 0 || lengths[row] / slides[row] > 10000) {
+      offsets.add_null(static_cast<int64_t>(begins.size()));
+      continue;
+    }
+    const int64_t time = times[row], slide = slides[row];
+    for (int64_t begin = time - floor_mod(time - starts[row], slide); begin > time - lengths[row];
+         begin -= slide) {
+      begins.push_back(begin);
+      ends.push_back(begin + lengths[row]);
+    }
+    offsets.end_row(static_cast<int64_t>(begins.size()));
+  }
+  const auto count = static_cast<int64_t>(begins.size());
+  const auto window = call.arrow_type->field(0)->type();
+  const auto column = [&](const std::vector<int64_t>& values) {
+    FixedWriter<int64_t> writer(count);
+    for (int64_t i = 0; i < count; ++i)
+      writer.set(i, values[static_cast<size_t>(i)]);
+    return writer.finish(window->field(0)->type())->data();
+  };
+  const auto windows = arrow::MakeArray(
+      arrow::ArrayData::Make(window, count, {nullptr}, {column(begins), column(ends)}, 0));
+  return offsets.finish(call.arrow_type, windows);
+}
+
+Result<ArrayPtr> window_time(KernelCall& call, Arguments arguments) {
+  const auto& window = static_cast<const arrow::StructArray&>(*arguments[0].array);
+  WEIR_ARROW_ASSIGN(const auto ends, window.GetFlattenedField(1));
+  const Vector vector{ends, arguments[0].constant};
+  return map_fixed<int64_t>(
+      call, [](int64_t end) { return end - 1; }, FixedReader<int64_t>(vector));
+}
+
 constexpr KernelEntry kKernels[] = {
+    {"time windows", time_windows},
+    {"window_time", window_time},
     {"time_bucket", time_bucket},
     {"make_timestamp", make_timestamp},
     {"try_make_timestamp", make_timestamp},

@@ -135,11 +135,15 @@ class Text {
   std::string operator()(const Call& call) const {
     const auto name = boost::to_lower_copy(call.function);
     if (auto text = operator_text(name, call.arguments); !text.empty()) return text;
-    auto text = shown_name(name) + "(" + (call.distinct ? "DISTINCT " : "");
+    // With a scale they are other functions, which Spark shows as called.
+    const bool scaled = (name == "ceil" || name == "floor") && call.arguments.size() == 2;
+    auto text = (scaled ? name : shown_name(name)) + "(" + (call.distinct ? "DISTINCT " : "");
     if (name == "count" && call.arguments.size() == 1 &&
         std::holds_alternative<Star>(call.arguments[0]->node)) {
       text += "1";
-    } else if ((name == "from_json" || name == "from_csv") && call.arguments.size() > 1) {
+    } else if ((name == "from_json" || name == "from_csv" || name == "to_json" ||
+                name == "to_csv" || name == "schema_of_json" || name == "schema_of_csv") &&
+               call.arguments.size() > 1) {
       text += of(*call.arguments[0]);
     } else if (name == "log" && call.arguments.size() == 1) {
       text += "E(), " + of(*call.arguments[0]);

@@ -142,6 +142,33 @@ Result<Signature> bucket_rule(const Function&, const SignatureCall& call) {
   return signature;
 }
 
+DataType window_type(TypeKind time) {
+  return DataType::structure(
+      {columnar::make_field("start", of(time)), columnar::make_field("end", of(time))});
+}
+
+// The windows that a time falls into: what window() is made of.
+Result<Signature> windows_rule(const Function&, const SignatureCall& call) {
+  const auto time = type_at(call, 0).is(Ntz) ? Ntz : Ts;
+  if (!can_cast_implicitly(type_at(call, 0), of(time), call.options->ansi))
+    return unexpected_input(call, 0, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+  return Signature{{of(time), of(L), of(L), of(L)},
+                   DataType::array(window_type(time), false),
+                   call.arguments[0]->nullable};
+}
+
+Result<Signature> window_time_rule(const Function&, const SignatureCall& call) {
+  const auto& type = type_at(call, 0);
+  const bool window = type.is(TypeKind::kStruct) && type.fields().size() == 2 &&
+                      type.fields()[0].name == "start" && type.fields()[1].name == "end" &&
+                      (type.fields()[1].type().is(Ts) || type.fields()[1].type().is(Ntz));
+  if (!window) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          "window_time() takes the column that window() made.", call.origin);
+  }
+  return Signature{{type}, type.fields()[1].type(), call.arguments[0]->nullable};
+}
+
 }  // namespace
 
 void add_time_makers(Functions& list) {
@@ -170,6 +197,10 @@ void add_time_makers(Functions& list) {
   list.push_back(risky("timestampadd", 3, 3, add_rule, "A time some units later."));
   list.push_back(risky("timestampdiff", 3, 3, difference_rule,
                        "Whole units from the first time to the second."));
+  list.push_back(sure("time windows", 4, 4, windows_rule,
+                      "What window(time, length, slide, start) groups by: not to be called."));
+  list.push_back(
+      sure("window_time", 1, 1, window_time_rule, "The last microsecond of a time window."));
   list.push_back(risky("time_bucket", 2, 3, bucket_rule,
                        "The beginning of a time's bucket of a width, counted from an origin."));
   list.push_back(risky("date_part", 2, 2, date_part_rule,

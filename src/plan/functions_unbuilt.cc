@@ -23,8 +23,8 @@ bool is_unbuilt_function(std::string_view name) {
       "java_method", "reflect", "try_reflect",
       // collations
       "collate", "collation",
-      // windows of time as groups
-      "window", "window_time", "session_window",
+      // sessions as groups
+      "session_window",
       // files, metric views
       "input_file_name", "input_file_block_start", "input_file_block_length", "measure"};
   return kNames.contains(name);

@@ -285,10 +285,11 @@ def main():
         cells = ", ".join(f"CAST({values[row]} AS {kind}) AS {name}" for name, kind, values in table)
         selects.append(f"SELECT {row} AS id, {cells}")
     spark.conf.set("spark.sql.ansi.enabled", "false")
-    parts = [spark.sql(" UNION ALL ".join(selects[at:at + 20])).collect() for at in range(0, ROWS, 20)]
-    schema = spark.sql(selects[0]).schema
-    rows = [row for part in parts for row in part]
-    spark.createDataFrame(rows, schema).coalesce(1).cache().createOrReplaceTempView("samples")
+    parts = [spark.sql(" UNION ALL ".join(selects[at:at + 20])).coalesce(1).localCheckpoint() for at in range(0, ROWS, 20)]
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.union(part)
+    whole.coalesce(1).localCheckpoint().createOrReplaceTempView("samples")
 
     def kind_of(expression):
         return spark.sql(f"SELECT {expression} AS r FROM samples").schema["r"].dataType.simpleString()
