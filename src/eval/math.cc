@@ -125,6 +125,15 @@ Result<ArrayPtr> to_digits(KernelCall& call, Operands arguments) {
   return writer.finish(call.arrow_type);
 }
 
+Result<ArrayPtr> sign(KernelCall& call, Operands arguments) {
+  const auto of_integer = [](auto x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : 0.0; };
+  if (call.type_of(0).is(TypeKind::kDayTimeInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int64_t>(arguments[0]));
+  if (call.type_of(0).is(TypeKind::kYearMonthInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int32_t>(arguments[0]));
+  return map1<java_sign>(call, arguments);
+}
+
 template <bool up>
 Result<ArrayPtr> to_whole(KernelCall& call, Operands arguments) {
   if (arguments.size() == 2) return to_digits<up>(call, arguments);
@@ -280,7 +289,7 @@ constexpr KernelEntry kKernels[] = {
     {"log10", logarithm<std::log10, 0>},
     {"log2", logarithm<std::log2, 0>},
     {"log1p", logarithm<std::log1p, -1>},
-    {"sign", map1<java_sign>},
+    {"sign", sign},
     {"sin", map1<std::sin>},
     {"cos", map1<std::cos>},
     {"tan", map1<std::tan>},

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "plan/expression_analyzer.h"
+#include "plan/functions_unbuilt.h"
 #include "plan/operator_rewrites.h"
 
 namespace weir::plan {
@@ -37,6 +38,10 @@ std::string dotted_lower(const std::string& function) {
 }
 
 base::Error no_such_function(const std::string& name, const Origin& origin) {
+  if (is_unbuilt_function(name)) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          fmt::format("weir does not have Spark's function `{}`.", name), origin);
+  }
   return analysis_error(
              "UNRESOLVED_ROUTINE", "42883",
              fmt::format("Cannot resolve routine `{}` on search path [`system`.`builtin`, "
@@ -619,7 +624,8 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     }
     // percentile_cont(p) WITHIN GROUP (ORDER BY x): the rule sees x as the first argument's
     // companion only through the key, so functions that need it take it from there.
-    if (!within.empty() && static_cast<int>(arguments.size()) < function.arguments_min)
+    if (!within.empty() && (static_cast<int>(arguments.size()) < function.arguments_min ||
+                            (function.name == "mode" && arguments.empty())))
       arguments.insert(arguments.begin(), within[0].expression);
     WEIR_ASSIGN(auto made, call_function(function, name, std::move(arguments), whole.origin));
     if (!call.distinct && !filter && within.empty() && !call.ignore_nulls) return made;
@@ -637,6 +643,12 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
       }
     }
     typed.within_group = std::move(within);
+    // Percentiles of intervals are intervals.
+    if (function.name.starts_with("percentile_") && !typed.within_group.empty()) {
+      const auto& key = typed.within_group[0].expression->type;
+      if (key.is(TypeKind::kDayTimeInterval) || key.is(TypeKind::kYearMonthInterval))
+        copy.type = copy.type.is(TypeKind::kArray) ? DataType::array(key, false) : key;
+    }
     return std::make_shared<const Typed>(std::move(copy));
   };
   auto made = finish();

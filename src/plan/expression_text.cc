@@ -159,10 +159,19 @@ class Text {
     }
     const bool scaled = (name == "ceil" || name == "floor") && call.arguments.size() == 2;
     auto text = (scaled ? name : shown_name(name)) + "(" + (call.distinct ? "DISTINCT " : "");
-    static const std::set<std::string_view> kFirstOnly = {
-        "first",     "last", "first_value",           "last_value",
-        "any_value", "mode", "approx_count_distinct", "from_json",
-        "from_csv"};
+    static const std::set<std::string_view> kFirstOnly = {"first",
+                                                          "last",
+                                                          "first_value",
+                                                          "last_value",
+                                                          "any_value",
+                                                          "mode",
+                                                          "approx_count_distinct",
+                                                          "from_json",
+                                                          "from_csv",
+                                                          "to_json",
+                                                          "to_csv",
+                                                          "schema_of_json",
+                                                          "schema_of_csv"};
     if (name == "count" && call.arguments.size() == 1 &&
         std::holds_alternative<Star>(call.arguments[0]->node)) {
       text += "1";

@@ -182,6 +182,39 @@ SignatureRule joined_text() {
   };
 }
 
+// bitmap_…_agg
+SignatureRule bitmap(TypeKind argument) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (argument == Bin && !type.is(Bin) && !type.is(TypeKind::kNull))
+      return unexpected_input(call, 0, "\"BINARY\"");
+    WEIR_TRY(castable(call, 0, argument, "\"BIGINT\""));
+    return Signature{{of(argument)}, of(Bin), false};
+  };
+}
+
+// count_min_sketch(value, error, confidence[, seed])
+SignatureRule count_min() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& value = type_at(call, 0);
+    if (!is_integral(value) && !is_text(value) && !value.is(Bin))
+      return unexpected_input(call, 0, "(\"INTEGRAL\" or \"STRING\" or \"BINARY\")");
+    WEIR_TRY(castable(call, 1, D, "\"DOUBLE\""));
+    WEIR_TRY(castable(call, 2, D, "\"DOUBLE\""));
+    if (!is_integral(type_at(call, 3))) return unexpected_input(call, 3, "\"INTEGRAL\"");
+    return Signature{{value, of(D), of(D), of(I)}, of(Bin), false};
+  };
+}
+
+SignatureRule vectors() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (!type.is(TypeKind::kArray) || !type.element().is(F))
+      return unexpected_input(call, 0, "\"ARRAY<FLOAT>\"");
+    return Signature{{type}, DataType::array(of(F), false), true};
+  };
+}
+
 // histogram_numeric(value, bins)
 SignatureRule histogram() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
@@ -284,6 +317,15 @@ void add_statistics(Functions& list) {
       },
       "The most frequent value; second: the least of several."));
   list.push_back(aggregate("histogram_numeric", 2, 2, histogram(), "A histogram of so many bins."));
+  list.push_back(aggregate("count_min_sketch", 4, 4, count_min(),
+                           "A Count-Min sketch: how often values come, roughly; with the error, "
+                           "the confidence and a seed."));
+  list.push_back(aggregate("bitmap_construct_agg", 1, 1, bitmap(L),
+                           "A bitmap with the bits at the positions set."));
+  list.push_back(aggregate("bitmap_or_agg", 1, 1, bitmap(Bin), "Bitwise OR of bitmaps."));
+  list.push_back(aggregate("bitmap_and_agg", 1, 1, bitmap(Bin), "Bitwise AND of bitmaps."));
+  list.push_back(aggregate("vector_sum", 1, 1, vectors(), "Sum of vectors, place by place."));
+  list.push_back(aggregate("vector_avg", 1, 1, vectors(), "Mean of vectors, place by place."));
 }
 
 }  // namespace

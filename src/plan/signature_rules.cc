@@ -591,7 +591,8 @@ SignatureRule concat_rule() {
 SignatureRule reverse_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto& type = type_at(call, 0);
-    if (type.is(TypeKind::kArray)) return Signature{{type}, type, any_nullable(call)};
+    if (type.is(TypeKind::kArray) || type.is(TypeKind::kBinary))
+      return Signature{{type}, type, any_nullable(call)};
     return check(call,
                  Signature{{of(TypeKind::kString)}, of(TypeKind::kString), any_nullable(call)});
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <unordered_set>
 
 #include <arrow/api.h>
 
@@ -10,6 +11,7 @@
 #include "eval/list_rows.h"
 #include "eval/vector.h"
 #include "plan/function_catalog.h"
+#include "relational/sketches.h"
 
 namespace weir::relational {
 
@@ -234,7 +236,8 @@ DuckQuery::Function mode_function(DataType type) {
   };
 }
 
-DuckQuery::Function join_function(DataType type, std::string delimiter) {
+// `once`: each text where it first comes.
+DuckQuery::Function join_function(DataType type, std::string delimiter, bool once) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -246,7 +249,9 @@ DuckQuery::Function join_function(DataType type, std::string delimiter) {
         writer.add_null();
         continue;
       }
+      std::unordered_set<std::string_view> seen;
       for (int64_t i = lists.begin(row); i < lists.end(row); ++i) {
+        if (once && !seen.insert(text[i]).second) continue;
         if (i > lists.begin(row)) writer.bytes() += delimiter;
         writer.bytes() += text[i];
       }
@@ -303,9 +308,12 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
       const Vector vector{text, false};
       if (text->null_count() == 0) delimiter = eval::TextReader(vector)[0];
     }
-    made.function = join_function(type, std::move(delimiter));
+    made.function =
+        join_function(type, std::move(delimiter), call.distinct && call.within_group.empty());
     return std::optional(std::move(made));
   }
+  WEIR_ASSIGN(made.function, sketch_finisher(expression, context));
+  if (made.function) return std::optional(std::move(made));
   return std::optional<ListFinisher>();
 }
 
