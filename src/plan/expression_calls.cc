@@ -9,6 +9,7 @@
 #include "plan/expression_analyzer.h"
 #include "plan/functions_unbuilt.h"
 #include "plan/operator_rewrites.h"
+#include "plan/signature_rules.h"
 
 namespace weir::plan {
 

@@ -77,7 +77,7 @@ SignatureRule seeded(TypeKind result, size_t seed_at) {
 }
 
 // False for what reads a column: then the value is not known before the query runs.
-bool is_foldable(const Typed& expression) {
+bool known_before(const Typed& expression) {
   return !any_typed(expression, [](const Typed& one) {
     return std::holds_alternative<TypedColumn>(one.node) ||
            std::holds_alternative<TypedOuterColumn>(one.node) ||
@@ -88,7 +88,7 @@ bool is_foldable(const Typed& expression) {
 Result<Signature> uniform_rule(const Function&, const SignatureCall& call) {
   static constexpr const char* kNames[] = {"min", "max", "seed"};
   for (size_t i = 0; i < call.arguments.size(); ++i) {
-    if (is_foldable(*call.arguments[i])) continue;
+    if (known_before(*call.arguments[i])) continue;
     return analysis_error(
                "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
                fmt::format("Cannot resolve \"uniform\" due to data type mismatch: the input `{}` "

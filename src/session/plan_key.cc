@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include <arrow/buffer.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
@@ -77,6 +78,9 @@ class KeyWriter {
     }
   }
   void head(const op::OneRow&) {}
+  // Numbered anew by each analysis.
+  void head(const op::Recursion&) { failed = true; }
+  void head(const op::RecursiveRows&) { failed = true; }
   void head(const op::Range& node) {
     number(node.start);
     number(node.end);
