@@ -41,10 +41,10 @@ constexpr int64_t kNoWatermark = INT64_MIN;
 struct BatchRun {
   base::BatchId batch;
   eval::EvalContext eval;  // batch_timestamp_us is the batch's time, from the offset log
-  // Microseconds since the epoch, kNoWatermark where the input has none. A row whose event time is
-  // below late_us is late: dropped and counted. What can get no more rows once the event time has
-  // reached eviction_us leaves the state (and in append mode is given). late_us is the watermark of
-  // the batch before, eviction_us that of this batch.
+  // Microseconds since the epoch, kNoWatermark where the input has none. A row whose event time
+  // (of a window: its end) is not past late_us is late: dropped and counted. What can get no more
+  // rows once the event time has reached eviction_us leaves the state (and in append mode is
+  // given). late_us is the watermark of the batch before, eviction_us that of this batch.
   int64_t late_us = kNoWatermark;
   int64_t eviction_us = kNoWatermark;
   std::stop_token stop;
@@ -95,6 +95,10 @@ class StatefulOperator {
   virtual Result<base::JsonObject> prepare() = 0;
   virtual void committed() = 0;
   virtual void roll_back() = 0;
+
+  // Removes files of state that no commit from the one of `oldest` (its manifest) on names. Only
+  // between committed() and the next begin().
+  virtual Result<void> clean_up(const base::JsonObject& /*oldest*/) { return {}; }
 
   // Whether a batch without new rows would give or remove anything once the event time has moved
   // to `eviction_us`.

@@ -204,9 +204,9 @@ Result<std::string> StatementBuilder::distinct_estimate(const AggregateCall& cal
     WEIR_ASSIGN(const auto given, constant_value(call.call->arguments[1], context_.eval));
     if (const auto* number = std::get_if<double>(&given)) error = *number;
   }
-  const int precision = sketch_precision(error);
+  const int precision = eval::sketch_precision(error);
   const auto& value = call.call->arguments[0];
-  WEIR_ASSIGN(auto entry, sketch_entry(value, precision, context_.eval));
+  WEIR_ASSIGN(auto entry, eval::sketch_entry(value, precision, context_.eval));
   WEIR_ASSIGN(const auto entries,
               query_->add_function({value->type}, {call.arguments[0]},
                                    DataType::of(TypeKind::kInteger), false, std::move(entry)));
@@ -214,11 +214,12 @@ Result<std::string> StatementBuilder::distinct_estimate(const AggregateCall& cal
       fmt::format("list(DISTINCT {}){}{}", entries,
                   filter_clause(call.filter, call.arguments[0] + " IS NOT NULL"), call.over);
   return query_->add_function({DataType::array(DataType::of(TypeKind::kInteger))}, {list},
-                              DataType::of(TypeKind::kLong), false, sketch_estimate(precision));
+                              DataType::of(TypeKind::kLong), false,
+                              eval::sketch_estimate(precision));
 }
 
 Result<std::string> StatementBuilder::collected(const AggregateCall& call,
-                                                const ListFinisher& finisher) {
+                                                const eval::ListFinisher& finisher) {
   const auto name = call.call->function->name;
   const bool within = name == "percentile_cont" || name == "percentile_disc" ||
                       (name == "mode" && call.arguments.empty());
@@ -242,7 +243,8 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     type = call.call->arguments[0]->type;
     for (const auto& key : call.order)
       order += (order.empty() ? "" : ", ") + key;
-    if (order.empty() && finisher.order == ListFinisher::Order::kAscending) order = value + " ASC";
+    if (order.empty() && finisher.order == eval::ListFinisher::Order::kAscending)
+      order = value + " ASC";
   }
   auto present = value + " IS NOT NULL";
   if (name == "percentile" && call.arguments.size() > 2) {
@@ -403,7 +405,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
                        plan::is_integral(first_type) ? fmt::format("list_sort({})", list) : list);
   }
   if (name == "approx_count_distinct") return distinct_estimate(call);
-  WEIR_ASSIGN(auto finisher, list_finisher(*call.expression, context_.eval));
+  WEIR_ASSIGN(auto finisher, eval::list_finisher(*call.expression, context_.eval));
   if (finisher) return collected(call, *finisher);
   return base::error(base::ErrorKind::kUnsupported, "the aggregate function {}", name)
       .with_class("UNSUPPORTED_FEATURE")

@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "eval/list_finishers.h"
 #include "plan/function_catalog.h"
 #include "relational/duck_types.h"
 #include "relational/execution.h"
-#include "relational/list_finishers.h"
 
 namespace weir::relational {
 
@@ -120,7 +120,7 @@ class StatementBuilder {
   Result<std::string> first_or_last(const AggregateCall& call, bool last);
   Result<std::string> extreme_of_nested(const AggregateCall& call, bool greatest);
   Result<std::string> distinct_estimate(const AggregateCall& call);
-  Result<std::string> collected(const AggregateCall& call, const ListFinisher& finisher);
+  Result<std::string> collected(const AggregateCall& call, const eval::ListFinisher& finisher);
   // An expression of bytes in the order of the values, for nested types.
   Result<std::string> order_bytes(const std::string& sql, const DataType& type);
 

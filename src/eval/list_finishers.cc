@@ -1,4 +1,4 @@
-#include "relational/list_finishers.h"
+#include "eval/list_finishers.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,24 +9,19 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/list_rows.h"
+#include "eval/sketches.h"
 #include "eval/vector.h"
 #include "plan/function_catalog.h"
-#include "relational/sketches.h"
 
-namespace weir::relational {
+namespace weir::eval {
 
 namespace {
 
 using columnar::DataType;
 using columnar::TypeKind;
-using eval::ArrayPtr;
-using eval::FixedReader;
-using eval::ListReader;
-using eval::Vector;
 
-Result<ArrayPtr> constant_array(const plan::TypedPtr& expression,
-                                const eval::EvalContext& context) {
-  WEIR_ASSIGN(const auto program, eval::compile(expression));
+Result<ArrayPtr> constant_array(const plan::TypedPtr& expression, const EvalContext& context) {
+  WEIR_ASSIGN(const auto program, compile(expression));
   const auto one =
       arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
   return program.evaluate(*one, context);
@@ -37,8 +32,7 @@ struct Percentages {
   bool several = false;
 };
 
-Result<Percentages> percentages_of(const plan::TypedPtr& expression,
-                                   const eval::EvalContext& context) {
+Result<Percentages> percentages_of(const plan::TypedPtr& expression, const EvalContext& context) {
   WEIR_ASSIGN(const auto array, constant_array(expression, context));
   Percentages made;
   ArrayPtr numbers = array;
@@ -91,7 +85,7 @@ Result<ArrayPtr> numbers_array(const std::vector<double>& numbers, const DataTyp
   const auto count = static_cast<int64_t>(numbers.size());
   const auto arrow_type = columnar::to_arrow(type);
   const auto fill = [&](auto sample) {
-    eval::FixedWriter<decltype(sample)> writer(count);
+    FixedWriter<decltype(sample)> writer(count);
     for (int64_t i = 0; i < count; ++i)
       writer.set(i, static_cast<decltype(sample)>(numbers[static_cast<size_t>(i)]));
     return writer.finish(arrow_type);
@@ -108,7 +102,7 @@ Result<ArrayPtr> per_row(const DataType& type, bool several,
   std::vector<int64_t> positions;
   const auto& number = several ? type.element() : type;
   const auto count = static_cast<int64_t>(rows.size());
-  eval::ListOffsets offsets(count);
+  ListOffsets offsets(count);
   for (const auto& row : rows) {
     if (!row) {
       offsets.add_null(static_cast<int64_t>(all.size()));
@@ -121,7 +115,7 @@ Result<ArrayPtr> per_row(const DataType& type, bool several,
   }
   WEIR_ASSIGN(auto values, numbers_array(all, number));
   if (several) return offsets.finish(columnar::to_arrow(type), values);
-  return eval::pick(values, positions);
+  return pick(values, positions);
 }
 
 enum class PercentileKind { kContinuous, kDiscrete };
@@ -150,8 +144,8 @@ double percentile_of(const DoubleReader& values, const std::vector<int64_t>& end
          (position - static_cast<double>(lower)) * high;
 }
 
-DuckQuery::Function percentile_function(DataType type, DataType value_type, Percentages wanted,
-                                        PercentileKind kind, bool frequencies) {
+BatchFunction percentile_function(DataType type, DataType value_type, Percentages wanted,
+                                  PercentileKind kind, bool frequencies) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -187,11 +181,11 @@ DuckQuery::Function percentile_function(DataType type, DataType value_type, Perc
 }
 
 // The value at rank ceil(p * n) of the sorted list.
-DuckQuery::Function approximate_function(DataType type, Percentages wanted) {
+BatchFunction approximate_function(DataType type, Percentages wanted) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
-    eval::ListPicker picker(batch.num_rows());
+    ListPicker picker(batch.num_rows());
     std::vector<int64_t> single;
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       if (!lists.valid[row] || lists.count(row) == 0) {
@@ -208,12 +202,12 @@ DuckQuery::Function approximate_function(DataType type, Percentages wanted) {
       }
       picker.end_row();
     }
-    if (!wanted.several) return eval::pick(lists.values(), single);
+    if (!wanted.several) return pick(lists.values(), single);
     return picker.finish(columnar::to_arrow(type), lists.values());
   };
 }
 
-DuckQuery::Function mode_function(DataType type) {
+BatchFunction mode_function(DataType type) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -222,7 +216,7 @@ DuckQuery::Function mode_function(DataType type) {
       int64_t best = -1, best_count = 0, count = 0;
       std::string last;
       for (int64_t i = lists.begin(row); lists.valid[row] && i < lists.end(row); ++i) {
-        auto key = eval::value_key(type, *lists.values(), i);
+        auto key = value_key(type, *lists.values(), i);
         count = i > lists.begin(row) && key == last ? count + 1 : 1;
         last = std::move(key);
         if (count > best_count) {
@@ -232,18 +226,18 @@ DuckQuery::Function mode_function(DataType type) {
       }
       picked.push_back(best);
     }
-    return eval::pick(lists.values(), picked);
+    return pick(lists.values(), picked);
   };
 }
 
 // `once`: each text where it first comes.
-DuckQuery::Function join_function(DataType type, std::string delimiter, bool once) {
+BatchFunction join_function(DataType type, std::string delimiter, bool once) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
     const Vector values{lists.values(), false};
-    const eval::TextReader text(values);
-    eval::TextWriter writer(batch.num_rows());
+    const TextReader text(values);
+    TextWriter writer(batch.num_rows());
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       if (!lists.valid[row] || lists.count(row) == 0) {
         writer.add_null();
@@ -264,7 +258,7 @@ DuckQuery::Function join_function(DataType type, std::string delimiter, bool onc
 }  // namespace
 
 Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
-                                                  const eval::EvalContext& context) {
+                                                  const EvalContext& context) {
   const auto& call = std::get<plan::TypedCall>(expression.node);
   const auto name = call.function->name;
   const auto& type = expression.type;
@@ -306,7 +300,7 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
     if (call.arguments.size() > 1) {
       WEIR_ASSIGN(const auto text, constant_array(call.arguments[1], context));
       const Vector vector{text, false};
-      if (text->null_count() == 0) delimiter = eval::TextReader(vector)[0];
+      if (text->null_count() == 0) delimiter = TextReader(vector)[0];
     }
     made.function =
         join_function(type, std::move(delimiter), call.distinct && call.within_group.empty());
@@ -322,22 +316,22 @@ int sketch_precision(double relative_error) {
       static_cast<int>(std::ceil(2.0 * std::log(1.106 / relative_error) / std::log(2.0))), 4, 18);
 }
 
-Result<DuckQuery::Function> sketch_entry(const plan::TypedPtr& value, int precision,
-                                         const eval::EvalContext& context) {
+Result<BatchFunction> sketch_entry(const plan::TypedPtr& value, int precision,
+                                   const EvalContext& context) {
   plan::TypedCall call;
   call.function = plan::find_function("xxhash64");
   call.arguments = {std::make_shared<const plan::Typed>(
       plan::Typed{value->type, true, plan::TypedColumn{0, {}}, value->origin})};
   const auto hash = std::make_shared<const plan::Typed>(
       plan::Typed{DataType::of(TypeKind::kLong), false, std::move(call), value->origin});
-  WEIR_ASSIGN(auto program, eval::compile(hash));
-  return DuckQuery::Function([program = std::move(program), precision,
-                              context](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+  WEIR_ASSIGN(auto program, compile(hash));
+  return BatchFunction([program = std::move(program), precision,
+                        context](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     WEIR_ASSIGN(const auto hashes, program.evaluate(batch, context));
     const Vector vector{hashes, false}, given{batch.column(0), false};
     const FixedReader<int64_t> reader(vector);
-    const eval::Validity valid(given);
-    eval::FixedWriter<int32_t> writer(batch.num_rows());
+    const Validity valid(given);
+    FixedWriter<int32_t> writer(batch.num_rows());
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       if (!valid[row]) {
         writer.set_null(row);
@@ -356,14 +350,14 @@ namespace {
 
 // HyperLogLog++: linear counting below its threshold; above, the estimate over the registers'
 // histogram without bias (Ertl 2017) instead of tables of biases.
-int64_t estimate_count(const std::vector<uint8_t>& registers, int precision) {
+int64_t estimate_count(std::string_view registers, int precision) {
   static constexpr double kThresholds[] = {10,   20,   40,    80,    220,   400,    900,   1800,
                                            3100, 6500, 11500, 20000, 50000, 120000, 350000};
   const double m = static_cast<double>(registers.size());
   const int last = 64 - precision + 1;
   std::vector<double> histogram(static_cast<size_t>(last) + 1, 0.0);
-  for (const auto rank : registers)
-    histogram[std::min<size_t>(rank, static_cast<size_t>(last))] += 1;
+  for (const char rank : registers)
+    histogram[std::min<size_t>(static_cast<uint8_t>(rank), static_cast<size_t>(last))] += 1;
   if (histogram[0] > 0) {
     const double linear = m * std::log(m / histogram[0]);
     if (linear <= kThresholds[precision - 4]) return std::llround(linear);
@@ -398,18 +392,22 @@ int64_t estimate_count(const std::vector<uint8_t>& registers, int precision) {
 
 }  // namespace
 
-DuckQuery::Function sketch_estimate(int precision) {
+int64_t sketch_estimate(std::string_view registers, int precision) {
+  return estimate_count(registers, precision);
+}
+
+BatchFunction sketch_estimate(int precision) {
   return [precision](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
     const Vector values{lists.values(), false};
     const FixedReader<int32_t> entries(values);
-    eval::FixedWriter<int64_t> writer(batch.num_rows());
+    FixedWriter<int64_t> writer(batch.num_rows());
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
-      std::vector<uint8_t> registers(size_t{1} << precision, 0);
+      std::string registers(size_t{1} << precision, 0);
       for (int64_t i = lists.begin(row); lists.valid[row] && i < lists.end(row); ++i) {
         auto& one = registers[static_cast<size_t>(entries[i] / 64)];
-        one = std::max(one, static_cast<uint8_t>(entries[i] % 64));
+        one = std::max(one, static_cast<char>(entries[i] % 64));
       }
       writer.set(row, estimate_count(registers, precision));
     }
@@ -417,4 +415,4 @@ DuckQuery::Function sketch_estimate(int precision) {
   };
 }
 
-}  // namespace weir::relational
+}  // namespace weir::eval

@@ -1,16 +1,19 @@
-// What our side makes of the values that DuckDB collected in a list for an aggregate.
+// What is made of the values that were collected in a list for an aggregate.
 #pragma once
 
 #include <optional>
 
 #include "eval/program.h"
-#include "relational/duck_engine.h"
 
-namespace weir::relational {
+namespace weir::eval {
+
+// A column out of a batch of argument columns.
+using BatchFunction =
+    std::function<Result<std::shared_ptr<arrow::Array>>(const arrow::RecordBatch&)>;
 
 struct ListFinisher {
   enum class Order { kAsTheyCome, kAscending };
-  DuckQuery::Function function;
+  BatchFunction function;
   Order order = Order::kAsTheyCome;
 };
 
@@ -18,13 +21,15 @@ struct ListFinisher {
 // histogram_numeric: over lists of the value (percentile with frequencies: lists of structs (value,
 // frequency)). nullopt for other functions. The call's constant arguments are evaluated here.
 Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
-                                                  const eval::EvalContext& context);
+                                                  const EvalContext& context);
 
 // approx_count_distinct: per value its place and rank in a HyperLogLog sketch as one integer
 // (index * 64 + rank), and the estimate from the lists of distinct ones.
-Result<DuckQuery::Function> sketch_entry(const plan::TypedPtr& value, int precision,
-                                         const eval::EvalContext& context);
-DuckQuery::Function sketch_estimate(int precision);
+Result<BatchFunction> sketch_entry(const plan::TypedPtr& value, int precision,
+                                   const EvalContext& context);
+BatchFunction sketch_estimate(int precision);
 int sketch_precision(double relative_error);
+// The estimate from a sketch's registers, 2^precision of them.
+int64_t sketch_estimate(std::string_view registers, int precision);
 
-}  // namespace weir::relational
+}  // namespace weir::eval

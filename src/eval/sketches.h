@@ -4,14 +4,13 @@
 
 #include <optional>
 
+#include "eval/list_finishers.h"
 #include "eval/program.h"
-#include "relational/duck_engine.h"
 
-namespace weir::relational {
+namespace weir::eval {
 
 // bitmap_construct_agg, bitmap_or_agg, bitmap_and_agg, count_min_sketch, histogram_numeric,
 // vector_sum, vector_avg; nullptr for others. Constant arguments are evaluated here.
-Result<DuckQuery::Function> sketch_finisher(const plan::Typed& expression,
-                                            const eval::EvalContext& context);
+Result<BatchFunction> sketch_finisher(const plan::Typed& expression, const EvalContext& context);
 
-}  // namespace weir::relational
+}  // namespace weir::eval

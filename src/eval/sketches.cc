@@ -1,4 +1,4 @@
-#include "relational/sketches.h"
+#include "eval/sketches.h"
 
 #include <cmath>
 
@@ -9,25 +9,19 @@
 #include "eval/list_rows.h"
 #include "eval/vector.h"
 
-namespace weir::relational {
+namespace weir::eval {
 
 namespace {
 
 using columnar::DataType;
 using columnar::TypeKind;
-using eval::ArrayPtr;
-using eval::FixedReader;
-using eval::ListReader;
-using eval::TextReader;
-using eval::TextWriter;
-using eval::Vector;
 using plan::Int128;
 
 // ---- bitmaps of 4096 bytes
 
 constexpr size_t kBitmapBytes = 4096;
 
-DuckQuery::Function bitmap_of_positions(std::shared_ptr<const plan::Typed> expression) {
+BatchFunction bitmap_of_positions(std::shared_ptr<const plan::Typed> expression) {
   return [expression](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -40,7 +34,7 @@ DuckQuery::Function bitmap_of_positions(std::shared_ptr<const plan::Typed> expre
       for (int64_t i = lists.begin(row); lists.valid[row] && i < lists.end(row); ++i) {
         const int64_t at = positions[i];
         if (at < 0 || at >= static_cast<int64_t>(8 * kBitmapBytes)) {
-          return eval::kernel_error(
+          return kernel_error(
                      "INVALID_BITMAP_POSITION", "22003",
                      fmt::format("The 0-indexed bitmap position {} is out of bounds. The bitmap "
                                  "has {} bits ({} bytes).",
@@ -60,7 +54,7 @@ DuckQuery::Function bitmap_of_positions(std::shared_ptr<const plan::Typed> expre
 }
 
 // A shorter bitmap is filled with zeros.
-DuckQuery::Function bitmap_of_bitmaps(bool all) {
+BatchFunction bitmap_of_bitmaps(bool all) {
   return [all](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -194,8 +188,8 @@ struct CountMin {
   }
 };
 
-Result<ArrayPtr> constant_of(const plan::TypedPtr& expression, const eval::EvalContext& context) {
-  WEIR_ASSIGN(const auto program, eval::compile(expression));
+Result<ArrayPtr> constant_of(const plan::TypedPtr& expression, const EvalContext& context) {
+  WEIR_ASSIGN(const auto program, compile(expression));
   const auto one =
       arrow::RecordBatch::Make(arrow::schema({}), 1, std::vector<std::shared_ptr<arrow::Array>>{});
   return program.evaluate(*one, context);
@@ -217,8 +211,8 @@ int64_t integer_at(const DataType& type, const Vector& values, int64_t i) {
   }
 }
 
-Result<DuckQuery::Function> count_min(const plan::TypedCall& call, const eval::EvalContext& context,
-                                      const plan::Origin& origin) {
+Result<BatchFunction> count_min(const plan::TypedCall& call, const EvalContext& context,
+                                const plan::Origin& origin) {
   std::vector<ArrayPtr> given;
   for (size_t i = 1; i < 4; ++i) {
     WEIR_ASSIGN(auto value, constant_of(call.arguments[i], context));
@@ -238,7 +232,7 @@ Result<DuckQuery::Function> count_min(const plan::TypedCall& call, const eval::E
                                 origin);
   }
   const auto type = call.arguments[0]->type;
-  return DuckQuery::Function([=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+  return BatchFunction([=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
     const Vector values{lists.values(), false};
@@ -331,7 +325,7 @@ double number_at(const DataType& type, const Vector& values, int64_t i) {
 Result<ArrayPtr> middles(const std::vector<Histogram::Bin>& bins, const DataType& type) {
   const auto count = static_cast<int64_t>(bins.size());
   const auto fill = [&](auto sample, double factor) {
-    eval::FixedWriter<decltype(sample)> writer(count);
+    FixedWriter<decltype(sample)> writer(count);
     for (int64_t i = 0; i < count; ++i)
       writer.set(i, static_cast<decltype(sample)>(bins[static_cast<size_t>(i)].x * factor));
     return writer.finish(columnar::to_arrow(type));
@@ -356,8 +350,8 @@ Result<ArrayPtr> middles(const std::vector<Histogram::Bin>& bins, const DataType
   }
 }
 
-Result<DuckQuery::Function> histogram(const plan::Typed& expression, const plan::TypedCall& call,
-                                      const eval::EvalContext& context) {
+Result<BatchFunction> histogram(const plan::Typed& expression, const plan::TypedCall& call,
+                                const EvalContext& context) {
   WEIR_ASSIGN(const auto given, constant_of(call.arguments[1], context));
   const Vector wanted{given, true};
   const int32_t most = given->null_count() > 0 ? 0 : FixedReader<int32_t>(wanted)[0];
@@ -367,11 +361,11 @@ Result<DuckQuery::Function> histogram(const plan::Typed& expression, const plan:
   }
   const auto type = call.arguments[0]->type;
   const auto result = expression.type;
-  return DuckQuery::Function([=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+  return BatchFunction([=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
     const Vector values{lists.values(), false};
-    eval::ListOffsets offsets(batch.num_rows());
+    ListOffsets offsets(batch.num_rows());
     std::vector<Histogram::Bin> all;
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       if (!lists.valid[row] || lists.count(row) == 0) {
@@ -385,7 +379,7 @@ Result<DuckQuery::Function> histogram(const plan::Typed& expression, const plan:
       offsets.end_row(static_cast<int64_t>(all.size()));
     }
     WEIR_ASSIGN(const auto x, middles(all, type));
-    eval::FixedWriter<double> heights(static_cast<int64_t>(all.size()));
+    FixedWriter<double> heights(static_cast<int64_t>(all.size()));
     for (size_t i = 0; i < all.size(); ++i)
       heights.set(static_cast<int64_t>(i), all[i].y);
     const auto arrow_type = columnar::to_arrow(result);
@@ -398,7 +392,7 @@ Result<DuckQuery::Function> histogram(const plan::Typed& expression, const plan:
 
 // ---- sums and means of vectors
 
-DuckQuery::Function vectors_together(std::shared_ptr<const plan::Typed> expression, bool mean) {
+BatchFunction vectors_together(std::shared_ptr<const plan::Typed> expression, bool mean) {
   return [expression, mean](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader groups(vector);
@@ -406,7 +400,7 @@ DuckQuery::Function vectors_together(std::shared_ptr<const plan::Typed> expressi
     const ListReader vectors(inner);
     const Vector elements{vectors.values(), false};
     const FixedReader<float> numbers(elements);
-    eval::ListOffsets offsets(batch.num_rows());
+    ListOffsets offsets(batch.num_rows());
     std::vector<float> all;
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       std::vector<float> sum;
@@ -419,7 +413,7 @@ DuckQuery::Function vectors_together(std::shared_ptr<const plan::Typed> expressi
         const auto size = static_cast<size_t>(vectors.count(v));
         if (seen > 0 && size != sum.size()) {
           const auto name = std::get<plan::TypedCall>(expression->node).function->name;
-          return eval::kernel_error(
+          return kernel_error(
               "VECTOR_DIMENSION_MISMATCH", "22000",
               fmt::format("Vectors passed to {} must have the same dimension, but got {} and {}.",
                           name, sum.size(), size),
@@ -439,7 +433,7 @@ DuckQuery::Function vectors_together(std::shared_ptr<const plan::Typed> expressi
       all.insert(all.end(), sum.begin(), sum.end());
       offsets.end_row(static_cast<int64_t>(all.size()));
     }
-    eval::FixedWriter<float> writer(static_cast<int64_t>(all.size()));
+    FixedWriter<float> writer(static_cast<int64_t>(all.size()));
     for (size_t i = 0; i < all.size(); ++i)
       writer.set(static_cast<int64_t>(i), all[i]);
     return offsets.finish(columnar::to_arrow(expression->type), writer.finish(arrow::float32()));
@@ -448,8 +442,7 @@ DuckQuery::Function vectors_together(std::shared_ptr<const plan::Typed> expressi
 
 }  // namespace
 
-Result<DuckQuery::Function> sketch_finisher(const plan::Typed& expression,
-                                            const eval::EvalContext& context) {
+Result<BatchFunction> sketch_finisher(const plan::Typed& expression, const EvalContext& context) {
   const auto& call = std::get<plan::TypedCall>(expression.node);
   const auto name = call.function->name;
   const auto shared = std::make_shared<const plan::Typed>(expression);
@@ -460,7 +453,7 @@ Result<DuckQuery::Function> sketch_finisher(const plan::Typed& expression,
   if (name == "histogram_numeric") return histogram(expression, call, context);
   if (name == "vector_sum" || name == "vector_avg")
     return vectors_together(shared, name == "vector_avg");
-  return DuckQuery::Function();
+  return BatchFunction();
 }
 
-}  // namespace weir::relational
+}  // namespace weir::eval
