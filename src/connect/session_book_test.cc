@@ -47,7 +47,10 @@ class SessionBookTest : public testing::Test {
 
 TEST_F(SessionBookTest, AnIdleSessionGoesWithAllThatItHolds) {
   auto session = book_.open("ann", kOne, "").value();
-  ASSERT_TRUE(session->artifacts().add("cache/abc", "bytes").ok());
+  ASSERT_TRUE(
+      session->artifacts()
+          .add("cache/277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9", "bytes")
+          .ok());
   ASSERT_TRUE(session->engine()
                   .create_temp_view("v", sql::parse_plan("SELECT 1 AS a", {}).value(), true, false)
                   .ok());
