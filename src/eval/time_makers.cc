@@ -635,6 +635,33 @@ Result<ArrayPtr> time_windows(KernelCall& call, Arguments arguments) {
   return offsets.finish(call.arrow_type, windows);
 }
 
+// The window [start, start + length) of a time where windows do not overlap.
+Result<ArrayPtr> time_window(KernelCall& call, Arguments arguments) {
+  const FixedReader<int64_t> times(arguments[0]), lengths(arguments[1]), starts(arguments[3]);
+  FixedWriter<int64_t> begins(call.rows), ends(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!times.valid[row] || !lengths.valid[row] || lengths[row] <= 0) {
+      begins.set_null(row);
+      ends.set_null(row);
+      continue;
+    }
+    const int64_t length = lengths[row];
+    const int64_t into =
+        floor_mod(floor_mod(times[row], length) - floor_mod(starts[row], length), length);
+    int64_t begin = 0, end = 0;
+    if (__builtin_sub_overflow(times[row], into, &begin) ||
+        __builtin_add_overflow(begin, length, &end))
+      return call.fail("DATETIME_OVERFLOW", "22008", "Datetime operation overflow: window().");
+    begins.set(row, begin);
+    ends.set(row, end);
+  }
+  const auto& type = call.arrow_type;
+  return arrow::MakeArray(arrow::ArrayData::Make(
+      type, call.rows, {nullptr},
+      {begins.finish(type->field(0)->type())->data(), ends.finish(type->field(1)->type())->data()},
+      0));
+}
+
 Result<ArrayPtr> window_time(KernelCall& call, Arguments arguments) {
   const auto& window = static_cast<const arrow::StructArray&>(*arguments[0].array);
   WEIR_ARROW_ASSIGN(const auto ends, window.GetFlattenedField(1));
@@ -644,6 +671,7 @@ Result<ArrayPtr> window_time(KernelCall& call, Arguments arguments) {
 }
 
 constexpr KernelEntry kKernels[] = {
+    {"window", time_window},
     {"time windows", time_windows},
     {"window_time", window_time},
     {"time_bucket", time_bucket},

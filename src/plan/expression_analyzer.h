@@ -47,6 +47,9 @@ class QueryContext {
   virtual std::unique_ptr<Literal> constant_function(std::string_view name) = 0;
   virtual Result<Literal> parameter(const Parameter& parameter, const Origin& origin) = 0;
   virtual Result<Value> fold(const TypedPtr& expression) = 0;
+  // The column that stands for this call of window().
+  virtual Result<TypedPtr> time_window_column(const TypedPtr& call,
+                                              const std::vector<Column>& columns) = 0;
   virtual int next_lambda_variable() = 0;
 };
 
@@ -91,6 +94,8 @@ class ExpressionAnalyzer {
   // As an argument of this type: an implicit cast where it is of another.
   TypedPtr coerce(const TypedPtr& argument, const DataType& type) const;
   std::string name_of(const Expression& expression) const;
+  // window(time, width [, slide [, start]]) with its durations in microseconds (time_windows.cc).
+  Result<TypedPtr> time_window(const Call& call, const Origin& origin);
   // As part of another expression's name.
   std::string inner_name(const Expression& expression) const;
 
@@ -138,6 +143,9 @@ class ExpressionAnalyzer {
   SelectItem item_of_column(size_t index, const Origin& origin) const;
 
   // expression_calls.cc
+  static base::Error wrong_number_of_arguments(std::string_view name, const Function& function,
+                                               size_t count, const Origin& origin);
+  Result<int64_t> window_duration(const Expression& expression);
   Result<TypedPtr> between(const Call& call, const Origin& origin);
   Result<TypedPtr> plain_call(const Call& call, const std::string& name, const Function& function,
                               const Expression& whole);

@@ -180,6 +180,12 @@ std::optional<DataType> cast_function(std::string_view name) {
 
 }  // namespace
 
+base::Error ExpressionAnalyzer::wrong_number_of_arguments(std::string_view name,
+                                                          const Function& function, size_t count,
+                                                          const Origin& origin) {
+  return wrong_count(name, function, static_cast<int>(count), origin);
+}
+
 Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
   const auto name = dotted_lower(call.function);
   const auto& origin = whole.origin;
@@ -189,6 +195,13 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
     auto made = visit(std::get<Call>(written->node), *written);
     names_[&whole] = name_of(*written);
     return made;
+  }
+  if (name == "window") {
+    names_[&whole] = "window";
+    WEIR_ASSIGN(const auto window, time_window(call, origin));
+    if (query_ && scope_.columns) return query_->time_window_column(window, *scope_.columns);
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          "window() outside of a query's select list or GROUP BY", origin);
   }
   if (name == "between" && call.arguments.size() == 3) return between(call, origin);
   if (name == "nullif" && call.arguments.size() == 2) {  // the first's type, whatever the second's

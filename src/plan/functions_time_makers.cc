@@ -157,6 +157,12 @@ Result<Signature> windows_rule(const Function&, const SignatureCall& call) {
                    call.arguments[0]->nullable};
 }
 
+// A query's window() is put in place by its clause (time_windows.cc).
+Result<Signature> window_rule(const Function&, const SignatureCall& call) {
+  return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                        "window() outside of a query's select list or GROUP BY", call.origin);
+}
+
 Result<Signature> window_time_rule(const Function&, const SignatureCall& call) {
   const auto& type = type_at(call, 0);
   const bool window = type.is(TypeKind::kStruct) && type.fields().size() == 2 &&
@@ -197,8 +203,10 @@ void add_time_makers(Functions& list) {
   list.push_back(risky("timestampadd", 3, 3, add_rule, "A time some units later."));
   list.push_back(risky("timestampdiff", 3, 3, difference_rule,
                        "Whole units from the first time to the second."));
+  list.push_back(sure("window", 2, 4, window_rule,
+                      "The window of time that a time belongs to: struct of start and end."));
   list.push_back(sure("time windows", 4, 4, windows_rule,
-                      "What window(time, length, slide, start) groups by: not to be called."));
+                      "All windows of a time where they overlap: what window() is made of."));
   list.push_back(
       sure("window_time", 1, 1, window_time_rule, "The last microsecond of a time window."));
   list.push_back(risky("time_bucket", 2, 3, bucket_rule,

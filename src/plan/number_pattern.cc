@@ -101,10 +101,10 @@ Result<NumberPattern> NumberPattern::parse(std::string_view text, const Origin& 
                       "The format string requires at least one number digit.", origin);
   }
   for (const auto& [kind, name] : {std::pair{Token::kPoint, "'.' or 'D'"},
-                                  {Token::kDollar, "'$'"},
-                                  {Token::kMinus, "'MI'"},
-                                  {Token::kSign, "'S'"},
-                                  {Token::kCloseAngle, "'PR'"}}) {
+                                   {Token::kDollar, "'$'"},
+                                   {Token::kMinus, "'MI'"},
+                                   {Token::kSign, "'S'"},
+                                   {Token::kCloseAngle, "'PR'"}}) {
     if (std::count_if(tokens.begin(), tokens.end(),
                       [&](const Token& token) { return token.kind == kind; }) > 1) {
       return bad_format("WRONG_NUM_TOKEN", text,

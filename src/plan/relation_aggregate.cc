@@ -42,6 +42,7 @@ Result<SelectBlock> RelationAnalyzer::aggregate_block(const Aggregate& node,
   block.windows = std::move(windows);
   block.grouping.active = true;
   WEIR_ASSIGN(block.input, analyze(node.child));
+  WEIR_ASSIGN(block.input, with_time_windows(block.input, {&node.keys, &node.list}));
   if (!node.sql) WEIR_TRY(select_list(block, node.keys));
   const size_t key_items = block.items.size();
   WEIR_TRY(select_list(block, node.list));

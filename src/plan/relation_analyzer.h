@@ -65,6 +65,8 @@ class RelationAnalyzer final : public QueryContext {
   std::unique_ptr<Literal> constant_function(std::string_view name) override;
   Result<Literal> parameter(const Parameter& parameter, const Origin& origin) override;
   Result<Value> fold(const TypedPtr& expression) override;
+  Result<TypedPtr> time_window_column(const TypedPtr& call,
+                                      const std::vector<Column>& columns) override;
   int next_lambda_variable() override { return lambda_variables_++; }
 
  private:
@@ -126,6 +128,10 @@ class RelationAnalyzer final : public QueryContext {
   Result<SelectBlock> aggregate_block(const Aggregate& node, std::vector<NamedWindow> windows,
                                       const Origin& origin);
   Result<void> grouping_keys(const Aggregate& node, SelectBlock& block);
+  // time_windows.cc
+  // The input with the column of the window() calls in these lists; the input where there is none.
+  Made with_time_windows(const OperatorPtr& input,
+                         const std::vector<const std::vector<ExpressionPtr>*>& lists);
   Result<void> all_keys(SelectBlock& block, const Origin& origin);
   Result<TypedPtr> grouping_key(const Expression& key, bool sql, const SelectBlock& block);
   Made visit(const Pivot& node, const PlanNode& whole);
@@ -192,6 +198,7 @@ class RelationAnalyzer final : public QueryContext {
   Folder fold_;
   SmallQuery small_query_;
   ColumnId next_id_ = 1;
+  std::unordered_map<ColumnId, TypedPtr> time_windows_;  // the call that a column stands for
   int lambda_variables_ = 0;
   int depth_ = 0;
   int view_depth_ = 0;

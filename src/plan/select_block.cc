@@ -6,7 +6,6 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
-#include "plan/time_windows.h"
 
 namespace weir::plan {
 
@@ -101,11 +100,10 @@ Result<SelectBlock> RelationAnalyzer::open_block(const PlanPtr& plan) {
     }
   }
   SelectBlock block;
-  WEIR_ASSIGN(const auto expanded, expand_time_windows(*node));
-  node = &expanded;
   if (const auto* select = std::get_if<Project>(&(*node)->node)) {
     block.windows = std::move(windows);
     WEIR_ASSIGN(block.input, analyze(select->child));
+    WEIR_ASSIGN(block.input, with_time_windows(block.input, {&select->list}));
     WEIR_TRY(select_list(block, select->list));
     block.grouping.active =
         std::any_of(block.items.begin(), block.items.end(),

@@ -1,15 +1,14 @@
-#include "plan/time_windows.h"
-
-#include <algorithm>
-#include <charconv>
-
-#include <boost/algorithm/string/case_conv.hpp>
-#include <boost/algorithm/string/classification.hpp>
-#include <boost/algorithm/string/split.hpp>
-#include <boost/algorithm/string/trim.hpp>
+// window(time, width [, slide [, start]]): the windows that a time belongs to.
+//
+// The first clause that calls it (select list, GROUP BY, withColumns) gets them as a column of its
+// input: rows without a time are left out, and where windows overlap a row comes once for each of
+// them. Calls are then references to that column; it can also be named `window`.
 #include <fmt/format.h>
 
-#include "plan/calendar.h"
+#include "plan/name_scope.h"
+#include "plan/operator_rewrites.h"
+#include "plan/relation_analyzer.h"
+#include "plan/temporal_text.h"
 
 namespace weir::plan {
 
@@ -17,183 +16,195 @@ using columnar::TypeKind;
 
 namespace {
 
-constexpr const char* kColumn = "window";
+constexpr const char* kMetadataKey = "spark.timeWindow";
 
-bool is_time_window(const Call& call) {
-  return boost::to_lower_copy(call.function) == "window" && call.arguments.size() >= 2 &&
-         call.arguments.size() <= 4;
+bool is_window_call(const Expression& expression) {
+  const auto* call = std::get_if<Call>(&expression.node);
+  return call && call->function.size() == 6 &&
+         names_equal(call->function, "window", /*case_sensitive=*/false);
 }
 
-// The calls of window() in the expression, those inside of aggregates and windows too.
-void find_windows(const ExpressionPtr& expression, std::vector<ExpressionPtr>& found) {
+// The calls of window() in an expression as written.
+void find_calls(const ExpressionPtr& expression, std::vector<const Expression*>& found) {
   if (!expression) return;
+  if (is_window_call(*expression)) {
+    found.push_back(expression.get());
+    return;
+  }
+  if (const auto* alias = std::get_if<Alias>(&expression->node)) find_calls(alias->child, found);
+  if (const auto* cast = std::get_if<CastTo>(&expression->node)) find_calls(cast->child, found);
+  if (const auto* field = std::get_if<Extract>(&expression->node)) find_calls(field->child, found);
   if (const auto* call = std::get_if<Call>(&expression->node)) {
-    if (is_time_window(*call)) found.push_back(expression);
     for (const auto& argument : call->arguments)
-      find_windows(argument, found);
-  } else if (const auto* alias = std::get_if<Alias>(&expression->node)) {
-    find_windows(alias->child, found);
-  } else if (const auto* cast = std::get_if<CastTo>(&expression->node)) {
-    find_windows(cast->child, found);
-  } else if (const auto* extract = std::get_if<Extract>(&expression->node)) {
-    find_windows(extract->child, found);
+      find_calls(argument, found);
   }
 }
 
-ExpressionPtr replaced(const ExpressionPtr& expression) {
-  if (!expression) return expression;
-  std::vector<ExpressionPtr> found;
-  find_windows(expression, found);
-  if (found.empty()) return expression;
-  const auto& origin = expression->origin;
-  if (const auto* call = std::get_if<Call>(&expression->node)) {
-    if (is_time_window(*call)) return make_expression(ColumnReference{{kColumn}}, origin);
-    Call copy = *call;
-    for (auto& argument : copy.arguments)
-      argument = replaced(argument);
-    return make_expression(std::move(copy), origin);
-  }
-  if (const auto* alias = std::get_if<Alias>(&expression->node)) {
-    Alias copy = *alias;
-    copy.child = replaced(copy.child);
-    return make_expression(std::move(copy), origin);
-  }
-  if (const auto* cast = std::get_if<CastTo>(&expression->node)) {
-    CastTo copy = *cast;
-    copy.child = replaced(copy.child);
-    return make_expression(std::move(copy), origin);
-  }
-  Extract copy = std::get<Extract>(expression->node);
-  copy.child = replaced(copy.child);
-  return make_expression(std::move(copy), origin);
+DataType window_type(const DataType& time) {
+  return DataType::structure(
+      {columnar::make_field("start", time, true), columnar::make_field("end", time, true)});
 }
 
-base::Error bad_duration(std::string_view what, const Origin& origin) {
-  return analysis_error("CANNOT_PARSE_INTERVAL", "22006",
-                        fmt::format("Unable to parse '{}'. Please ensure that the value provided "
-                                    "is in a valid format for defining an interval.",
-                                    what),
+base::Error out_of_range(std::string_view name, int64_t value, std::string_view range,
+                         const Origin& origin) {
+  return analysis_error("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+                        fmt::format("Cannot resolve \"window\" due to data type mismatch: The {} "
+                                    "must be between {} (current value = {}L).",
+                                    name, range, value),
                         origin)
-      .with_parameter("intervalString", fmt::format("'{}'", what));
+      .with_parameter("exprName", fmt::format("`{}`", name))
+      .with_parameter("valueRange", std::string(range))
+      .with_parameter("currentValue", fmt::format("{}L", value));
 }
 
-// "10 minutes", "1 hour 30 minutes", or an interval literal: microseconds.
-Result<int64_t> duration_of(const Expression& expression) {
-  const auto* literal = std::get_if<Literal>(&expression.node);
-  if (!literal) return bad_duration(expression_sql(expression), expression.origin);
-  if (const auto* number = std::get_if<int64_t>(&literal->value)) {
-    if (literal->type.is(TypeKind::kDayTimeInterval)) return *number;
-    return bad_duration(std::to_string(*number), expression.origin);
-  }
-  const auto* given = std::get_if<std::string>(&literal->value);
-  if (!given) return bad_duration(expression_sql(expression), expression.origin);
-  auto text = boost::to_lower_copy(boost::trim_copy(*given));
-  if (text.starts_with("interval ")) text = text.substr(9);
-  std::vector<std::string> words;
-  boost::split(words, text, boost::is_space(), boost::token_compress_on);
-  if (words.size() < 2 || words.size() % 2 != 0) return bad_duration(*given, expression.origin);
-  static const std::pair<std::string_view, int64_t> kUnits[] = {{"microsecond", 1},
-                                                                {"millisecond", 1000},
-                                                                {"second", kMicrosPerSecond},
-                                                                {"minute", 60 * kMicrosPerSecond},
-                                                                {"hour", 3600 * kMicrosPerSecond},
-                                                                {"day", kMicrosPerDay},
-                                                                {"week", 7 * kMicrosPerDay}};
-  int64_t total = 0;
-  for (size_t i = 0; i < words.size(); i += 2) {
-    int64_t count = 0;
-    const auto& number = words[i];
-    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), count);
-    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size())
-      return bad_duration(*given, expression.origin);
-    auto unit = words[i + 1];
-    if (unit.ends_with("s") && unit.size() > 1) unit.pop_back();
-    const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits),
-                                     [&](const auto& one) { return one.first == unit; });
-    int64_t part = 0;
-    if (known == std::end(kUnits) || __builtin_mul_overflow(count, known->second, &part) ||
-        __builtin_add_overflow(total, part, &total))
-      return bad_duration(*given, expression.origin);
-  }
-  return total;
-}
-
-ExpressionPtr whole_number(int64_t value) {
-  return make_expression(Literal{DataType::of(TypeKind::kLong), value});
-}
-
-// The child with the column `window`.
-Result<PlanPtr> with_windows(const PlanPtr& child, const Expression& whole) {
-  const auto& call = std::get<Call>(whole.node);
-  WEIR_ASSIGN(const auto length, duration_of(*call.arguments[1]));
-  int64_t slide = length, start = 0;
-  if (call.arguments.size() > 2) {
-    WEIR_ASSIGN(slide, duration_of(*call.arguments[2]));
-  }
-  if (call.arguments.size() > 3) {
-    WEIR_ASSIGN(start, duration_of(*call.arguments[3]));
-  }
-  const bool fits = length > 0 && slide > 0 && slide <= length &&
-                    (start < 0 ? -start : start) < slide && length / slide <= 10000;
-  if (!fits) {
-    return analysis_error("DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09",
-                          fmt::format("Cannot resolve \"{}\" due to data type mismatch: The window "
-                                      "and slide durations have to be above 0, the slide at the "
-                                      "most the window, the start time below the slide.",
-                                      expression_sql(whole)),
-                          whole.origin);
-  }
-  const auto list = make_expression(
-      Call{"time windows",
-           {call.arguments[0], whole_number(length), whole_number(slide), whole_number(start)}},
-      whole.origin);
-  const auto exploded = make_expression(Call{"explode", {list}}, whole.origin);
-  return make_plan(Project{child,
-                           {make_expression(Star{}, whole.origin),
-                            make_expression(Alias{exploded, kColumn}, whole.origin)}},
-                   whole.origin);
+TypedPtr micros(int64_t value) {
+  return make_typed(DataType::of(TypeKind::kLong), false, TypedLiteral{value});
 }
 
 }  // namespace
 
-Result<PlanPtr> expand_time_windows(const PlanPtr& node) {
-  std::vector<ExpressionPtr> found;
-  const auto find_all = [&](const std::vector<ExpressionPtr>& list) {
-    for (const auto& one : list)
-      find_windows(one, found);
+Result<int64_t> ExpressionAnalyzer::window_duration(const Expression& expression) {
+  WEIR_ASSIGN(const auto typed, analyze(expression));
+  const auto invalid = [&](std::string_view text) {
+    return analysis_error("CANNOT_PARSE_INTERVAL", "22006",
+                          fmt::format("Unable to parse '{}'. Please ensure that the value provided "
+                                      "is in a valid format for defining an interval.",
+                                      text),
+                          expression.origin)
+        .with_parameter("intervalString", fmt::format("'{}'", text));
   };
-  const auto* project = std::get_if<Project>(&node->node);
-  const auto* aggregate = std::get_if<Aggregate>(&node->node);
-  if (project) {
-    find_all(project->list);
-  } else if (aggregate) {
-    find_all(aggregate->keys);
-    find_all(aggregate->list);
-    find_windows(aggregate->having, found);
+  if (!query_ || !is_foldable(*typed)) return invalid(expression_sql(expression));
+  WEIR_ASSIGN(const auto value, query_->fold(typed));
+  if (const auto* number = std::get_if<int64_t>(&value);
+      number && (is_integral(typed->type) || typed->type.is(TypeKind::kDayTimeInterval)))
+    return *number;
+  const auto* text = std::get_if<std::string>(&value);
+  if (!text) return invalid(expression_sql(expression));
+  const auto duration = parse_duration(*text);
+  if (!duration) return invalid(*text);
+  if (duration->months != 0) {
+    return analysis_error(
+               "_LEGACY_ERROR_TEMP_3231", "42K09",
+               fmt::format("Intervals greater than a month is not supported ({}).", *text),
+               expression.origin)
+        .with_parameter("interval", *text);
   }
-  if (found.empty()) return node;
-  const auto first = expression_sql(*found[0]);
-  for (const auto& one : found) {
-    if (expression_sql(*one) != first) {
-      return analysis_error("UNSUPPORTED_FEATURE", "0A000",
-                            "Several time windows in one query are not supported.", one->origin);
+  return duration->us;
+}
+
+Result<TypedPtr> ExpressionAnalyzer::time_window(const Call& call, const Origin& origin) {
+  const auto* function = find_function("window");
+  if (call.arguments.size() < 2 || call.arguments.size() > 4)
+    return wrong_number_of_arguments("window", *function, call.arguments.size(), origin);
+  WEIR_ASSIGN(auto time, analyze(*call.arguments[0]));
+  if (time->type.is(TypeKind::kStruct) && time->type.field_index("end") >= 0) {
+    WEIR_ASSIGN(time, this->call("window_time", {time}, origin));
+  }
+  if (!time->type.is(TypeKind::kTimestamp) && !time->type.is(TypeKind::kTimestampNtz)) {
+    if (!time->type.is(TypeKind::kString) && !time->type.is(TypeKind::kDate)) {
+      return analysis_error("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+                            fmt::format("Cannot resolve \"window\" due to data type mismatch: The "
+                                        "first parameter requires the (\"TIMESTAMP\" or "
+                                        "\"TIMESTAMP WITHOUT TIME ZONE\") type, however it has the "
+                                        "type \"{}\".",
+                                        time->type.sql()),
+                            origin)
+          .with_parameter("inputType", "\"" + time->type.sql() + "\"");
     }
+    time = coerce(time, DataType::of(TypeKind::kTimestamp));
   }
-  const auto all_replaced = [](std::vector<ExpressionPtr> list) {
-    for (auto& one : list)
-      one = replaced(one);
-    return list;
+  WEIR_ASSIGN(const int64_t width, window_duration(*call.arguments[1]));
+  int64_t slide = width;
+  int64_t start = 0;
+  if (call.arguments.size() > 2) {
+    WEIR_ASSIGN(slide, window_duration(*call.arguments[2]));
+  }
+  if (call.arguments.size() > 3) {
+    WEIR_ASSIGN(start, window_duration(*call.arguments[3]));
+  }
+  if (width <= 0) return out_of_range("window_duration", width, "(0, 9223372036854775807]", origin);
+  if (slide <= 0) return out_of_range("slide_duration", slide, "(0, 9223372036854775807]", origin);
+  if (slide > width || std::abs(start) >= slide) {
+    const bool too_long = slide > width;
+    return analysis_error(
+               "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09",
+               fmt::format("Cannot resolve \"window\" due to data type mismatch: The {} must be {} "
+                           "the {}.",
+                           too_long ? fmt::format("`slide_duration`({}L)", slide)
+                                    : fmt::format("`abs(start_time)`({}L)", std::abs(start)),
+                           too_long ? "<=" : "<",
+                           too_long ? fmt::format("`window_duration`({}L)", width)
+                                    : fmt::format("`slide_duration`({}L)", slide)),
+               origin)
+        .with_parameter("leftExprName", too_long ? "`slide_duration`" : "`abs(start_time)`")
+        .with_parameter("rightExprName", too_long ? "`window_duration`" : "`slide_duration`");
+  }
+  return make_typed(window_type(time->type), false,
+                    TypedCall{function, {time, micros(width), micros(slide), micros(start)}},
+                    origin);
+}
+
+Result<TypedPtr> RelationAnalyzer::time_window_column(const TypedPtr& call,
+                                                      const std::vector<Column>& columns) {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const auto found = time_windows_.find(columns[i].id);
+    if (found != time_windows_.end() && same_expression(*found->second, *call))
+      return column_at(columns, i, call->origin);
+  }
+  return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                        "window() outside of a select list, GROUP BY or withColumn", call->origin);
+}
+
+Result<OperatorPtr> RelationAnalyzer::with_time_windows(
+    const OperatorPtr& input, const std::vector<const std::vector<ExpressionPtr>*>& lists) {
+  std::vector<const Expression*> calls;
+  for (const auto* list : lists) {
+    for (const auto& expression : *list)
+      find_calls(expression, calls);
+  }
+  if (calls.empty()) return input;
+  ExpressionScope scope;
+  scope.columns = &input->columns;
+  TypedPtr window;
+  for (const auto* call : calls) {
+    WEIR_ASSIGN(auto typed,
+                expressions(scope).time_window(std::get<Call>(call->node), call->origin));
+    if (window && !same_expression(*window, *typed)) {
+      return analysis_error("_LEGACY_ERROR_TEMP_1039", "42K0E",
+                            "Multiple time/session window expressions would result in a cartesian "
+                            "product of rows, therefore they are currently not supported.",
+                            call->origin);
+    }
+    window = std::move(typed);
+  }
+  const auto& arguments = std::get<TypedCall>(window->node).arguments;
+  auto analyzer = expressions(scope);
+  WEIR_ASSIGN(auto there, analyzer.call("isnotnull", {arguments[0]}, window->origin));
+  auto plan = make_operator(op::Filter{input, std::move(there)}, input->columns, input->streaming);
+  Column column = column_of("window", *window);
+  column.metadata[kMetadataKey] = true;
+  column.hidden = true;
+  column.nullable = false;
+  time_windows_[column.id] = window;
+  const auto value_of = [](const TypedPtr& literal) {
+    return std::get<int64_t>(std::get<TypedLiteral>(literal->node).value);
   };
-  if (project) {
-    WEIR_ASSIGN(auto child, with_windows(project->child, *found[0]));
-    return make_plan(Project{std::move(child), all_replaced(project->list)}, node->origin);
+  const int64_t width = value_of(arguments[1]);
+  const int64_t slide = value_of(arguments[2]);
+  auto columns = plan->columns;
+  columns.push_back(column);
+  if (width == slide) {
+    std::vector<TypedPtr> list;
+    for (size_t i = 0; i < plan->columns.size(); ++i)
+      list.push_back(column_at(plan->columns, i));
+    list.push_back(window);
+    return make_operator(op::Project{plan, std::move(list)}, std::move(columns), plan->streaming);
   }
-  Aggregate copy = *aggregate;
-  WEIR_ASSIGN(copy.child, with_windows(aggregate->child, *found[0]));
-  copy.keys = all_replaced(std::move(copy.keys));
-  copy.list = all_replaced(std::move(copy.list));
-  copy.having = replaced(copy.having);
-  return make_plan(std::move(copy), node->origin);
+  // Overlapping: a row for each of them.
+  WEIR_ASSIGN(auto list, analyzer.call("time windows", arguments, window->origin));
+  WEIR_ASSIGN(auto exploded, analyzer.call("explode", {std::move(list)}, window->origin));
+  return make_operator(op::Generate{plan, std::move(exploded), false}, std::move(columns),
+                       plan->streaming);
 }
 
 }  // namespace weir::plan
