@@ -1,5 +1,8 @@
+#include <map>
+
 #include <gmock/gmock.h>
 
+#include "base/random.h"
 #include "operators/operator_test_kit.h"
 
 namespace weir::operators {
@@ -94,6 +97,60 @@ TEST(Deduplication, WithinWatermarkForgetsAfterTheDelay) {
 TEST(Deduplication, WithinWatermarkNeedsAWatermark) {
   Drive drive(deduplicate(source({{"id"}}), {0}, true), OutputMode::kAppend);
   EXPECT_FALSE(drive.start().ok());
+}
+
+// Against a model that goes row by row: the first row of each key, late rows out, a key forgotten
+// within a watermark once the event time has reached its first row's time and the delay.
+TEST(Deduplication, RandomRunsEqualAModelRowByRow) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    base::SeededRandom random(seed);
+    const bool within = random.below(2) == 0;
+    auto child = source(kTimed);
+    child =
+        plan::make_operator(plan::op::Watermark{child, 1, 6 * kSecond, 0}, child->columns, true);
+    Drive drive(deduplicate(child, within ? std::vector<int>{0} : std::vector<int>{0, 1}, within),
+                OutputMode::kAppend, 6);
+    drive.latest = newest;
+    drive.retry_each_batch = random.below(2) == 0;
+    drive.batches_without_rows = random.below(2) == 0;
+    if (seed % 5 == 0) drive.provider = "rocksdb";
+    std::map<std::pair<int64_t, int64_t>, int64_t> known;  // key: when it leaves
+    int64_t now = 100, dropped = 0;
+    for (int batch = 0; batch < 12; ++batch) {
+      if (random.below(3) == 0) drive.restart();
+      drive.threads = 1 + static_cast<int>(random.below(3));
+      const int64_t late = drive.late();
+      std::vector<BatchPtr> inputs;
+      std::vector<std::string> expected;
+      dropped = 0;
+      for (uint64_t piece = random.below(4); piece > 0; --piece) {
+        Rows rows;
+        for (uint64_t i = random.below(20); i > 0; --i) {
+          now += random.below(6) == 0;
+          const int64_t id = static_cast<int64_t>(random.below(12));
+          const int64_t ts = now - static_cast<int64_t>(random.below(12));
+          rows.push_back({id, ts});
+          if (late != INT64_MIN && ts <= late) {
+            ++dropped;
+            continue;
+          }
+          if (!known.emplace(std::pair(id, within ? 0 : ts), within ? ts + 6 : ts).second) continue;
+          expected.push_back(fmt::format("{},{}", id, ts));
+        }
+        inputs.push_back(rows_of(kTimed, rows));
+      }
+      std::sort(expected.begin(), expected.end());
+      EXPECT_EQ(drive.batch({{inputs}}), expected);
+      EXPECT_EQ(drive.dropped, dropped);
+      // What the last run of this batch has evicted by.
+      std::erase_if(known, [&](const auto& one) {
+        return drive.evicted() != INT64_MIN && one.second <= drive.evicted();
+      });
+      EXPECT_EQ(drive.rows(), static_cast<int64_t>(known.size()));
+      if (HasFailure()) return;
+    }
+  }
 }
 
 TEST(StreamLimit, GivesSoManyRowsOverAllBatches) {

@@ -222,6 +222,8 @@ class Drive {
   bool retry_each_batch = false;
   int64_t dropped = 0;
   int64_t late() const { return late_ == kNoWatermark ? INT64_MIN : late_ / kSecond; }
+  // The event time by which state left last.
+  int64_t evicted() const { return evicted_ == kNoWatermark ? INT64_MIN : evicted_ / kSecond; }
   StatefulOperator& get() { return *operator_; }
   int64_t rows() const { return operator_->metrics().rows_total; }
 
@@ -232,7 +234,7 @@ class Drive {
       BatchRun one;
       one.batch = base::BatchId(next_);
       one.late_us = late_;
-      one.eviction_us = watermark_;
+      one.eviction_us = evicted_ = watermark_;
       require(operator_->begin(one));
       for (size_t i = 0; i < inputs.size(); ++i) {
         std::vector<std::unique_ptr<Collector>> collectors;
@@ -284,6 +286,7 @@ class Drive {
   int64_t next_ = 0;
   int64_t watermark_ = kNoWatermark;
   int64_t late_ = kNoWatermark;
+  int64_t evicted_ = kNoWatermark;
 };
 
 }  // namespace weir::operators::testing
