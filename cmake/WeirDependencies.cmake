@@ -47,6 +47,10 @@ weir_static_library(zstd libzstd.a)
 weir_static_library(lz4 liblz4.a)
 weir_static_library(snappy libsnappy.a)
 weir_static_library(z libz.a)
+weir_static_library(bz2 libbz2.a)
+weir_static_library(rocksdb librocksdb.a)
+target_link_libraries(weir_ext_rocksdb INTERFACE weir_ext_zstd weir_ext_lz4 weir_ext_snappy weir_ext_z weir_ext_bz2
+                      ${CMAKE_DL_LIBS} Threads::Threads)
 target_link_libraries(weir_ext_ssl INTERFACE weir_ext_crypto)
 target_link_libraries(weir_ext_crypto INTERFACE ${CMAKE_DL_LIBS} Threads::Threads)
 
@@ -56,7 +60,7 @@ find_package(benchmark QUIET)
 # Every executable hides what it links statically; but clang's sanitizers are a static library whose
 # operator new and malloc the shared libraries have to see, so for them the libraries are named.
 if(WEIR_FUZZ OR (WEIR_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang"))
-  foreach(lib ssl crypto zstd lz4 snappy z weir_ext_simdjson)
+  foreach(lib ssl crypto zstd lz4 snappy z bz2 rocksdb weir_ext_simdjson)
     add_link_options(-Wl,--exclude-libs,lib${lib}.a)  # one a time: some linkers choke on a list with colons
   endforeach()
 else()

@@ -68,8 +68,8 @@ struct StoreSpec {
   std::string name = "default";  // "default", "left", "right" … : [A-Za-z0-9_-]+
   std::string
       identity;  // the operator in words, compared and shown where a changed query is refused
-  columnar::Schema key;
-  columnar::Schema value;
+  columnar::Schema key = columnar::DataType::structure({});
+  columnar::Schema value = columnar::DataType::structure({});
   int prefix_columns = 0;  // of the key, that decide the shard and can be scanned for; 0: all
   Layout layout = Layout::kHash;
   TimeBuckets time = TimeBuckets::kNone;
