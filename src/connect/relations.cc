@@ -248,6 +248,7 @@ Result<PlanPtr> PlanDecoder::relation_kind(const Proto& relation) {
       sample.upper = given.upper_bound();
       sample.with_replacement = given.with_replacement();
       if (given.has_seed()) sample.seed = given.seed();
+      sample.ordered = given.deterministic_order();
       return make_plan(std::move(sample));
     }
     case Proto::kDeduplicate: {

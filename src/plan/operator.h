@@ -136,6 +136,7 @@ struct Sample {
   double upper = 1;
   bool with_replacement = false;
   int64_t seed = 0;
+  bool ordered = false;  // draws by the rows' order by value, the same in every part of a split
 };
 struct Watermark {
   OperatorPtr child;

@@ -196,6 +196,7 @@ struct Sample {
   bool with_replacement = false;
   std::optional<int64_t> seed;
   std::optional<ExpressionPtr> rows;  // TABLESAMPLE (n ROWS)
+  bool ordered = false;               // randomSplit: every part sees the rows in the same order
 };
 struct Repartition {  // and coalesce, hints: no effect on the rows
   PlanPtr child;

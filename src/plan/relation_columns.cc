@@ -234,7 +234,7 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Sample& node, const PlanNode& 
         whole.origin);
   }
   return make_operator(
-      op::Sample{child, node.lower, node.upper, node.with_replacement, node.seed.value_or(0)},
+      op::Sample{child, node.lower, node.upper, node.with_replacement, node.seed.value_or(0), node.ordered},
       child->columns, child->streaming);
 }
 

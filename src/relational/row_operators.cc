@@ -312,12 +312,71 @@ struct Sampler {
   eval::XorShiftRandom random;
 };
 
+// The same draws by number, whichever thread asks first: the state before every so many is kept.
+class NumberedDraws {
+ public:
+  explicit NumberedDraws(int64_t seed) : random_(seed) {}
+  double operator[](int64_t number) {
+    const auto block = static_cast<size_t>(number / kBlock);
+    if (number < next_ || block >= states_.size() + 1 || number - next_ >= kBlock) rewind(block);
+    while (true) {
+      if (next_ % kBlock == 0 && static_cast<size_t>(next_ / kBlock) == states_.size())
+        states_.push_back(random_);
+      const double drawn = random_.next_double();
+      if (next_++ == number) return drawn;
+    }
+  }
+
+ private:
+  static constexpr int64_t kBlock = 2048;
+  void rewind(size_t block) {
+    const size_t known = std::min(block, states_.empty() ? 0 : states_.size() - 1);
+    if (states_.empty()) return;  // still before the first
+    random_ = states_[known];
+    next_ = static_cast<int64_t>(known) * kBlock;
+  }
+  eval::XorShiftRandom random_;  // before draw `next_`
+  int64_t next_ = 0;
+  std::vector<eval::XorShiftRandom> states_;  // before draw n * kBlock
+};
+
 }  // namespace
 
 Result<std::string> StatementBuilder::operator()(const op::Sample& node,
                                                  const plan::Operator& plan) {
   WEIR_ASSIGN(const auto below, query(node.child));
   const auto alias = fresh();
+  if (node.ordered && !node.with_replacement) {
+    struct Shared {
+      explicit Shared(int64_t seed) : draws(seed) {}
+      std::mutex mutex;
+      NumberedDraws draws;
+    };
+    auto taken = [shared = std::make_shared<Shared>(partition_seed(node.seed)),
+                  node_lower = node.lower, node_upper = node.upper](
+                     const arrow::RecordBatch& batch) -> Result<std::shared_ptr<arrow::Array>> {
+      const std::lock_guard lock(shared->mutex);
+      const eval::Vector vector{batch.column(0), false};
+      const eval::FixedReader<int64_t> numbers(vector);
+      eval::FixedWriter<int32_t> writer(batch.num_rows());
+      for (int64_t row = 0; row < batch.num_rows(); ++row) {
+        const double drawn = shared->draws[numbers[row] - 1];
+        writer.set(row, drawn >= node_lower && drawn < node_upper ? 1 : 0);
+      }
+      return writer.finish(arrow::int32());
+    };
+    const auto numbered = fresh();
+    const auto columns = scope_of(alias, plan.columns.size());
+    const auto order =
+        columns.empty() ? std::string() : fmt::format("ORDER BY {}", fmt::join(columns, ", "));
+    WEIR_ASSIGN(const auto chosen,
+                query_->add_function({DataType::of(TypeKind::kLong)}, {numbered + ".rn"},
+                                     DataType::of(TypeKind::kInteger), true, std::move(taken)));
+    return fmt::format(
+        "SELECT {} FROM (SELECT *, row_number() OVER ({}) AS rn FROM ({}) AS {}) AS {} WHERE {} = "
+        "1",
+        names(scope_of(numbered, plan.columns.size())), order, below, alias, numbered, chosen);
+  }
   auto sampler = std::make_shared<Sampler>(partition_seed(node.seed));
   // How often each row is taken.
   auto draw = [sampler, node_lower = node.lower, node_upper = node.upper,

@@ -133,6 +133,7 @@ class KeyWriter {
     real(node.upper);
     number(node.with_replacement);
     number(node.seed);
+    number(node.ordered);
   }
   void head(const op::MapPartitions& node) { python(*node.function); }
   void head(const op::GroupMap& node) {
