@@ -137,8 +137,9 @@ Result<void> serve(Words& words, StopSignal& stop) {
   const auto files = io::local_file_system();
   base::SystemClock clock;
   base::SystemRandom random;
-  WEIR_ASSIGN(const auto engine, relational::DuckEngine::open(
-                                     {words.memory_mb << 20, words.threads, words.spill_folder}));
+  WEIR_ASSIGN(const auto engine,
+              relational::DuckEngine::open(
+                  {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
   WEIR_ASSIGN(
       const auto warehouse,
       session::Warehouse::open({*files, clock, random, *engine, words.threads}, words.warehouse));

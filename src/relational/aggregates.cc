@@ -85,29 +85,82 @@ DuckQuery::Function settle_decimal(std::shared_ptr<const plan::Typed> expression
   };
 }
 
-// Whole intervals: the sum (128 bits) by the count, rounded half away from zero.
-DuckQuery::Function average_interval(const DataType& type) {
-  return [type](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
-    const eval::Vector summed{batch.column(0), false}, counted{batch.column(1), false};
+// Sums of intervals (128 bits) and, for an average, counts: rounded half away from zero.
+DuckQuery::Function settle_interval(std::shared_ptr<const plan::Typed> expression, bool average,
+                                    bool trying) {
+  return [expression, average, trying](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+    const auto& type = expression->type;
+    const bool months = type.is(TypeKind::kYearMonthInterval);
+    const eval::Vector summed{batch.column(0), false};
     const eval::FixedReader<Int128> sums(summed);
-    const eval::FixedReader<int64_t> counts(counted);
-    const auto average = [&](int64_t row) {
-      const Int128 count = counts[row], sum = sums[row];
+    const auto fits = [&](Int128 sum) {
+      return months ? sum >= INT32_MIN && sum <= INT32_MAX : sum >= INT64_MIN && sum <= INT64_MAX;
+    };
+    const auto averaged = [&](int64_t row) {
+      const eval::Vector counted{batch.column(1), false};
+      const Int128 count = eval::FixedReader<int64_t>(counted)[row], sum = sums[row];
       const Int128 whole = sum / count, rest = sum % count;
       return whole + (2 * (rest < 0 ? -rest : rest) >= count ? (sum < 0 ? -1 : 1) : 0);
     };
-    const auto fill = [&](auto sample) {
+    const auto fill = [&](auto sample) -> Result<eval::ArrayPtr> {
       eval::FixedWriter<decltype(sample)> writer(batch.num_rows());
       for (int64_t row = 0; row < batch.num_rows(); ++row) {
-        if (sums.valid[row]) {
-          writer.set(row, static_cast<decltype(sample)>(average(row)));
+        const bool some = sums.valid[row];
+        if (some && !fits(sums[row]) && !trying) {
+          return eval::kernel_error(
+              "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
+              "Integer overflow while operating with intervals. Use `try_add` to tolerate "
+              "overflow and return NULL instead.",
+              expression->origin);
+        }
+        if (some && fits(sums[row])) {
+          writer.set(row, static_cast<decltype(sample)>(average ? averaged(row) : sums[row]));
         } else {
           writer.set_null(row);
         }
       }
       return writer.finish(columnar::to_arrow(type));
     };
-    return type.is(TypeKind::kYearMonthInterval) ? fill(int32_t{}) : fill(int64_t{});
+    return months ? fill(int32_t{}) : fill(int64_t{});
+  };
+}
+
+// The sum (or average) of lists of decimals that may be past 128 bits on the way.
+DuckQuery::Function sum_decimal_list(std::shared_ptr<const plan::Typed> expression, int scale,
+                                     bool average, bool fails) {
+  return [=](const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+    const auto& type = expression->type;
+    const auto& lists = static_cast<const arrow::ListArray&>(*batch.column(0));
+    const eval::Vector values{lists.values(), false};
+    const eval::FixedReader<Int128> numbers(values);
+    eval::FixedWriter<Int128> writer(batch.num_rows());
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      Int128 sum = 0, value = 0;
+      int64_t count = 0;
+      bool fits = true;
+      if (!lists.IsNull(row)) {
+        for (int64_t i = lists.value_offset(row); i < lists.value_offset(row + 1); ++i) {
+          if (!numbers.valid[i]) continue;
+          ++count;
+          fits = fits && !__builtin_add_overflow(sum, numbers[i], &sum);
+        }
+      }
+      if (count == 0) {
+        writer.set_null(row);
+        continue;
+      }
+      fits = fits &&
+             (average ? eval::divide_decimals(sum, scale, count, 0, type.precision(), type.scale(),
+                                              value)
+                      : eval::rescale_decimal(sum, scale, type.precision(), type.scale(), value));
+      if (!fits && fails) return overflow(*expression, "decimal");
+      if (fits) {
+        writer.set(row, value);
+      } else {
+        writer.set_null(row);
+      }
+    }
+    return writer.finish(columnar::to_arrow(type));
   };
 }
 
@@ -240,8 +293,17 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
                      fmt::format("{}CASE WHEN {} THEN row({}) END", distinct, present, row));
   }
   const bool trying = name == "try_sum" || name == "try_avg";
+  // DuckDB fails where a sum on the way needs more than 128 bits: the exact statement adds here.
+  const bool wide_decimal =
+      exact_ && first_type.is(TypeKind::kDecimal) && first_type.precision() > 28;
+  const auto listed_decimals = [&](bool average) {
+    return query_->add_function(
+        {DataType::array(first_type)}, {over_rows("list", distinct + first)}, type, !trying,
+        sum_decimal_list(shared, first_type.scale(), average, ansi && !trying));
+  };
   if (name == "sum" || name == "try_sum") {
     const auto sum = over_rows("sum", distinct + first);
+    if (wide_decimal) return listed_decimals(false);
     if (first_type.is(TypeKind::kDecimal)) {
       // A sum may be past 38 digits without DuckDB's saying so: then our side looks.
       if (!exact_ && ansi && !trying && type.precision() < 38) return typed(sum);
@@ -250,10 +312,14 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
           {wide}, {fmt::format("CAST({} AS {})", sum, duck_sql_type(wide))}, type, !trying,
           settle_decimal(shared, first_type.scale(), false, ansi && !trying));
     }
-    if (plan::is_integral(first_type) || type.is(TypeKind::kDayTimeInterval) ||
-        type.is(TypeKind::kYearMonthInterval)) {
+    if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
+      if (!exact_ && !trying) return typed(sum);
+      return query_->add_function({DataType::decimal(38, 0)},
+                                  {fmt::format("CAST({} AS DECIMAL(38,0))", sum)}, type, !trying,
+                                  settle_interval(shared, false, trying));
+    }
+    if (plan::is_integral(first_type)) {
       if (!exact_ && ansi && !trying) return typed(sum);
-      if (!type.is(TypeKind::kLong)) return typed(sum);
       const auto wide = DataType::decimal(38, 0);
       return query_->add_function({wide}, {fmt::format("CAST({} AS DECIMAL(38,0))", sum)}, type,
                                   !trying, sum_to_long(shared, ansi && !trying, !trying));
@@ -263,6 +329,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   if (name == "avg" || name == "try_avg") {
     const auto sum = over_rows("sum", distinct + first);
     const auto count = over_rows("count", distinct + first);
+    if (wide_decimal) return listed_decimals(true);
     if (first_type.is(TypeKind::kDecimal)) {
       const auto wide = DataType::decimal(38, first_type.scale());
       return query_->add_function(
@@ -273,7 +340,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
     if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
       return query_->add_function({DataType::decimal(38, 0), DataType::of(TypeKind::kLong)},
                                   {fmt::format("CAST({} AS DECIMAL(38,0))", sum), count}, type,
-                                  false, average_interval(type));
+                                  !trying, settle_interval(shared, true, trying));
     }
     return fmt::format("({} / nullif({}, 0))", sum, count);
   }

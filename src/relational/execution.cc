@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "relational/observation.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
 
@@ -43,24 +44,47 @@ Result<BatchPtr> without_mark(Result<BatchPtr> batch) {
       .with_sql_state("XX000");
 }
 
+// What DuckDB would not take, by name; anything else that it says is a bug of ours.
+base::Error settled(base::Error failure) {
+  if (failure.kind() != base::ErrorKind::kInternal || !failure.error_class().empty())
+    return failure;
+  constexpr std::string_view kNotBuilt = "Not implemented Error: ";
+  const auto& text = failure.message();
+  const auto at = text.find(kNotBuilt);
+  if (at == std::string::npos)
+    return std::move(failure).with_class("INTERNAL_ERROR").with_sql_state("XX000");
+  const auto what = text.substr(at + kNotBuilt.size());
+  return base::error(base::ErrorKind::kUnsupported, "The feature is not supported: {}",
+                     what.substr(0, what.find('\n')))
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
+}
+
 // Runs the quick statement; where DuckDB's own arithmetic fails, the exact one says what Spark
 // says.
 class Execution final : public BatchStream {
  public:
-  Execution(plan::OperatorPtr plan, const ExecutionContext& context, StreamPtr quick)
-      : plan_(std::move(plan)), context_(context), stream_(std::move(quick)) {}
+  // `observations`: of this query, where it is not a part of another one.
+  Execution(plan::OperatorPtr plan, const ExecutionContext& context,
+            std::shared_ptr<Observations> observations, StreamPtr quick)
+      : plan_(std::move(plan)),
+        context_(context),
+        observations_(std::move(observations)),
+        stream_(std::move(quick)) {}
   const columnar::Schema& schema() const override { return stream_->schema(); }
 
   Result<BatchPtr> next(std::stop_token stop) override {
     auto batch = stream_->next(stop);
     if (batch.ok()) {
       rows_ += *batch ? (*batch)->num_rows() : 0;
-      if (!*batch && !std::exchange(observed_, true)) WEIR_TRY(observe(*plan_, stop));
+      if (!*batch) WEIR_TRY(observe());
       return batch;
     }
     if (exact_ || !is_duck_value_error(batch.error())) return without_mark(std::move(batch));
     exact_ = true;
     auto failure = without_mark(std::move(batch)).error();
+    stream_.reset();
+    if (observations_) observations_->clear();
     WEIR_ASSIGN(stream_, start(plan_, context_, true));
     // Rows that have been given away cannot be taken back: then only an error of the exact
     // statement will do.
@@ -68,51 +92,23 @@ class Execution final : public BatchStream {
       WEIR_ASSIGN(const auto again, without_mark(stream_->next(stop)));
       if (!again) return failure;
     }
-    return without_mark(stream_->next(stop));
+    auto first = without_mark(stream_->next(stop));
+    if (first.ok() && !*first) WEIR_TRY(observe());
+    return first;
   }
 
  private:
-  // The metrics of observe(), each by a query of its own over the same rows.
-  Result<void> observe(const plan::Operator& plan, std::stop_token stop) {
-    if (!context_.observed) return {};
-    if (const auto* node = std::get_if<plan::op::Observe>(&plan.node)) {
-      WEIR_ASSIGN(auto row, metrics_row(*node, stop));
-      if (row) context_.observed(node->name, std::move(row));
-    }
-    for (const auto& child : plan::children_of(plan))
-      WEIR_TRY(observe(*child, stop));
+  Result<void> observe() {
+    if (!observations_ || std::exchange(observed_, true)) return {};
+    WEIR_ASSIGN(const auto rows, observations_->finish(*plan_, context_));
+    for (const auto& [name, row] : rows)
+      if (row) context_.observed(name, row);
     return {};
-  }
-
-  Result<BatchPtr> metrics_row(const plan::op::Observe& node, std::stop_token stop) {
-    plan::op::Aggregate aggregate;
-    aggregate.child = node.child;
-    aggregate.aggregates = node.aggregates;
-    std::vector<plan::Column> columns;
-    const auto add = [&](const plan::Typed& expression, std::string name) {
-      plan::Column column;
-      column.name = std::move(name);
-      column.type = expression.type;
-      column.nullable = expression.nullable;
-      columns.push_back(std::move(column));
-    };
-    for (const auto& one : node.aggregates)
-      add(*one, "a" + std::to_string(columns.size()));
-    plan::op::Project project;
-    project.child = plan::make_operator(std::move(aggregate), std::exchange(columns, {}));
-    for (const auto& metric : node.metrics) {
-      project.list.push_back(metric.expression);
-      add(*metric.expression, metric.name);
-    }
-    auto quiet = context_;
-    quiet.observed = nullptr;
-    WEIR_ASSIGN(auto stream,
-                execute(plan::make_operator(std::move(project), std::move(columns)), quiet));
-    return stream->next(stop);
   }
 
   plan::OperatorPtr plan_;
   ExecutionContext context_;
+  std::shared_ptr<Observations> observations_;
   StreamPtr stream_;
   int64_t rows_ = 0;
   bool exact_ = false;
@@ -122,13 +118,18 @@ class Execution final : public BatchStream {
 }  // namespace
 
 Result<std::unique_ptr<BatchStream>> execute(const plan::OperatorPtr& plan,
-                                             const ExecutionContext& context) {
+                                             const ExecutionContext& given) {
+  auto context = given;
+  std::shared_ptr<Observations> observations;
+  if (given.observed && !given.observations)
+    context.observations = observations = std::make_shared<Observations>();
   auto stream = start(plan, context, false);
   // DuckDB calculates with constants as soon as it sees them.
   if (!stream.ok() && stream.error().kind() == base::ErrorKind::kInternal)
     stream = start(plan, context, true);
-  if (!stream.ok()) return stream;
-  return StreamPtr(std::make_unique<Execution>(plan, context, *std::move(stream)));
+  if (!stream.ok()) return settled(std::move(stream).error());
+  return StreamPtr(
+      std::make_unique<Execution>(plan, context, std::move(observations), *std::move(stream)));
 }
 
 Result<plan::Value> fold(const plan::TypedPtr& expression, const eval::EvalContext& context) {

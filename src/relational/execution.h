@@ -37,12 +37,16 @@ class UserFunctions {
                                                            std::unique_ptr<BatchStream> right);
 };
 
+class Observations;
+
 struct ExecutionContext {
   DuckEngine& engine;
   eval::EvalContext eval;              // ansi, zone, the statement's timestamp
   UserFunctions* functions = nullptr;  // null: user functions are UNSUPPORTED_FEATURE
   // Rows of observe(), once the stream has ended: name and one row. May be null.
   std::function<void(const std::string& name, BatchPtr row)> observed;
+  // Of the query around, where this one is a part of it.
+  std::shared_ptr<Observations> observations = nullptr;
 };
 
 // The rows of plan's visible columns. Errors of kernels carry Spark's class. The context's members

@@ -1,5 +1,6 @@
 // Operators as SELECTs.
 #include <algorithm>
+#include <set>
 
 #include <arrow/api.h>
 #include <fmt/format.h>
@@ -36,6 +37,8 @@ Schema full_schema(const plan::Operator& plan) {
 // Leaves are cheap to name twice.
 bool is_leaf(const plan::Operator& plan) { return plan::children_of(plan).empty(); }
 
+}  // namespace
+
 bool reads_outside(const plan::Operator& plan) {
   bool found = false;
   const std::function<void(const plan::Typed&)> look = [&](const plan::Typed& expression) {
@@ -52,8 +55,6 @@ bool reads_outside(const plan::Operator& plan) {
     found = found || reads_outside(*child);
   return found;
 }
-
-}  // namespace
 
 StatementBuilder::StatementBuilder(const ExecutionContext& context,
                                    std::shared_ptr<DuckQuery> query, bool exact)
@@ -191,13 +192,11 @@ Result<StatementBuilder::Source> StatementBuilder::join_source(const op::Join& n
   if (!right.where.empty() && !inner && node.kind != Kind::kRight) {
     WEIR_ASSIGN(right, wrapped(node.right));
   }
+  WEIR_ASSIGN(const auto on, join_condition(node, left, right));
   Source made;
+  made.joined = true;
   made.scope = left.scope;
   made.scope.insert(made.scope.end(), right.scope.begin(), right.scope.end());
-  std::string on = "TRUE";
-  if (node.condition) {
-    WEIR_ASSIGN(on, condition(node.condition, made.scope));
-  }
   const auto word = [&]() -> std::string_view {
     switch (node.kind) {
       case Kind::kInner:
@@ -216,7 +215,7 @@ Result<StatementBuilder::Source> StatementBuilder::join_source(const op::Join& n
     }
     return "INNER";
   }();
-  const bool composite = right.from.find(" JOIN ") != std::string::npos;
+  const bool composite = right.joined;
   made.from = fmt::format("{} {} JOIN {}{}{} ON {}", left.from, word, composite ? "(" : "",
                           right.from, composite ? ")" : "", on);
   made.also(left.where);
@@ -224,6 +223,54 @@ Result<StatementBuilder::Source> StatementBuilder::join_source(const op::Join& n
   if (node.kind == Kind::kLeftSemi || node.kind == Kind::kLeftAnti)
     made.scope.resize(left.scope.size());
   return made;
+}
+
+Result<std::string> StatementBuilder::join_condition(const op::Join& node, Source& left,
+                                                     Source& right) {
+  if (!node.condition) return std::string("TRUE");
+  const auto both = [&] {
+    auto scope = left.scope;
+    scope.insert(scope.end(), right.scope.begin(), right.scope.end());
+    return scope;
+  };
+  const bool inner = node.kind == plan::JoinKind::kInner || node.kind == plan::JoinKind::kCross;
+  std::vector<TypedPtr> parts, marked;
+  if (!inner) {
+    std::vector<TypedPtr> all;
+    split_condition(node.condition, all, all);
+    for (const auto& one : all)
+      (has_subquery_or_outer(*one) ? marked : parts).push_back(one);
+  }
+  if (marked.empty()) return condition(node.condition, both());
+  std::string on;
+  const auto width = static_cast<int>(node.left->columns.size());
+  for (const auto& one : marked) {
+    const auto needed = plan::columns_needed({one});
+    const bool of_left = needed.empty() || *std::max_element(needed.begin(), needed.end()) < width;
+    const bool of_right = !of_left && *std::min_element(needed.begin(), needed.end()) >= width;
+    std::string text;
+    if (of_left || of_right) {
+      Source& side = of_left ? left : right;
+      WEIR_ASSIGN(const auto mark, condition(one, both()));
+      const auto alias = fresh();
+      side.from = fmt::format("(SELECT {}, {} AS mark FROM {}) AS {}", names(side.scope), mark,
+                              side.clause(), alias);
+      side.where.clear();
+      side.joined = false;
+      side.scope = scope_of(alias, side.scope.size());
+      text = alias + ".mark";
+      // Earlier marks of this side are below now.
+      if (!on.empty()) return unsupported("an outer join with several subqueries in its condition");
+    } else {
+      WEIR_ASSIGN(text, condition(one, both()));
+    }
+    on += (on.empty() ? "" : " AND ") + text;
+  }
+  for (const auto& one : parts) {
+    WEIR_ASSIGN(const auto text, condition(one, both()));
+    on += " AND " + text;
+  }
+  return on;
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Scan& node, const plan::Operator& plan) {
@@ -428,11 +475,16 @@ Result<std::string> StatementBuilder::operator()(const op::Filter& node,
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, const plan::Operator&) {
-  WEIR_ASSIGN(const auto below, source(node.child));
+  auto list = node.keys;
+  list.insert(list.end(), node.aggregates.begin(), node.aggregates.end());
+  WEIR_ASSIGN(const auto child, with_python_stage(node.child, list));
+  const auto keys_end = list.begin() + static_cast<std::ptrdiff_t>(node.keys.size());
+  const std::vector<TypedPtr> keys(list.begin(), keys_end), aggregates(keys_end, list.end());
+  WEIR_ASSIGN(const auto below, source(child));
   const auto& scope = below.scope;
   Computed computed;
   // Keys come first and each has a column of its own.
-  for (const auto& key : node.keys) {
+  for (const auto& key : keys) {
     WEIR_ASSIGN(auto text, expression(key, scope));
     // -0.0 groups with 0.0 and shows as it.
     if (plan::is_fractional(key->type)) text = fmt::format("({} + 0)", text);
@@ -443,7 +495,7 @@ Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, cons
   Scope columns;
   for (size_t i = 0; i < node.keys.size(); ++i)
     columns.push_back("e" + std::to_string(i));
-  for (const auto& one : node.aggregates) {
+  for (const auto& one : aggregates) {
     AggregateCall call;
     call.expression = one.get();
     call.call = &std::get<plan::TypedCall>(one->node);
@@ -463,18 +515,26 @@ Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, cons
     columns.push_back(std::move(text));
   }
   std::string groups;
-  const auto key_list = [](const std::vector<int>& keys) {
+  const auto key_list = [](const std::vector<int>& positions) {
     std::string text;
-    for (const int key : keys)
+    for (const int key : positions)
       text += fmt::format("{}e{}", text.empty() ? "" : ", ", key);
     return text;
   };
   if (!node.sets.empty()) {
-    std::vector<int> all;
-    for (size_t i = 0; i < node.keys.size(); ++i)
-      all.push_back(static_cast<int>(i));
-    columns.push_back(all.empty() ? "CAST(0 AS BIGINT)"
-                                  : fmt::format("CAST(GROUPING({}) AS BIGINT)", key_list(all)));
+    // DuckDB knows only the keys that are in some set: the others are NULL, and grouped away.
+    std::set<int> used;
+    for (const auto& set : node.sets)
+      used.insert(set.begin(), set.end());
+    std::string bits;
+    for (size_t i = 0; i < node.keys.size(); ++i) {
+      const auto weight = int64_t{1} << (node.keys.size() - 1 - i);
+      const bool in_some = used.contains(static_cast<int>(i));
+      bits += fmt::format("{}{}{}", bits.empty() ? "" : " + ", weight,
+                          in_some ? fmt::format(" * GROUPING(e{})", i) : "");
+      if (!in_some) columns[i] = fmt::format("CAST(NULL AS {})", duck_sql_type(node.keys[i]->type));
+    }
+    columns.push_back(fmt::format("CAST({} AS BIGINT)", bits.empty() ? "0" : bits));
     for (const auto& set : node.sets)
       groups += fmt::format("{}({})", groups.empty() ? "" : ", ", key_list(set));
     groups = " GROUP BY GROUPING SETS (" + groups + ")";
@@ -522,14 +582,21 @@ Result<std::string> StatementBuilder::operator()(const op::SetOperation& node,
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Sort& node, const plan::Operator& plan) {
-  WEIR_ASSIGN(auto below, source(node.child));
+  std::vector<TypedPtr> list;
+  for (const auto& key : node.keys)
+    list.push_back(key.expression);
+  WEIR_ASSIGN(const auto child, with_python_stage(node.child, list));
+  WEIR_ASSIGN(auto below, source(child));
   std::string keys;
-  for (const auto& key : node.keys) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (std::holds_alternative<plan::TypedLiteral>(list[i]->node)) continue;  // orders nothing
+    auto key = node.keys[i];
+    key.expression = list[i];
     WEIR_ASSIGN(const auto text, sort_key(key, below.scope));
-    keys += (keys.empty() ? "" : ", ") + text;
+    keys += (keys.empty() ? " ORDER BY " : ", ") + text;
   }
   below.scope.resize(plan.columns.size());
-  return fmt::format("SELECT {} FROM {} ORDER BY {}", names(below.scope), below.clause(), keys);
+  return fmt::format("SELECT {} FROM {}{}", names(below.scope), below.clause(), keys);
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Limit& node, const plan::Operator&) {

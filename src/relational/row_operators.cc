@@ -147,13 +147,15 @@ Result<std::string> StatementBuilder::window_function(const plan::Typed& express
 }
 
 Result<std::string> StatementBuilder::operator()(const op::Window& node, const plan::Operator&) {
-  WEIR_ASSIGN(const auto below, query(node.child));
+  auto functions = node.functions;
+  WEIR_ASSIGN(const auto child, with_python_stage(node.child, functions));
+  WEIR_ASSIGN(const auto below, query(child));
   const auto alias = fresh(), inner = fresh();
   const auto width = node.child->columns.size();
-  const auto scope = scope_of(alias, width);
+  const auto scope = scope_of(alias, child->columns.size());
   Computed computed;
   auto columns = scope_of(inner, width);
-  for (const auto& function : node.functions) {
+  for (const auto& function : functions) {
     const auto* window = std::get_if<plan::TypedWindow>(&function->node);
     WEIR_CHECK(window, "a Window's function is no TypedWindow");
     const auto* call = std::get_if<plan::TypedCall>(&window->function->node);
@@ -181,9 +183,9 @@ Result<std::string> StatementBuilder::operator()(const op::Window& node, const p
     }
     columns.push_back(std::move(sql));
   }
-  return fmt::format("SELECT {} FROM (SELECT {}.*, {} FROM ({}) AS {}) AS {}", names(columns),
-                     width == 0 ? "(SELECT 1 AS nothing)" : alias, computed_list(computed), below,
-                     alias, inner);
+  return fmt::format("SELECT {} FROM (SELECT {}{} FROM ({}) AS {}) AS {}", names(columns),
+                     width == 0 ? "" : alias + ".*, ", computed_list(computed), below, alias,
+                     inner);
 }
 
 // The generator's rows as a DuckDB list (over the child's columns), and what each of its columns

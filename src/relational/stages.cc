@@ -4,6 +4,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "relational/observation.h"
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
@@ -162,7 +163,10 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
       innermost(one, calls);
     if (calls.empty()) return child;
     if (!context_.functions) return unsupported("a user function");
-    if (!outer_.empty()) return unsupported("a user function inside a subquery");
+    const bool outside = std::any_of(
+        list.begin(), list.end(), [](const TypedPtr& one) { return has_subquery_or_outer(*one); });
+    if (!outer_.empty() && (outside || reads_outside(*child)))
+      return unsupported("a user function inside a correlated subquery");
     const int kept = static_cast<int>(child->columns.size());
     op::Project below{child, {}};
     auto columns = child->columns;
@@ -213,7 +217,8 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
 Result<std::string> StatementBuilder::operator()(const op::MapPartitions& node,
                                                  const plan::Operator& plan) {
   if (!context_.functions) return unsupported("a user function");
-  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  if (!outer_.empty() && reads_outside(plan))
+    return unsupported("a user function inside a correlated subquery");
   Open open = [child = node.child, function = node.function,
                context = context_]() -> Result<StreamPtr> {
     WEIR_ASSIGN(auto stream, execute(child, context));
@@ -225,7 +230,8 @@ Result<std::string> StatementBuilder::operator()(const op::MapPartitions& node,
 Result<std::string> StatementBuilder::operator()(const op::GroupMap& node,
                                                  const plan::Operator& plan) {
   if (!context_.functions) return unsupported("a user function");
-  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  if (!outer_.empty() && reads_outside(plan))
+    return unsupported("a user function inside a correlated subquery");
   if (!node.state.empty()) return unsupported("state of groups outside of a stream");
   const auto input = keyed_input(node.child, node.keys);
   Open open = [input, keys = static_cast<int>(node.keys.size()), function = node.function,
@@ -239,7 +245,8 @@ Result<std::string> StatementBuilder::operator()(const op::GroupMap& node,
 Result<std::string> StatementBuilder::operator()(const op::CoGroupMap& node,
                                                  const plan::Operator& plan) {
   if (!context_.functions) return unsupported("a user function");
-  if (!outer_.empty()) return unsupported("a user function inside a subquery");
+  if (!outer_.empty() && reads_outside(plan))
+    return unsupported("a user function inside a correlated subquery");
   const auto left = keyed_input(node.left, node.left_keys);
   const auto right = keyed_input(node.right, node.right_keys);
   Open open = [left, right, keys = static_cast<int>(node.left_keys.size()),
@@ -273,8 +280,27 @@ OperatorPtr StatementBuilder::keyed_input(const OperatorPtr& child,
   return plan::make_operator(std::move(sort), std::move(columns));
 }
 
-Result<std::string> StatementBuilder::operator()(const op::Observe& node, const plan::Operator&) {
-  return query(node.child);
+Result<std::string> StatementBuilder::operator()(const op::Observe& node,
+                                                 const plan::Operator& plan) {
+  if (!context_.observations) return query(node.child);
+  if (!outer_.empty() && reads_outside(plan))
+    return unsupported("observe() inside a correlated subquery");
+  op::Project all{node.child, {}};
+  auto columns = node.child->columns;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    columns[i].hidden = false;
+    all.list.push_back(std::make_shared<const plan::Typed>(
+        plan::Typed{columns[i].type,
+                    columns[i].nullable,
+                    plan::TypedColumn{static_cast<int>(i), columns[i].name},
+                    {}}));
+  }
+  const auto input = plan::make_operator(std::move(all), std::move(columns));
+  Open open = [input, node, context = context_]() -> Result<StreamPtr> {
+    WEIR_ASSIGN(auto stream, execute(input, context));
+    return context.observations->watch(node, std::move(stream), context);
+  };
+  return query(stage_plan(plan.columns, std::move(open)));
 }
 
 }  // namespace weir::relational

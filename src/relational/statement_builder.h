@@ -50,6 +50,7 @@ class StatementBuilder {
     std::string from;
     Scope scope;
     std::string where;
+    bool joined = false;  // `from` is several joined tables
     std::string clause() const { return where.empty() ? from : from + " WHERE " + where; }
     void also(const std::string& condition) {
       if (!condition.empty()) where += (where.empty() ? "" : " AND ") + condition;
@@ -58,6 +59,9 @@ class StatementBuilder {
   Result<Source> source(const plan::OperatorPtr& plan);
   Result<Source> wrapped(const plan::OperatorPtr& plan);
   Result<Source> join_source(const plan::op::Join& node);
+  // Conjuncts with subqueries over one side of an outer join become a column of that side, which
+  // DuckDB needs; what is left of the condition comes back as text over both.
+  Result<std::string> join_condition(const plan::op::Join& node, Source& left, Source& right);
   bool is_shared(const plan::OperatorPtr& plan) const;
   // AND's operands, those that neither fail nor need our kernels apart.
   void split_condition(const plan::TypedPtr& condition, std::vector<plan::TypedPtr>& plain,
@@ -168,6 +172,8 @@ bool is_volatile(const plan::Typed& expression);
 bool has_subquery_or_outer(const plan::Typed& expression);
 // The expressions of the operator itself.
 std::vector<plan::TypedPtr> expressions_of(const plan::Operator& plan);
+// True where the plan, or a subquery in it, refers to columns of a query around it.
+bool reads_outside(const plan::Operator& plan);
 // A constant as DuckDB's SQL; empty where SQL text cannot hold it.
 std::string literal_sql(const plan::Value& value, const columnar::DataType& type);
 

@@ -234,6 +234,12 @@ fs::path TpchTest::folder_;
 duckdb_database TpchTest::database_ = nullptr;
 duckdb_connection TpchTest::duck_ = nullptr;
 
+// bench/tpch.py runs this one alone, for the files.
+TEST_F(TpchTest, TablesAreMade) {
+  for (const auto& table : tpch::tables())
+    EXPECT_NE(query("SELECT count(*) FROM " + table.name)[0][0], "0") << table.name;
+}
+
 TEST_F(TpchTest, AgreesWithDuckDb) {
   const auto folder = queries_folder();
   if (folder.empty()) GTEST_SKIP() << "no ../shared/data/spark-test-data.tar.xz";

@@ -105,6 +105,48 @@ TEST_F(SessionTest, QueriesAndTheirErrors) {
   EXPECT_THAT(run("SELECT sum(id) FROM range(10) WHERE id > 7"), ElementsAre("17"));
 }
 
+TEST_F(SessionTest, NestedValuesComeBackFromParquet) {
+  run("CREATE TABLE n USING parquet AS SELECT * FROM VALUES (map(1, 'a'), array(1, 2), "
+      "named_struct('x', 5)) AS t(m, a, s)");
+  EXPECT_THAT(run("SELECT * FROM n"), ElementsAre("{1 -> a}|[1, 2]|{5}"));
+}
+
+TEST_F(SessionTest, GroupingSetsThatLeaveKeysOut) {
+  const std::string from =
+      "FROM VALUES (1, 'x', 10), (1, 'y', 20), (2, 'x', 30) AS t(a, b, v) GROUP BY a, b GROUPING "
+      "SETS";
+  EXPECT_THAT(run("SELECT a, b, sum(v), grouping_id() " + from + " ((a)) ORDER BY a"),
+              ElementsAre("1|NULL|30|1", "2|NULL|30|1"));
+  EXPECT_THAT(run("SELECT a, b, sum(v), grouping_id() " + from + " (())"),
+              ElementsAre("NULL|NULL|60|3"));
+}
+
+TEST_F(SessionTest, SumsThatOutgrowTheirType) {
+  const std::string wide =
+      "FROM VALUES (98765432109876543210987654321098765432BD), "
+      "(98765432109876543210987654321098765432BD) AS t(v)";
+  EXPECT_THAT(run("SELECT try_sum(v), try_avg(v) " + wide), ElementsAre("NULL|NULL"));
+  EXPECT_THAT(run("SELECT sum(v) " + wide)[0], HasSubstr("[ARITHMETIC_OVERFLOW]"));
+  const std::string months =
+      "FROM VALUES (interval '2147483647 months'), (interval '1 months') AS "
+      "t(v)";
+  EXPECT_THAT(run("SELECT try_sum(v), try_avg(v) " + months), ElementsAre("NULL|NULL"));
+  EXPECT_THAT(run("SELECT sum(v) " + months)[0], HasSubstr("INTERVAL_ARITHMETIC_OVERFLOW"));
+}
+
+TEST_F(SessionTest, OuterJoinsWithSubqueriesInTheirConditions) {
+  const std::string l = "(VALUES (1), (2), (3)) AS l(x)", r = "(VALUES (2), (3)) AS r(y)";
+  EXPECT_THAT(
+      run("SELECT * FROM " + l + " LEFT JOIN " + r + " ON x = y AND x IN (SELECT 3) ORDER BY x"),
+      ElementsAre("1|NULL", "2|NULL", "3|3"));
+  EXPECT_THAT(run("SELECT * FROM " + l + " LEFT ANTI JOIN " + r +
+                  " ON x = y AND y NOT IN (SELECT 3) ORDER BY x"),
+              ElementsAre("1", "3"));
+  EXPECT_THAT(run("SELECT * FROM " + l + " LEFT JOIN (SELECT y, coalesce(z, 7) AS w FROM " + r +
+                  " LEFT JOIN (SELECT 3 AS z) s ON y = z) ON x = y ORDER BY x"),
+              ElementsAre("1|NULL|NULL", "2|2|7", "3|3|3"));
+}
+
 TEST_F(SessionTest, Configuration) {
   EXPECT_EQ(session_->get("spark.sql.shuffle.partitions"), "200");
   EXPECT_EQ(session_->get("spark.sql.no.such.key"), std::nullopt);
