@@ -140,9 +140,10 @@ Result<void> serve(Words& words, StopSignal& stop) {
   WEIR_ASSIGN(const auto engine,
               relational::DuckEngine::open(
                   {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
-  WEIR_ASSIGN(
-      const auto warehouse,
-      session::Warehouse::open({*files, clock, random, *engine, words.threads}, words.warehouse));
+  WEIR_ASSIGN(const auto warehouse,
+              session::Warehouse::open(
+                  {*files, clock, random, *engine, words.threads, (words.memory_mb << 20) / 4},
+                  words.warehouse));
   connect::ServiceOptions options;
   options.session_idle_us = words.session_timeout_s * 1'000'000;
   options.executions_max = words.queries_max;

@@ -209,8 +209,10 @@ struct SqlProcess {
   Result<void> open(const SqlWords& words) {
     WEIR_ASSIGN(engine, relational::DuckEngine::open(
                             {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
-    WEIR_ASSIGN(auto warehouse, session::Warehouse::open(
-                                    {*fs, clock, random, *engine, words.threads}, words.warehouse));
+    WEIR_ASSIGN(auto warehouse,
+                session::Warehouse::open(
+                    {*fs, clock, random, *engine, words.threads, (words.memory_mb << 20) / 4},
+                    words.warehouse));
     WEIR_ASSIGN(session, session::Session::create(std::move(warehouse), "sql"));
     WEIR_TRY(session->set("spark.sql.session.timeZone", words.time_zone));
     if (words.no_ansi) WEIR_TRY(session->set("spark.sql.ansi.enabled", "false"));

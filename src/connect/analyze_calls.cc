@@ -147,7 +147,8 @@ Result<void> Analysis::run(const AnalyzePlanRequest& request, AnalyzePlanRespons
       const auto& given = request.persist();
       PlanDecoder decoder(context_);
       WEIR_ASSIGN(const auto plan, decoder.relation(given.relation()));
-      WEIR_TRY(session_.engine().analyze(plan));
+      WEIR_ASSIGN(const auto operators, session_.engine().analyze(plan));
+      WEIR_TRY(session_.engine().cache(operators, false, {}));
       if (given.has_storage_level()) {
         const auto& wanted = given.storage_level();
         level = {wanted.use_disk(), wanted.use_memory(), wanted.use_off_heap(),
@@ -157,10 +158,15 @@ Result<void> Analysis::run(const AnalyzePlanRequest& request, AnalyzePlanRespons
       response.mutable_persist();
       return {};
     }
-    case AnalyzePlanRequest::kUnpersist:
+    case AnalyzePlanRequest::kUnpersist: {
+      PlanDecoder decoder(context_);
+      WEIR_ASSIGN(const auto plan, decoder.relation(request.unpersist().relation()));
+      if (const auto operators = session_.engine().analyze(plan); operators.ok())
+        session_.engine().uncache(*operators);
       session_.forget_storage_level(relation_key(request.unpersist().relation()));
       response.mutable_unpersist();
       return {};
+    }
     case AnalyzePlanRequest::kGetStorageLevel: {
       const auto level =
           session_.storage_level(relation_key(request.get_storage_level().relation()));

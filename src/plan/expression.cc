@@ -1,6 +1,7 @@
 #include "plan/expression.h"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include <fmt/format.h>
@@ -159,12 +160,29 @@ TypedPtr remap_columns(const TypedPtr& expression, const std::vector<int>& new_i
   });
 }
 
+namespace {
+
+bool same_order(const std::vector<TypedSortKey>& a, const std::vector<TypedSortKey>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.ascending == y.ascending && x.nulls_first == y.nulls_first;
+  });
+}
+
+bool same_value(const Value& a, const Value& b) {
+  const auto* x = std::get_if<double>(&a);
+  const auto* y = std::get_if<double>(&b);
+  if (x && y) return std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y);
+  return a == b;
+}
+
+}  // namespace
+
 bool same_expression(const Typed& a, const Typed& b) {
   if (a.node.index() != b.node.index() || !a.type.same_type(b.type)) return false;
   const auto same_heads = [&](const auto& left) {
     using Kind = std::decay_t<decltype(left)>;
     const auto& right = std::get<Kind>(b.node);
-    if constexpr (std::is_same_v<Kind, TypedLiteral>) return left.value == right.value;
+    if constexpr (std::is_same_v<Kind, TypedLiteral>) return same_value(left.value, right.value);
     if constexpr (std::is_same_v<Kind, TypedColumn>) return left.index == right.index;
     if constexpr (std::is_same_v<Kind, TypedOuterColumn>)
       return left.level == right.level && left.index == right.index;
@@ -173,7 +191,7 @@ bool same_expression(const Typed& a, const Typed& b) {
     if constexpr (std::is_same_v<Kind, TypedCall>) {
       return left.function == right.function && left.distinct == right.distinct &&
              left.ignore_nulls == right.ignore_nulls && !left.filter == !right.filter &&
-             left.within_group.size() == right.within_group.size();
+             same_order(left.within_group, right.within_group);
     }
     if constexpr (std::is_same_v<Kind, TypedLambda>) return left.variables == right.variables;
     if constexpr (std::is_same_v<Kind, TypedLambdaVariable>) return left.id == right.id;
@@ -183,7 +201,7 @@ bool same_expression(const Typed& a, const Typed& b) {
       return left.unit == right.unit && left.lower.kind == right.lower.kind &&
              left.upper.kind == right.upper.kind &&
              left.partition_by.size() == right.partition_by.size() &&
-             left.order_by.size() == right.order_by.size();
+             same_order(left.order_by, right.order_by);
     }
     if constexpr (std::is_same_v<Kind, TypedPython>) return left.function == right.function;
     return true;

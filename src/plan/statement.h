@@ -56,7 +56,8 @@ struct CreateView {
   std::string provider;  // CREATE TEMPORARY VIEW v USING provider OPTIONS (…)
   Options options;
   std::optional<Schema> schema;
-  bool alter = false;  // ALTER VIEW … AS: has to be there
+  bool alter = false;       // ALTER VIEW … AS: has to be there
+  std::string schema_mode;  // WITH SCHEMA …: as DESCRIBE shows it ("TYPE EVOLUTION")
 };
 struct CreateDatabase {
   Name name;
@@ -70,6 +71,13 @@ struct DropDatabase {
   bool if_exists = false;
   bool cascade = false;
 };
+// ALTER DATABASE … SET PROPERTIES / LOCATION, COMMENT ON DATABASE: what is given changes.
+struct AlterDatabase {
+  Name name;
+  std::optional<std::string> location;
+  std::optional<std::string> comment;
+  Options properties;
+};
 struct AlterTable {
   enum class Kind : uint8_t {
     kAddColumns,
@@ -81,7 +89,8 @@ struct AlterTable {
     kChangeColumn,
     kSetLocation,
     kAddPartition,
-    kDropPartition
+    kDropPartition,
+    kSetSchemaMode
   };
   Kind kind = Kind::kAddColumns;
   Name name;
@@ -95,6 +104,7 @@ struct AlterTable {
   std::vector<std::string> property_keys;
   bool if_exists = false;
   std::string location;
+  std::string schema_mode;       // kSetSchemaMode
   std::optional<bool> nullable;  // kChangeColumn SET / DROP NOT NULL
 };
 struct Insert {
@@ -179,8 +189,8 @@ struct UnsupportedStatement {
 
 using StatementKind =
     std::variant<QueryStatement, CreateTable, DropTable, CreateView, CreateDatabase, DropDatabase,
-                 AlterTable, Insert, Truncate, CacheTable, UncacheTable, Refresh, SetStatement,
-                 ResetStatement, SetTimeZone, Use, Show, DescribeStatement, Explain,
+                 AlterDatabase, AlterTable, Insert, Truncate, CacheTable, UncacheTable, Refresh,
+                 SetStatement, ResetStatement, SetTimeZone, Use, Show, DescribeStatement, Explain,
                  UnsupportedStatement>;
 
 struct Statement {

@@ -37,6 +37,8 @@ class ScanSource : public plan::Table {
                                                     const plan::TypedPtr& /*condition*/) const {
     return std::nullopt;
   }
+  // What its rows are: another table of the same state() gives the same ones. Empty: not known.
+  virtual std::string state() const { return {}; }
   // For the join order; none where it is not known.
   virtual std::optional<int64_t> rows_estimate() const { return std::nullopt; }
 };

@@ -120,6 +120,9 @@ std::string table_json(const TableEntry& entry) {
     object["view_columns_named"] = entry.view_columns_named;
     object["view_database"] = entry.view_database;
     object["view_conf"] = map_json(entry.view_conf);
+    if (!entry.view_mode.empty()) object["view_mode"] = entry.view_mode;
+    if (!entry.view_query_columns.empty())
+      object["view_query_columns"] = list_json(entry.view_query_columns);
   }
   return base::json_text_pretty(object);
 }
@@ -158,6 +161,8 @@ Result<TableEntry> parse_table_json(std::string_view text, std::string_view what
   entry.view_columns_named = base::json_bool(object, "view_columns_named").value_or(false);
   entry.view_database = base::json_string(object, "view_database").value_or("");
   entry.view_conf = map_of(object, "view_conf");
+  entry.view_mode = base::json_string(object, "view_mode").value_or("");
+  entry.view_query_columns = list_of(object, "view_query_columns");
   return entry;
 }
 

@@ -160,6 +160,11 @@ std::optional<relational::PlainParquet> DeltaSource::plain_parquet(
   return plain;
 }
 
+std::string DeltaSource::state() const {
+  return fmt::format("{} {} {}", snapshot_->path(), snapshot_->metadata().id,
+                     snapshot_->version().value());
+}
+
 std::optional<int64_t> DeltaSource::rows_estimate() const {
   delta::ScanOptions options;
   options.columns.emplace();

@@ -22,6 +22,7 @@ class DeltaSource final : public relational::ScanSource {
   std::string description() const override;
   Result<std::vector<std::unique_ptr<relational::BatchStream>>> scan(
       const std::vector<int>& columns, const plan::TypedPtr& condition, int streams) const override;
+  std::string state() const override;
   std::optional<int64_t> rows_estimate() const override;
   std::optional<relational::PlainParquet> plain_parquet(
       const std::vector<int>& columns, const plan::TypedPtr& condition) const override;

@@ -17,10 +17,10 @@
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "delta/partition_values.h"
-#include "session/partition_folders.h"
 #include "session/scan_predicate.h"
 #include "source/file_listing.h"
 #include "source/option_text.h"
+#include "source/partition_folders.h"
 
 namespace weir::session {
 
@@ -115,6 +115,17 @@ class FileTable final : public relational::ScanSource {
   std::string_view provider() const override { return request_.format; }
   std::string description() const override {
     return fmt::format("{} [{}]", request_.format, fmt::join(request_.paths, ", "));
+  }
+
+  std::string state() const override {
+    std::string text = request_.format + " " + base::json_text(schema_.to_json());
+    for (const auto& [key, value] : request_.options)
+      text += fmt::format(" {}:{}={}:{}", key.size(), key, value.size(), value);
+    for (const auto& file : files_) {
+      text += fmt::format(" {}:{} {} {}", file.info.path.size(), file.info.path, file.info.size,
+                          file.info.modified_us);
+    }
+    return text;
   }
 
   std::optional<relational::PlainParquet> plain_parquet(
@@ -282,7 +293,7 @@ class Listing {
   }
 
   std::vector<io::FileInfo> files;
-  std::vector<PartitionFolder> folders;  // of each file
+  std::vector<source::PartitionFolder> folders;  // of each file
   bool recursive() const { return filter_.recursive; }
 
  private:
@@ -304,7 +315,7 @@ class Listing {
       for (const auto& file : listed) {
         if (!seen_.insert(file.path).second) continue;
         files.push_back(file);
-        folders.push_back(partition_folder_of(from, file.path));
+        folders.push_back(source::partition_folder_of(from, file.path));
       }
     }
     if (!found && !request_.missing_is_empty) return path_not_found(path);
@@ -376,7 +387,7 @@ Result<std::shared_ptr<const relational::ScanSource>> open_file_table(const Serv
   if (request.paths.empty()) {
     if (const auto path = option_of(request.options, "path")) request.paths.push_back(*path);
   }
-  if (request.paths.empty()) {
+  if (request.paths.empty() && !request.schema) {
     return error(ErrorKind::kInvalidArgument,
                  "Unable to infer schema for {}. It must be specified manually.", request.format)
         .with_class("UNABLE_TO_INFER_SCHEMA")
@@ -393,7 +404,8 @@ Result<std::shared_ptr<const relational::ScanSource>> open_file_table(const Serv
       if (index >= 0) partitions.push_back(request.schema->fields()[static_cast<size_t>(index)]);
     }
   } else if (!listing.recursive()) {
-    WEIR_ASSIGN(partitions, partition_fields(listing.folders, request.infer_partition_types));
+    WEIR_ASSIGN(partitions,
+                source::partition_fields(listing.folders, request.infer_partition_types));
   }
   std::optional<Schema> data = request.schema;
   if (!data) {

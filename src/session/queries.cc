@@ -6,6 +6,7 @@
 #include <arrow/record_batch.h>
 
 #include "plan/operator_rewrites.h"
+#include "sql/parser.h"
 
 namespace weir::session {
 
@@ -22,6 +23,15 @@ plan::SmallQuery small_query(SessionState& state) {
 
 }  // namespace
 
+sql::ParseOptions parse_options(const SessionState& state) {
+  sql::ParseOptions options;
+  options.double_quoted_names =
+      state.flag("spark.sql.ansi.enabled") && state.flag("spark.sql.ansi.doubleQuotedIdentifiers");
+  options.legacy_identifier_clause = state.flag("spark.sql.legacy.identifierClause");
+  options.bang_is_not = state.flag("spark.sql.legacy.bangEqualsNot");
+  return options;
+}
+
 Result<OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
                                  const SqlParameters& parameters) {
   SessionCatalog catalog(state);
@@ -32,8 +42,27 @@ Result<OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
   return analyzer.analyze(plan);
 }
 
-Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& plan,
+namespace {
+
+RelationCache::Run uncached_run(SessionState& state) {
+  return [&state](const OperatorPtr& plan) -> Result<std::unique_ptr<BatchStream>> {
+    WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
+    return relational::execute(optimized, state.execution_context());
+  };
+}
+
+}  // namespace
+
+Result<void> cache_plan(SessionState& state, const OperatorPtr& plan, bool now,
+                        std::stop_token stop) {
+  state.cache.add(plan);
+  if (!now) return {};
+  return state.cache.fill(plan, uncached_run(state), std::move(stop));
+}
+
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& given,
                                               Session::Observed observed) {
+  WEIR_ASSIGN(const auto plan, state.cache.applied(given, uncached_run(state)));
   WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
   auto context = state.execution_context();
   context.observed = std::move(observed);

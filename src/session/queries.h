@@ -3,12 +3,22 @@
 
 #include "session/session_catalog.h"
 
+namespace weir::sql {
+struct ParseOptions;
+}
+
 namespace weir::session {
+
+// How the session's configuration says text is to be read.
+sql::ParseOptions parse_options(const SessionState& state);
 
 Result<plan::OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
                                        const SqlParameters& parameters = {});
 Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const plan::OperatorPtr& plan,
                                               Session::Observed observed = {});
+// The plan's rows are held from its first use on, or calculated `now`.
+Result<void> cache_plan(SessionState& state, const plan::OperatorPtr& plan, bool now,
+                        std::stop_token stop = {});
 // All rows of a small result, as values; more than `rows_max` is an error.
 Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
                                                          const plan::OperatorPtr& plan,

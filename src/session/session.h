@@ -99,6 +99,10 @@ class Session {
   virtual Result<void> create_temp_view(const std::string& name, plan::PlanPtr plan, bool replace,
                                         bool global) = 0;
   virtual bool drop_temp_view(const std::string& name, bool global) = 0;
+  // The plan's rows are held for later queries that have it in them: from its first use on, or
+  // calculated now (UNSUPPORTED_FEATURE where they do not fit).
+  virtual Result<void> cache(const plan::OperatorPtr& plan, bool now, std::stop_token stop) = 0;
+  virtual void uncache(const plan::OperatorPtr& plan) = 0;
   // Relations kept under an id (checkpoint, foreachBatch's batch).
   virtual void keep(const std::string& id, plan::OperatorPtr plan) = 0;
   virtual void forget(const std::string& id) = 0;

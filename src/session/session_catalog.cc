@@ -8,6 +8,7 @@
 #include "plan/operator_rewrites.h"
 #include "session/delta_source.h"
 #include "session/file_table.h"
+#include "session/queries.h"
 #include "sql/parser.h"
 
 namespace weir::session {
@@ -154,7 +155,11 @@ Result<OperatorPtr> SessionCatalog::view_plan(const TableEntry& view, const plan
                                  kViewDepthMax),
                      origin);
   }
-  WEIR_ASSIGN(const auto written, sql::parse_plan(view.view_text));
+  auto options = parse_options(state_);
+  if (const auto quoted = view.view_conf.find("spark.sql.ansi.doubleQuotedIdentifiers");
+      quoted != view.view_conf.end())
+    options.double_quoted_names = lower_case(quoted->second) == "true";
+  WEIR_ASSIGN(const auto written, sql::parse_plan(view.view_text, options));
   SessionCatalog surroundings(state_, view.view_database, false, depth_ + 1);
   plan::AnalyzerSettings settings = state_.analyzer_settings();
   for (const auto& [key, value] : view.view_conf) {
@@ -166,49 +171,70 @@ Result<OperatorPtr> SessionCatalog::view_plan(const TableEntry& view, const plan
   }
   plan::Analyzer analyzer(surroundings, std::move(settings), state_.folder());
   WEIR_ASSIGN(auto plan, analyzer.analyze(written));
-  // Under the view's own names, in its own types.
+  if (view.view_mode == "EVOLUTION") return plan;
+  // Under the view's own names, in its own types. A column of the query is found by its name, the
+  // n-th of equal names by its place among them.
   const auto& fields = view.schema.fields();
-  const auto given = plan::schema_of(*plan);
+  const bool takes_types = view.view_mode == "TYPE EVOLUTION";
+  std::vector<std::string> names = view.view_query_columns;
+  if (names.empty())
+    for (const auto& field : fields)
+      names.push_back(field.name);
+  const bool sensitive = state_.flag("spark.sql.caseSensitive");
+  const auto same_name = [&](const std::string& a, const std::string& b) {
+    return sensitive ? a == b : lower_case(a) == lower_case(b);
+  };
   std::vector<plan::TypedPtr> list;
   std::vector<plan::Column> columns;
-  bool same_shape = given.fields().size() == fields.size();
-  size_t visible = 0;
-  for (size_t i = 0; i < plan->columns.size(); ++i) {
-    const auto& column = plan->columns[i];
-    if (column.hidden) continue;
-    // A view over * keeps its columns where the table has got more.
-    size_t to = visible++;
-    if (given.fields().size() > fields.size() && !view.view_columns_named) {
-      const int index = view.schema.field_index_ignoring_case(column.name);
-      if (index < 0) continue;
-      to = static_cast<size_t>(index);
-      if (to != list.size()) return unsupported("a view whose tables have changed their columns");
+  bool same_shape = true;
+  for (size_t to = 0; to < fields.size(); ++to) {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < plan->columns.size(); ++i)
+      if (!plan->columns[i].hidden && same_name(plan->columns[i].name, names[to]))
+        found.push_back(i);
+    size_t expected = 0, place = 0;
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!same_name(names[i], names[to])) continue;
+      ++expected;
+      if (i < to) ++place;
     }
-    if (to >= fields.size()) continue;
-    auto expression = plan::column_at(plan->columns, i);
+    if (found.size() != expected) {
+      const Name shown{std::string(kCatalogName), view.database, view.name};
+      std::string actual;
+      for (const size_t i : found)
+        actual += (actual.empty() ? "" : ", ") + quoted_word(plan->columns[i].name);
+      return sql_error(
+                 "INCOMPATIBLE_VIEW_SCHEMA_CHANGE", "51024",
+                 fmt::format("The SQL query of view {} has an incompatible schema change and "
+                             "column {} cannot be resolved. Expected {} columns named {} but "
+                             "got [{}].\nPlease try to re-create the view by running: CREATE "
+                             "OR REPLACE VIEW {} AS {}",
+                             quoted_name(shown), quoted_word(names[to]), expected,
+                             quoted_word(names[to]), actual, quoted_name(shown), view.view_text),
+                 origin)
+          .with_parameter("viewName", quoted_name(shown))
+          .with_parameter("colName", quoted_word(names[to]))
+          .with_parameter("expectedNum", std::to_string(expected))
+          .with_parameter("actualCols", "[" + actual + "]");
+    }
+    const size_t from = found[place];
+    const auto& column = plan->columns[from];
+    auto expression = plan::column_at(plan->columns, from);
     plan::Column named = column;
     named.name = fields[to].name;
     named.qualifier.clear();
     named.metadata = fields[to].metadata;
-    same_shape &= named.name == column.name && column.qualifier.empty();
-    if (!column.type.same_type(fields[to].type())) {
+    if (!takes_types && !column.type.same_type(fields[to].type())) {
       expression = plan::make_typed(fields[to].type(), true,
                                     plan::TypedCast{std::move(expression), false, true});
       named.type = fields[to].type();
       same_shape = false;
     }
+    same_shape = same_shape && from == to && named.name == column.name && column.qualifier.empty();
     list.push_back(std::move(expression));
     columns.push_back(std::move(named));
   }
-  if (list.size() != fields.size()) {
-    return sql_error("INCOMPATIBLE_VIEW_SCHEMA_CHANGE", "51024",
-                     fmt::format("The SQL query of view {} has an incompatible schema change: it "
-                                 "has {} columns now, {} when the view was created. Create the "
-                                 "view anew.",
-                                 quoted_name({std::string(kCatalogName), view.database, view.name}),
-                                 visible, fields.size()),
-                     origin);
-  }
+  same_shape = same_shape && plan->columns.size() == fields.size();
   if (same_shape) return plan;
   return plan::make_operator(plan::op::Project{std::move(plan), std::move(list)},
                              std::move(columns));
@@ -296,6 +322,11 @@ Result<TablePtr> SessionCatalog::open_path(const std::string& provider, const st
                                            const plan::TableState& state,
                                            const plan::Options& options,
                                            const plan::Origin& origin) const {
+  if (path.empty()) {
+    return sql_error("INVALID_EMPTY_LOCATION", "42K05",
+                     "The location name cannot be empty string, but `` was given.", origin)
+        .with_parameter("location", "");
+  }
   if (provider == "delta") {
     DeltaState at;
     WEIR_ASSIGN(at.version, version_of(state, options, origin));

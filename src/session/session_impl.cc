@@ -31,7 +31,7 @@ class SessionImpl final : public Session {
 
   Result<StatementResult> sql(std::string_view text, const SqlParameters& parameters,
                               std::stop_token stop) override {
-    sql::ParseOptions options;
+    auto options = parse_options(state_);
     for (const auto& [name, value] : parameters.named)
       options.named[name] = plan::make_expression(value);
     for (const auto& value : parameters.positional)
@@ -42,7 +42,9 @@ class SessionImpl final : public Session {
   Result<StatementResult> execute(const plan::Statement& statement, std::stop_token stop) override {
     return run_statement(statement, {}, stop);
   }
-  Result<plan::PlanPtr> parse(std::string_view text) override { return sql::parse_plan(text); }
+  Result<plan::PlanPtr> parse(std::string_view text) override {
+    return sql::parse_plan(text, parse_options(state_));
+  }
   Result<plan::OperatorPtr> analyze(const plan::PlanPtr& plan,
                                     const SqlParameters& parameters) override {
     return analyze_plan(state_, plan, parameters);
@@ -77,6 +79,10 @@ class SessionImpl final : public Session {
   bool drop_temp_view(const std::string& name, bool global) override {
     return global ? state_.warehouse().drop_global_view(name) : state_.drop_temp_view(name);
   }
+  Result<void> cache(const plan::OperatorPtr& plan, bool now, std::stop_token stop) override {
+    return cache_plan(state_, plan, now, std::move(stop));
+  }
+  void uncache(const plan::OperatorPtr& plan) override { state_.cache.remove(plan); }
   void keep(const std::string& id, plan::OperatorPtr plan) override {
     state_.keep(id, std::move(plan));
   }

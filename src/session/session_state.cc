@@ -152,7 +152,7 @@ void SessionState::clear() {
   views_.clear();
   kept_.clear();
   functions_.clear();
-  cached_tables.clear();
+  cache.clear();
 }
 
 }  // namespace weir::session

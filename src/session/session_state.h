@@ -13,6 +13,7 @@
 #include "plan/analyzer.h"
 #include "relational/execution.h"
 #include "session/errors.h"
+#include "session/relation_cache.h"
 #include "session/session.h"
 #include "session/warehouse.h"
 
@@ -30,7 +31,7 @@ struct TempView {
 class SessionState {
  public:
   SessionState(std::shared_ptr<Warehouse> warehouse, std::string id)
-      : warehouse_(std::move(warehouse)), id_(std::move(id)) {}
+      : cache(warehouse->cache_budget()), warehouse_(std::move(warehouse)), id_(std::move(id)) {}
 
   Warehouse& warehouse() const { return *warehouse_; }
   const Services& services() const { return warehouse_->services(); }
@@ -65,8 +66,7 @@ class SessionState {
   std::shared_ptr<const plan::PythonFunction> function(std::string_view name) const;
   std::vector<std::string> functions() const;
   relational::UserFunctions* user_functions = nullptr;
-  std::vector<std::string> cached_tables;  // names that CACHE TABLE was told; guarded by mutex()
-  std::mutex& mutex() const { return mutex_; }
+  RelationCache cache;
 
   void clear();
 

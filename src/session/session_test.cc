@@ -121,6 +121,84 @@ TEST_F(SessionTest, GroupingSetsThatLeaveKeysOut) {
               ElementsAre("NULL|NULL|60|3"));
 }
 
+TEST_F(SessionTest, OrdersOfWindowsAndListsAreKeptApart) {
+  EXPECT_THAT(run("SELECT row_number() OVER (ORDER BY a), row_number() OVER (ORDER BY a DESC) FROM "
+                  "VALUES (1), (2) AS t(a) ORDER BY a"),
+              ElementsAre("1|2", "2|1"));
+  EXPECT_THAT(
+      run("SELECT listagg(a) WITHIN GROUP (ORDER BY a), listagg(a) WITHIN GROUP (ORDER BY a "
+          "DESC) FROM VALUES ('x'), ('y') AS t(a)"),
+      ElementsAre("xy|yx"));
+}
+
+TEST_F(SessionTest, ViewsFollowTheirTablesAsTheirModeSays) {
+  run("CREATE TABLE b(c1 INT, c2 INT) USING parquet");
+  run("CREATE VIEW v WITH SCHEMA EVOLUTION AS SELECT * FROM b");
+  run("CREATE VIEW w(x, y) WITH SCHEMA TYPE EVOLUTION AS SELECT * FROM b");
+  run("CREATE VIEW k AS SELECT * FROM b");
+  run("DROP TABLE b");
+  run("CREATE TABLE b(c2 STRING, c1 DOUBLE, c3 DATE) USING parquet");
+  run("INSERT INTO b VALUES ('7', 1.5, DATE'2022-01-01')");
+  EXPECT_THAT(run("SELECT * FROM v"), ElementsAre("7|1.5|2022-01-01"));
+  EXPECT_THAT(run("SELECT x, y FROM w"), ElementsAre("1.5|7"));
+  EXPECT_THAT(run("SELECT c1, c2 FROM k"), ElementsAre("1|7"));
+  run("DROP TABLE b");
+  run("CREATE TABLE b(c1 INT) USING parquet");
+  EXPECT_THAT(run("SELECT * FROM v"), ElementsAre());
+  EXPECT_THAT(run("SELECT * FROM w")[0], HasSubstr("[INCOMPATIBLE_VIEW_SCHEMA_CHANGE]"));
+  run("ALTER VIEW k WITH SCHEMA EVOLUTION");
+  EXPECT_THAT(run("SELECT * FROM k"), ElementsAre());
+}
+
+TEST_F(SessionTest, CommentsAndPropertiesOfDatabases) {
+  run("CREATE DATABASE d");
+  run("COMMENT ON SCHEMA d IS 'of tests'");
+  run("ALTER DATABASE d SET DBPROPERTIES (a = 'b')");
+  EXPECT_THAT(run("DESCRIBE DATABASE EXTENDED d"),
+              testing::IsSupersetOf({"Comment|of tests", "Properties|((a,b))"}));
+  run("CREATE TABLE c(x INT) USING parquet");
+  run("COMMENT ON TABLE c IS 'rows'");
+  EXPECT_THAT(run("DESCRIBE EXTENDED c"), Contains(HasSubstr("Comment|rows")));
+}
+
+TEST_F(SessionTest, NamesInDoubleQuotes) {
+  run("SET spark.sql.ansi.doubleQuotedIdentifiers = true");
+  EXPECT_THAT(run("SELECT \"a b\" FROM VALUES (1) AS t(\"a b\")"), ElementsAre("1"));
+}
+
+TEST_F(SessionTest, TemporaryViewsOverNothing) {
+  run("CREATE TEMPORARY VIEW e(a INT, b STRING) USING parquet");
+  EXPECT_THAT(run("SELECT * FROM e"), ElementsAre());
+}
+
+TEST_F(SessionTest, CachedResultsAreHeldUntilTheirTablesChange) {
+  run("CREATE TABLE c USING delta AS SELECT id FROM range(3)");
+  run("CACHE TABLE r AS SELECT id, rand() AS x FROM c");
+  const auto first = run("SELECT x FROM r ORDER BY id");
+  EXPECT_EQ(first.size(), 3u);
+  EXPECT_GT(warehouse_->cache_budget().used(), 0);
+  EXPECT_EQ(run("SELECT x FROM r ORDER BY id"), first);
+  run("INSERT INTO c VALUES (7)");
+  EXPECT_EQ(run("SELECT x FROM r ORDER BY id").size(), 4u);
+  run("UNCACHE TABLE IF EXISTS c");
+  run("CLEAR CACHE");
+  EXPECT_EQ(warehouse_->cache_budget().used(), 0);
+  EXPECT_THAT(run("UNCACHE TABLE nothing")[0], HasSubstr("[TABLE_OR_VIEW_NOT_FOUND]"));
+}
+
+TEST_F(SessionTest, WhatDoesNotFitIsNotCached) {
+  Services services = warehouse_->services();
+  services.cache_bytes = 1000;
+  const auto small = Warehouse::open(services, (folder_ / "s").string()).value();
+  const auto session = Session::create(small, "two").value();
+  EXPECT_THAT(run(*session, "CACHE TABLE big AS SELECT id FROM range(100000)")[0],
+              HasSubstr("[UNSUPPORTED_FEATURE]"));
+  EXPECT_THAT(run(*session, "SELECT count(*) FROM big"), ElementsAre("100000"));
+  run(*session, "CACHE LAZY TABLE big");
+  EXPECT_THAT(run(*session, "SELECT count(*) FROM big"), ElementsAre("100000"));
+  EXPECT_EQ(small->cache_budget().used(), 0);
+}
+
 TEST_F(SessionTest, SumsThatOutgrowTheirType) {
   const std::string wide =
       "FROM VALUES (98765432109876543210987654321098765432BD), "

@@ -27,6 +27,7 @@ class StatementRunner {
   Done on(const plan::CreateView& statement);
   Done on(const plan::CreateDatabase& statement);
   Done on(const plan::DropDatabase& statement);
+  Done on(const plan::AlterDatabase& statement);
   Done on(const plan::Use& statement);
   // session
   Done on(const plan::CacheTable& statement);

@@ -37,11 +37,32 @@ void add_columns(CommandRows& rows, const Schema& schema) {
   }
 }
 
-std::string quoted_list(const Schema& schema) {
+std::string quoted_list(const std::vector<std::string>& names) {
   std::string text = "[";
-  for (const Field& field : schema.fields())
-    text += (text.size() > 1 ? ", " : "") + quoted_word(field.name);
+  for (const auto& name : names)
+    text += (text.size() > 1 ? ", " : "") + quoted_word(name);
   return text + "]";
+}
+
+std::string quoted_list(const Schema& schema) {
+  std::vector<std::string> names;
+  for (const Field& field : schema.fields())
+    names.push_back(field.name);
+  return quoted_list(names);
+}
+
+// The section of the columns that have a default value; nothing where none has.
+void add_defaults(CommandRows& rows, const Schema& schema) {
+  bool any = false;
+  for (const Field& field : schema.fields()) {
+    const auto value = base::json_string(field.metadata, "CURRENT_DEFAULT");
+    if (!value) continue;
+    if (!std::exchange(any, true)) {
+      rows.add({std::string(), std::string(), std::string()});
+      rows.add({std::string("# Column Default Values"), std::string(), std::string()});
+    }
+    rows.add({field.name, shown_type(field), *value});
+  }
 }
 
 }  // namespace
@@ -96,7 +117,10 @@ Done StatementRunner::describe_table(const plan::DescribeStatement& statement) {
           schema.fields()[static_cast<size_t>(schema.field_index_ignoring_case(column))]);
     add_columns(rows, Schema::structure(std::move(fields)));
   }
-  if (!statement.extended) return rows.result();
+  if (!statement.extended) {
+    add_defaults(rows, schema);
+    return rows.result();
+  }
   const auto add = [&](std::string key, std::string value) {
     rows.add({std::move(key), std::move(value), std::string()});
   };
@@ -114,9 +138,11 @@ Done StatementRunner::describe_table(const plan::DescribeStatement& statement) {
     if (!entry.properties.empty()) add("Table Properties", shown_properties(entry.properties));
     add("View Text", entry.view_text);
     add("View Original Text", entry.view_text);
-    add("View Schema Mode", "COMPENSATION");
+    add("View Schema Mode", entry.view_mode.empty() ? "COMPENSATION" : entry.view_mode);
     add("View Catalog and Namespace", fmt::format("{}.{}", kCatalogName, entry.view_database));
-    add("View Query Output Columns", quoted_list(entry.schema));
+    const bool evolves = entry.view_mode == "EVOLUTION" || entry.view_query_columns.empty();
+    add("View Query Output Columns",
+        evolves ? quoted_list(schema) : quoted_list(entry.view_query_columns));
     return rows.result();
   }
   add("Type", entry.kind == TableKind::kManaged ? "MANAGED" : "EXTERNAL");
@@ -138,6 +164,7 @@ Done StatementRunner::describe_table(const plan::DescribeStatement& statement) {
   add("Location", "file:" + entry.location);
   if (!entry.options.empty()) add("Storage Properties", shown_properties(entry.options));
   if (!partitions.empty() && entry.provider != "delta") add("Partition Provider", "Catalog");
+  add_defaults(rows, schema);
   return rows.result();
 }
 

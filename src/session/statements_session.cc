@@ -133,34 +133,31 @@ Done StatementRunner::on(const plan::CacheTable& statement) {
                                    quoted_name(statement.name)))
           .with_parameter("relationName", quoted_name(statement.name));
     }
-  } else {
-    plan::NamedTable table;
-    table.name = statement.name;
-    SessionCatalog catalog(state_);
-    WEIR_TRY(catalog.find(table, {}));
   }
-  const std::lock_guard lock(state_.mutex());
-  state_.cached_tables.push_back(lower_case(statement.name.back()));
+  plan::NamedTable table;
+  table.name = statement.as_select ? Name{statement.name.back()} : statement.name;
+  WEIR_ASSIGN(const auto plan, analyze_plan(state_, plan::make_plan(std::move(table))));
+  WEIR_TRY(cache_plan(state_, plan, !statement.lazy, stop_));
   return no_rows();
 }
 
 Done StatementRunner::on(const plan::UncacheTable& statement) {
   if (statement.all) {
-    const std::lock_guard lock(state_.mutex());
-    state_.cached_tables.clear();
+    state_.cache.clear();
     return no_rows();
   }
   plan::NamedTable table;
   table.name = statement.name;
-  SessionCatalog catalog(state_);
-  const auto found = catalog.find(table, {});
-  if (!found.ok() && !statement.if_exists) return found.error();
-  const std::lock_guard lock(state_.mutex());
-  std::erase(state_.cached_tables, lower_case(statement.name.back()));
+  const auto plan = analyze_plan(state_, plan::make_plan(std::move(table)));
+  if (!plan.ok()) {
+    if (statement.if_exists) return no_rows();
+    return plan.error();
+  }
+  state_.cache.remove(*plan);
   return no_rows();
 }
 
-// Nothing is held between queries but Delta logs, which are looked at each time.
+// Delta logs and folders are looked at by every query.
 Done StatementRunner::on(const plan::Refresh& statement) {
   if (statement.name.empty()) return no_rows();
   plan::NamedTable table;

@@ -7,9 +7,9 @@
 #include "session/command_rows.h"
 #include "session/delta_source.h"
 #include "session/file_table.h"
-#include "session/partition_folders.h"
 #include "session/statements.h"
 #include "source/file_listing.h"
+#include "source/partition_folders.h"
 
 namespace weir::session {
 
@@ -280,7 +280,7 @@ Done StatementRunner::show_partitions(const plan::Show& statement) {
     WEIR_ASSIGN(const auto files, source::list_files(state_.services().fs, entry.location, filter));
     for (const auto& file : files) {
       std::string folder;
-      for (const auto& [name, text] : partition_folder_of(entry.location, file.path).values)
+      for (const auto& [name, text] : source::partition_folder_of(entry.location, file.path).values)
         folder += (folder.empty() ? "" : "/") + delta::partition_folder(name, text);
       folders.insert(std::move(folder));
     }

@@ -29,6 +29,12 @@ Result<TableEntry> StatementRunner::table_entry(const Name& name) {
 }
 
 Result<Schema> StatementRunner::table_schema(const TableEntry& entry) {
+  if (entry.is_view() && entry.view_mode.ends_with("EVOLUTION")) {
+    plan::NamedTable named;
+    named.name = {entry.database, entry.name};
+    const auto plan = analyze_plan(state_, plan::make_plan(std::move(named)));
+    return plan.ok() ? plan::schema_of(**plan) : entry.schema;
+  }
   if (entry.is_view() || entry.provider != "delta") return entry.schema;
   WEIR_ASSIGN(const auto source, open_delta(state_.services(), entry.location, {}));
   return source->schema();
@@ -243,6 +249,15 @@ Done StatementRunner::on(const plan::AlterTable& statement) {
     state_.drop_temp_view(name[0]);
     return no_rows();
   }
+  const bool global = name.size() == 2 && lower_case(name[0]) == kGlobalTemp &&
+                      state_.warehouse().global_view(name[1]);
+  if (!statement.view && (global || (name.size() == 1 && state_.temp_view(name[0])))) {
+    return sql_error(
+               "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", "42809",
+               fmt::format("'ALTER TABLE' expects a table but {} is a view.", quoted_name(name)))
+        .with_parameter("operation", "ALTER TABLE")
+        .with_parameter("viewName", quoted_name(name));
+  }
   WEIR_ASSIGN(auto entry, table_entry(name));
   const Name shown{std::string(kCatalogName), entry.database, entry.name};
   if (statement.view != entry.is_view() && statement.kind != Kind::kRename) {
@@ -282,6 +297,12 @@ Done StatementRunner::on(const plan::AlterTable& statement) {
     return no_rows();
   };
   switch (statement.kind) {
+    case Kind::kSetSchemaMode:
+      entry.view_mode = statement.schema_mode;
+      if (entry.view_mode == "EVOLUTION" && entry.view_columns_named)
+        entry.view_mode = "TYPE EVOLUTION";
+      WEIR_TRY(warehouse.put_table(entry));
+      return no_rows();
     case Kind::kAddColumns: {
       std::vector<Field> added;
       for (const auto& column : statement.columns) {

@@ -2,6 +2,7 @@
 #include "session/command_rows.h"
 #include "session/file_table.h"
 #include "session/statements.h"
+#include "sql/parser.h"
 
 namespace weir::session {
 
@@ -72,6 +73,23 @@ Done StatementRunner::on(const plan::DropDatabase& statement) {
   }
   WEIR_TRY(state_.warehouse().drop_database(name));
   if (state_.database() == name) state_.use_database("default");
+  return no_rows();
+}
+
+Done StatementRunner::on(const plan::AlterDatabase& statement) {
+  WEIR_ASSIGN(auto entry, database_entry(statement.name));
+  if (statement.location) {
+    if (statement.location->empty())
+      return sql_error("INVALID_EMPTY_LOCATION", "42K05",
+                       "The location name cannot be empty string, but `` was given.")
+          .with_parameter("location", "");
+    WEIR_ASSIGN(entry.location, local_path(*statement.location));
+  }
+  if (statement.comment) entry.comment = *statement.comment;
+  for (const auto& [key, value] : statement.properties)
+    entry.properties[key] = value;
+  WEIR_ASSIGN(const bool there, state_.warehouse().replace_database(entry));
+  if (!there) return schema_not_found(entry.name);
   return no_rows();
 }
 
@@ -158,6 +176,10 @@ Done StatementRunner::on(const plan::CreateView& statement) {
     source.schema = statement.schema;
     WEIR_ASSIGN(analyzed, analyze_plan(state_, plan::make_plan(std::move(source)), parameters_));
   }
+  std::vector<std::string> query_columns;
+  const auto query_schema = plan::schema_of(*analyzed);
+  for (const Field& field : query_schema.fields())
+    query_columns.push_back(field.name);
   WEIR_ASSIGN(analyzed, renamed_columns(std::move(analyzed), statement.columns, statement.name));
   const auto schema = plan::schema_of(*analyzed);
   WEIR_TRY(check_distinct_names(schema));
@@ -234,9 +256,17 @@ Done StatementRunner::on(const plan::CreateView& statement) {
   entry.view_text = statement.text;
   entry.view_columns_named = !statement.columns.empty();
   entry.view_database = state_.database();
+  entry.view_query_columns = std::move(query_columns);
+  entry.view_mode = statement.schema_mode;
+  if (entry.view_mode.empty() && statement.alter) entry.view_mode = present->view_mode;
+  // Names that the view gives itself stay.
+  if (entry.view_mode == "EVOLUTION" && entry.view_columns_named)
+    entry.view_mode = "TYPE EVOLUTION";
   for (const char* key :
        {"spark.sql.ansi.enabled", "spark.sql.caseSensitive", "spark.sql.session.timeZone"})
     entry.view_conf[key] = state_.get(key).value_or("");
+  if (parse_options(state_).double_quoted_names)
+    entry.view_conf["spark.sql.ansi.doubleQuotedIdentifiers"] = "true";
   if (present) {
     WEIR_TRY(state_.warehouse().put_table(entry));
     return no_rows();

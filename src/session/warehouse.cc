@@ -109,7 +109,7 @@ std::string catalog_file_name(std::string_view name) {
 }
 
 Warehouse::Warehouse(Services services, std::string folder)
-    : services_(services), folder_(std::move(folder)) {}
+    : services_(services), folder_(std::move(folder)), cache_budget_(services.cache_bytes) {}
 
 Result<std::shared_ptr<Warehouse>> Warehouse::open(Services services, const std::string& folder) {
   std::string absolute = folder;

@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "columnar/data_type.h"
 #include "io/file_system.h"
+#include "session/cache_budget.h"
 
 namespace weir::relational {
 class DuckEngine;
@@ -42,6 +43,7 @@ struct Services {
   base::Random& random;
   relational::DuckEngine& engine;
   int threads = 2;
+  int64_t cache_bytes = int64_t{256} << 20;  // of results that CACHE TABLE and cache() hold
 };
 
 using TextMap = std::map<std::string, std::string>;
@@ -74,6 +76,10 @@ struct TableEntry {
   std::string view_text;
   bool view_columns_named = false;
   std::string view_database;
+  // What becomes of the columns when the tables below change (Spark's WITH SCHEMA), empty as
+  // "COMPENSATION"; and the query's own names of them, empty in catalogs of before.
+  std::string view_mode;
+  std::vector<std::string> view_query_columns;
   TextMap view_conf;
 
   bool is_view() const { return kind == TableKind::kView; }
@@ -86,6 +92,7 @@ class Warehouse {
 
   const Services& services() const { return services_; }
   const std::string& folder() const { return folder_; }
+  CacheBudget& cache_budget() { return cache_budget_; }
 
   // Names in ascending order.
   Result<std::vector<std::string>> databases() const;
@@ -143,6 +150,7 @@ class Warehouse {
 
   Services services_;
   std::string folder_;
+  CacheBudget cache_budget_;
   std::mutex mutex_;
   mutable std::mutex views_mutex_;
   std::map<std::string, ViewPlan> views_;

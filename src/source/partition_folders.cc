@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <set>
 
 #include <arrow/scalar.h>
+#include <fmt/format.h>
 
 #include "columnar/arrow_types.h"
 #include "columnar/datetime_text.h"
@@ -19,54 +20,14 @@ using columnar::TypeKind;
 
 namespace {
 
-constexpr std::string_view kNull = "__HIVE_DEFAULT_PARTITION__";
+constexpr std::string_view kNullFolder = "__HIVE_DEFAULT_PARTITION__";
 
-struct NamedText {
-  std::string name;
-  std::string text;
-};
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-// "a%2Fb" is "a/b".
-std::string unescaped(std::string_view text) {
-  std::string plain;
-  for (size_t at = 0; at < text.size(); ++at) {
-    unsigned code = 0;
-    const bool escape = text[at] == '%' && at + 2 < text.size() &&
-                        std::from_chars(text.data() + at + 1, text.data() + at + 3, code, 16).ptr ==
-                            text.data() + at + 3;
-    plain += escape ? static_cast<char>(code) : text[at];
-    if (escape) at += 2;
-  }
-  return plain;
-}
-
-// The k=v of the path's folders behind the first `depth` parts.
-std::vector<NamedText> folders_of(const std::string& path, size_t depth) {
-  std::vector<NamedText> found;
-  size_t begin = 1;
-  for (size_t part = 0;; ++part) {
-    const size_t end = path.find('/', begin);
-    if (end == std::string::npos) return found;  // the file itself
-    const std::string_view name = std::string_view(path).substr(begin, end - begin);
-    const size_t equals = name.find('=');
-    if (part >= depth && equals != std::string_view::npos && equals > 0)
-      found.push_back({unescaped(name.substr(0, equals)), unescaped(name.substr(equals + 1))});
-    begin = end + 1;
-  }
-}
-
-template <typename T>
+template <typename Number>
 bool is_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
-  T value{};
+  Number value{};
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return code == std::errc() && end == text.data() + text.size();
+  return !text.empty() && code == std::errc() && end == text.data() + text.size();
 }
 
 bool is_real(std::string_view text) {
@@ -74,35 +35,85 @@ bool is_real(std::string_view text) {
          is_number<double>(text);
 }
 
-TypeKind kind_of(std::string_view text) {
-  if (is_number<int32_t>(text)) return TypeKind::kInteger;
-  if (is_number<int64_t>(text)) return TypeKind::kLong;
-  if (is_real(text)) return TypeKind::kDouble;
-  if (text.size() == 10 && text[4] == '-' && columnar::parse_date(text)) return TypeKind::kDate;
-  if (text.size() >= 19 && text[4] == '-' && columnar::parse_timestamp(text, 0))
-    return TypeKind::kTimestamp;
-  return TypeKind::kString;
+// Spark's order: int, bigint, decimal without scale, double, date, timestamp, string.
+DataType type_of(const std::string& text) {
+  if (is_number<int32_t>(text)) return DataType::of(TypeKind::kInteger);
+  if (is_number<int64_t>(text)) return DataType::of(TypeKind::kLong);
+  std::string_view digits = text;
+  if (digits.starts_with('-')) digits.remove_prefix(1);
+  if (!digits.empty() && digits.size() <= 38 &&
+      digits.find_first_not_of("0123456789") == std::string_view::npos)
+    return DataType::decimal(static_cast<int>(digits.size()), 0);
+  if (is_real(text)) return DataType::of(TypeKind::kDouble);
+  const bool dated = text.size() >= 8 && text.find('-') != std::string::npos;
+  if (dated && text.find_first_not_of("0123456789-") == std::string::npos &&
+      columnar::parse_date(text))
+    return DataType::of(TypeKind::kDate);
+  if (dated && text.find(':') != std::string::npos && columnar::parse_timestamp(text, 0))
+    return DataType::of(TypeKind::kTimestamp);
+  return DataType::of(TypeKind::kString);
 }
 
-// The type that holds values of both.
-TypeKind wider(TypeKind a, TypeKind b) {
-  static constexpr TypeKind kNumbers[] = {TypeKind::kInteger, TypeKind::kLong, TypeKind::kDouble};
-  static constexpr TypeKind kTimes[] = {TypeKind::kDate, TypeKind::kTimestamp};
-  const auto within = [&](const auto& order) -> std::optional<TypeKind> {
-    const auto* first = std::find(std::begin(order), std::end(order), a);
-    const auto* second = std::find(std::begin(order), std::end(order), b);
-    if (first == std::end(order) || second == std::end(order)) return std::nullopt;
-    return *std::max(first, second);
-  };
-  if (const auto number = within(kNumbers)) return *number;
-  return within(kTimes).value_or(TypeKind::kString);
+int rank(TypeKind kind) {
+  switch (kind) {
+    case TypeKind::kNull:
+      return 0;
+    case TypeKind::kInteger:
+      return 1;
+    case TypeKind::kLong:
+      return 2;
+    case TypeKind::kDecimal:
+      return 3;
+    case TypeKind::kDouble:
+      return 4;
+    default:
+      return -1;
+  }
 }
+
+DataType wider(const DataType& a, const DataType& b) {
+  if (a.same_type(b)) return a;
+  const int x = rank(a.kind());
+  const int y = rank(b.kind());
+  if (x == 0) return b;
+  if (y == 0) return a;
+  if (x > 0 && y > 0) {
+    if (x == 3 && y == 3) return DataType::decimal(std::max(a.precision(), b.precision()), 0);
+    if (std::max(x, y) == 3) {
+      const int whole = std::min(x, y) == 1 ? 10 : 20;
+      return DataType::decimal(std::max(whole, x == 3 ? a.precision() : b.precision()), 0);
+    }
+    return x > y ? a : b;
+  }
+  const auto time = [](const DataType& t) {
+    return t.is(TypeKind::kDate) || t.is(TypeKind::kTimestamp);
+  };
+  if (time(a) && time(b)) return DataType::of(TypeKind::kTimestamp);
+  return DataType::of(TypeKind::kString);
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
+    return std::tolower(x) == std::tolower(y);
+  });
+}
+
+std::string name_of(const columnar::Field& field) { return field.name; }
+std::string name_of(const auto& value) { return value.first; }
 
 std::string names_of(const auto& columns) {
   std::string text;
   for (const auto& column : columns)
-    text += (text.empty() ? "" : ", ") + column.name;
+    text += (text.empty() ? "" : ", ") + name_of(column);
   return text.empty() ? "none" : text;
+}
+
+// The folders behind the first `depth` parts of the path.
+PartitionFolder folders_of(const std::string& path, size_t depth) {
+  size_t end = 0;
+  for (size_t part = 0; part < depth && end != std::string::npos; ++part)
+    end = path.find('/', end + 1);
+  return partition_folder_of(path.substr(0, end), path);
 }
 
 base::Error other_columns(const std::string& path, const std::string& its,
@@ -118,6 +129,83 @@ base::Error other_columns(const std::string& path, const std::string& its,
 
 }  // namespace
 
+std::string unescape_folder(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned value = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
+            text.data() + i + 3) {
+      plain += static_cast<char>(value);
+      i += 2;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+PartitionFolder partition_folder_of(const std::string& root, const std::string& file) {
+  PartitionFolder found;
+  std::string_view rest = file;
+  if (rest.starts_with(root)) rest.remove_prefix(root.size());
+  while (true) {
+    while (rest.starts_with('/'))
+      rest.remove_prefix(1);
+    const size_t slash = rest.find('/');
+    if (slash == std::string_view::npos) return found;
+    const std::string_view part = rest.substr(0, slash);
+    rest.remove_prefix(slash);
+    const size_t equals = part.find('=');
+    if (equals == std::string_view::npos || equals == 0) continue;
+    const std::string_view text = part.substr(equals + 1);
+    found.values.emplace_back(
+        unescape_folder(part.substr(0, equals)),
+        text == kNullFolder ? std::nullopt : std::optional(unescape_folder(text)));
+  }
+}
+
+Result<std::vector<columnar::Field>> partition_fields(const std::vector<PartitionFolder>& folders,
+                                                      bool infer_types) {
+  std::vector<columnar::Field> fields;
+  if (folders.empty()) return fields;
+  const auto names_of = [](const PartitionFolder& folder) {
+    std::vector<std::string> names;
+    for (const auto& value : folder.values)
+      names.push_back(value.first);
+    return names;
+  };
+  const auto names = names_of(folders.front());
+  std::set<std::string> lists;
+  for (const auto& folder : folders)
+    lists.insert(fmt::format("{}", fmt::join(names_of(folder), ", ")));
+  if (lists.size() > 1) {
+    std::string text;
+    int number = 0;
+    for (const auto& list : lists)
+      text += fmt::format("\n\tPartition column name list #{}: {}", number++, list);
+    return base::error(
+               base::ErrorKind::kInvalidArgument,
+               "Conflicting partition column names detected:\n{}\n\nFor partitioned table "
+               "directories, data files should only live in leaf directories.\nAnd directories at "
+               "the same level should have the same partition column name.",
+               text)
+        .with_class("CONFLICTING_PARTITION_COLUMN_NAMES")
+        .with_sql_state("KD009")
+        .with_parameter("distinctPartColLists", text);
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    DataType type = DataType::of(infer_types ? TypeKind::kNull : TypeKind::kString);
+    for (const auto& folder : folders) {
+      const auto& text = folder.values[i].second;
+      if (infer_types && text) type = wider(type, type_of(*text));
+    }
+    if (type.is(TypeKind::kNull)) type = DataType::of(TypeKind::kString);
+    fields.push_back(columnar::make_field(names[i], std::move(type)));
+  }
+  return fields;
+}
+
 size_t path_depth(std::string_view path) {
   return static_cast<size_t>(std::count(path.begin(), path.end(), '/')) - (path == "/" ? 1 : 0);
 }
@@ -126,26 +214,19 @@ Result<PartitionFolders> PartitionFolders::find(const std::vector<io::FileInfo>&
                                                 size_t depth, const std::optional<Schema>& schema) {
   PartitionFolders found;
   found.depth_ = depth;
-  std::vector<NamedText> first;
-  std::vector<std::optional<TypeKind>> kinds;
+  std::vector<PartitionFolder> folders;
   for (const io::FileInfo& file : files) {
-    const auto folders = folders_of(file.path, depth);
-    if (&file == &files.front()) {
-      first = folders;
-      kinds.resize(first.size());
-    }
-    if (!std::equal(first.begin(), first.end(), folders.begin(), folders.end(),
-                    [](const auto& a, const auto& b) { return a.name == b.name; }))
-      return other_columns(file.path, names_of(folders), names_of(first));
-    for (size_t i = 0; i < folders.size(); ++i) {
-      if (folders[i].text == kNull) continue;
-      const TypeKind kind = kind_of(folders[i].text);
-      kinds[i] = kinds[i] ? wider(*kinds[i], kind) : kind;
-    }
+    folders.push_back(folders_of(file.path, depth));
+    const auto& first = folders.front().values;
+    const auto& own = folders.back().values;
+    if (!std::equal(first.begin(), first.end(), own.begin(), own.end(),
+                    [](const auto& a, const auto& b) { return a.first == b.first; }))
+      return other_columns(file.path, names_of(own), names_of(first));
   }
-  for (size_t i = 0; i < first.size(); ++i) {
-    DataType type = DataType::of(kinds[i].value_or(TypeKind::kString));
-    std::string name = first[i].name;
+  WEIR_ASSIGN(const auto inferred, partition_fields(folders, true));
+  for (const auto& field_found : inferred) {
+    DataType type = field_found.type();
+    std::string name = field_found.name;
     if (schema)
       for (const columnar::Field& field : schema->fields())
         if (same_name(field.name, name)) {
@@ -168,21 +249,19 @@ int PartitionFolders::index_of(std::string_view name) const {
 
 Result<std::vector<std::shared_ptr<arrow::Scalar>>> PartitionFolders::values(
     const std::string& path) const {
-  const auto folders = folders_of(path, depth_);
+  const auto folders = folders_of(path, depth_).values;
   if (!std::equal(fields_.begin(), fields_.end(), folders.begin(), folders.end(),
-                  [](const auto& a, const auto& b) { return same_name(a.name, b.name); }))
+                  [](const auto& a, const auto& b) { return same_name(a.name, b.first); }))
     return other_columns(path, names_of(folders), names_of(fields_));
   std::vector<std::shared_ptr<arrow::Scalar>> values;
   for (size_t i = 0; i < fields_.size(); ++i) {
-    std::optional<std::string> text;
-    if (folders[i].text != kNull) {
-      const std::string_view given = folders[i].text;
-      text = given.starts_with('+') && is_real(given) ? given.substr(1) : given;
-    }
+    auto text = folders[i].second;
+    if (text && text->starts_with('+') && is_real(*text)) text->erase(0, 1);
     auto value = delta::partition_scalar(fields_[i].type(), text);
     if (!value.ok())
       return error(ErrorKind::kInvalidArgument, "{}: '{}' is no {} for the column {}", path,
-                   folders[i].text, fields_[i].type().simple_string(), fields_[i].name);
+                   folders[i].second.value_or(""), fields_[i].type().simple_string(),
+                   fields_[i].name);
     values.push_back(std::move(value).value());
   }
   return values;

@@ -2,13 +2,14 @@
 //
 // As Spark: found out once, at the start of a query, from the folders that are there. A column's
 // type is that of the schema given where it names the column, otherwise what all values have in
-// common (INT, BIGINT, DOUBLE, DATE, TIMESTAMP, else STRING). __HIVE_DEFAULT_PARTITION__ is NULL.
-// Immutable; any thread.
+// common (INT, BIGINT, DECIMAL, DOUBLE, DATE, TIMESTAMP, else STRING). __HIVE_DEFAULT_PARTITION__
+// is NULL. Immutable; any thread.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -23,6 +24,22 @@ namespace weir::source {
 
 using base::Result;
 using columnar::Schema;
+
+struct PartitionFolder {
+  std::vector<std::pair<std::string, std::optional<std::string>>>
+      values;  // name, text (none: NULL)
+};
+
+// The values in the folders between `root` and the file.
+PartitionFolder partition_folder_of(const std::string& root, const std::string& file);
+
+// The columns that all folders have, with their types; CONFLICTING_PARTITION_COLUMN_NAMES where
+// they differ.
+Result<std::vector<columnar::Field>> partition_fields(const std::vector<PartitionFolder>& folders,
+                                                      bool infer_types);
+
+// Hive's escapes: %2F and the like.
+std::string unescape_folder(std::string_view text);
 
 class PartitionFolders {
  public:

@@ -18,8 +18,66 @@ StatementParser::Kind StatementParser::alter() {
     cursor_.take();
     return alter_table(view);
   }
-  if (at_namespace() || cursor_.is_word("INDEX"))
-    return unsupported_rest("ALTER " + cursor_.peek().upper);
+  if (at_namespace()) return alter_database();
+  if (cursor_.is_word("INDEX")) return unsupported_rest("ALTER " + cursor_.peek().upper);
+  return cursor_.unexpected();
+}
+
+StatementParser::Kind StatementParser::alter_database() {
+  const std::string head = "ALTER " + cursor_.take().upper;
+  plan::AlterDatabase made;
+  WEIR_ASSIGN(made.name, table_name());
+  if (cursor_.accept_words({"SET", "LOCATION"})) {
+    WEIR_ASSIGN(made.location, string_literal());
+  } else if (cursor_.accept_words({"SET", "DBPROPERTIES"}) ||
+             cursor_.accept_words({"SET", "PROPERTIES"})) {
+    WEIR_ASSIGN(made.properties, properties(false));
+  } else if (cursor_.is_words({"UNSET", "DBPROPERTIES"}) ||
+             cursor_.is_words({"UNSET", "PROPERTIES"}) || cursor_.is_word("DEFAULT")) {
+    return unsupported_rest(head + " … " + cursor_.peek().upper);
+  } else {
+    return cursor_.unexpected();
+  }
+  return plan::StatementKind(std::move(made));
+}
+
+// COMMENT ON TABLE t IS 'text', COMMENT ON DATABASE d IS NULL
+StatementParser::Kind StatementParser::comment_on() {
+  cursor_.take();
+  cursor_.take();
+  const bool database = at_namespace();
+  if (!database && !cursor_.is_word("TABLE")) return cursor_.unexpected();
+  cursor_.take();
+  WEIR_ASSIGN(auto name, table_name());
+  WEIR_TRY(cursor_.expect_word("IS"));
+  std::optional<std::string> text;
+  if (!cursor_.accept_word("NULL")) {
+    WEIR_ASSIGN(text, string_literal());
+  }
+  if (database) {
+    plan::AlterDatabase made;
+    made.name = std::move(name);
+    made.comment = text.value_or("");
+    return plan::StatementKind(std::move(made));
+  }
+  plan::AlterTable made;
+  made.name = std::move(name);
+  made.kind =
+      text ? plan::AlterTable::Kind::kSetProperties : plan::AlterTable::Kind::kUnsetProperties;
+  if (text) {
+    made.properties["comment"] = std::move(*text);
+  } else {
+    made.property_keys = {"comment"};
+  }
+  return plan::StatementKind(std::move(made));
+}
+
+// WITH SCHEMA BINDING, COMPENSATION, [TYPE] EVOLUTION.
+Result<std::string> StatementParser::schema_mode() {
+  cursor_.accept_words({"WITH", "SCHEMA"});
+  if (cursor_.accept_words({"TYPE", "EVOLUTION"})) return std::string("TYPE EVOLUTION");
+  for (const char* mode : {"BINDING", "COMPENSATION", "EVOLUTION"})
+    if (cursor_.accept_word(mode)) return std::string(mode);
   return cursor_.unexpected();
 }
 
@@ -29,8 +87,11 @@ StatementParser::Kind StatementParser::alter_table(bool view) {
   plan::AlterTable made;
   made.view = view;
   WEIR_ASSIGN(made.name, table_name());
-  if (view && cursor_.is_words({"WITH", "SCHEMA"}))
-    return unsupported_rest("ALTER VIEW … WITH SCHEMA");
+  if (view && cursor_.is_words({"WITH", "SCHEMA"})) {
+    made.kind = What::kSetSchemaMode;
+    WEIR_ASSIGN(made.schema_mode, schema_mode());
+    return plan::StatementKind(std::move(made));
+  }
   if (view && (cursor_.accept_word("AS") || starts_query(cursor_))) {
     plan::CreateView changed;
     changed.name = std::move(made.name);

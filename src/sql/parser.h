@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "plan/expression.h"
-#include "plan/logical_plan.h"
+#include "plan/plan_node.h"
 #include "plan/statement.h"
 
 namespace weir::sql {
@@ -45,9 +45,5 @@ Result<plan::ExpressionPtr> parse_expression(std::string_view text);
 Result<plan::ExpressionPtr> parse_named_expression(std::string_view text);
 // "catalog.db.`my table`"
 Result<plan::Name> parse_table_name(std::string_view text);
-
-// The path of one table only; goes when `weir sql` runs plans.
-Result<plan::QueryPtr> parse_query(std::string_view text);
-Result<std::vector<plan::QueryPtr>> parse_statements(std::string_view text);
 
 }  // namespace weir::sql

@@ -50,35 +50,8 @@ TEST(Parser, ErrorsPointAtTheText) {
   EXPECT_THAT(read(""), HasSubstr("PARSE_SYNTAX_ERROR"));
 }
 
-TEST(Parser, WhatIsNotBuiltIsNamed) {
-  const auto unsupported = [](std::string_view text) {
-    const auto parsed = parse_query(text);
-    return parsed.ok() ? std::string("parsed")
-                       : parsed.error().error_class() + " " + parsed.error().message();
-  };
-  EXPECT_THAT(unsupported("SELECT * FROM a JOIN b"),
-              HasSubstr("UNSUPPORTED_FEATURE weir has no join"));
-  EXPECT_THAT(unsupported("WITH x AS (SELECT 1) SELECT * FROM x"), HasSubstr("WITH"));
-  EXPECT_THAT(unsupported("SELECT 1 UNION SELECT 2"), HasSubstr("UNION"));
-  EXPECT_THAT(unsupported("DROP TABLE t"), HasSubstr("DROP"));
-}
-
-TEST(Parser, Query) {
-  const auto query = parse_query(
-                         "SELECT DISTINCT a, b + 1 AS c FROM delta.`/t x` VERSION AS OF 3 AS t "
-                         "WHERE a > 1 GROUP BY a, 2 HAVING count(*) > 1 "
-                         "ORDER BY a DESC, c NULLS LAST LIMIT 5 OFFSET 2;")
-                         .value();
-  EXPECT_TRUE(query->distinct);
-  EXPECT_EQ(query->from->provider, "delta");
-  EXPECT_EQ(query->from->name[0], "/t x");
-  EXPECT_EQ(query->from->time_travel.version, 3);
-  EXPECT_EQ(query->from->alias, "t");
-  ASSERT_EQ(query->order_by.size(), 2u);
-  EXPECT_FALSE(query->order_by[0].nulls_first);  // DESC: NULLS LAST by default
-  EXPECT_TRUE(query->order_by[1].ascending);
-  EXPECT_FALSE(query->order_by[1].nulls_first);
-  EXPECT_EQ(parse_statements("SELECT 1;; SELECT 2;").value().size(), 2u);
+TEST(Parser, StatementsOfAScript) {
+  EXPECT_EQ(parse_script("SELECT 1;; SELECT 2;").value().size(), 2u);
 }
 
 TEST(Parser, DeepNestingIsAnError) {
@@ -111,21 +84,6 @@ TEST(Analysis, NamesAndErrors) {
   EXPECT_EQ(analysed("upper(a, a)"), "WRONG_NUM_ARGS.WITHOUT_SUGGESTION");
   EXPECT_EQ(analysed("sum(a)"), "UNSUPPORTED_EXPR_FOR_OPERATOR");
   EXPECT_EQ(analysed("s + 1"), "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES");
-}
-
-TEST(Analysis, GroupedQueries) {
-  const auto schema = columnar::parse_ddl_schema("a INT, b INT").value();
-  const auto failure = [&](std::string_view text) {
-    const auto resolved = plan::resolve_query(*parse_query(text).value(), schema);
-    return resolved.ok() ? std::string() : resolved.error().error_class();
-  };
-  EXPECT_EQ(failure("SELECT a + 1, count(*) FROM t GROUP BY a + 1 ORDER BY sum(b)"), "");
-  EXPECT_EQ(failure("SELECT a AS k, max(b) m FROM t GROUP BY k HAVING m > 1 ORDER BY 2"), "");
-  EXPECT_EQ(failure("SELECT a, b FROM t GROUP BY a"), "MISSING_AGGREGATION");
-  EXPECT_EQ(failure("SELECT a, sum(b) FROM t"), "MISSING_GROUP_BY");
-  EXPECT_EQ(failure("SELECT sum(sum(a)) FROM t"), "NESTED_AGGREGATE_FUNCTION");
-  EXPECT_EQ(failure("SELECT a FROM t GROUP BY 3"), "GROUP_BY_POS_OUT_OF_RANGE");
-  EXPECT_EQ(failure("SELECT a FROM t ORDER BY 2"), "ORDER_BY_POS_OUT_OF_RANGE");
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ StatementParser::Kind StatementParser::kind() {
   }
   if (word == "DROP") return drop();
   if (word == "ALTER") return alter();
+  if (cursor_.is_words({"COMMENT", "ON"})) return comment_on();
   if (word == "TRUNCATE") return truncate();
   if (word == "SET") return set();
   if (word == "RESET") return reset();
@@ -93,12 +94,12 @@ StatementParser::Kind StatementParser::known_elsewhere() {
       "UPDATE", "DELETE",  "OPTIMIZE", "VACUUM", "GRANT", "REVOKE", "COMMIT", "ROLLBACK",
       "DFS",    "DECLARE", "CALL",     "FSCK",   "COPY",  "UNDROP", "CONVERT"};
   static const std::set<std::pair<std::string_view, std::string_view>> kTwoWords = {
-      {"ANALYZE", "TABLE"}, {"ANALYZE", "TABLES"},    {"MERGE", "INTO"},
-      {"MERGE", "WITH"},    {"LOAD", "DATA"},         {"MSCK", "REPAIR"},
-      {"REPAIR", "TABLE"},  {"COMMENT", "ON"},        {"EXPORT", "TABLE"},
-      {"IMPORT", "TABLE"},  {"LOCK", "TABLE"},        {"LOCK", "DATABASE"},
-      {"UNLOCK", "TABLE"},  {"UNLOCK", "DATABASE"},   {"START", "TRANSACTION"},
-      {"RESTORE", "TABLE"}, {"EXECUTE", "IMMEDIATE"}, {"DECLARE", "OR"}};
+      {"ANALYZE", "TABLE"},     {"ANALYZE", "TABLES"},    {"MERGE", "INTO"},
+      {"MERGE", "WITH"},        {"LOAD", "DATA"},         {"MSCK", "REPAIR"},
+      {"REPAIR", "TABLE"},      {"EXPORT", "TABLE"},      {"IMPORT", "TABLE"},
+      {"LOCK", "TABLE"},        {"LOCK", "DATABASE"},     {"UNLOCK", "TABLE"},
+      {"UNLOCK", "DATABASE"},   {"START", "TRANSACTION"}, {"RESTORE", "TABLE"},
+      {"EXECUTE", "IMMEDIATE"}, {"DECLARE", "OR"}};
   if (first.upper == "BEGIN") {
     while (!cursor_.at_end())
       cursor_.take();

@@ -68,7 +68,10 @@ class StatementParser : public QueryParser {
 
   // alter_statements.cc
   Kind alter();
+  Kind alter_database();
+  Kind comment_on();
   Kind alter_table(bool view);
+  Result<std::string> schema_mode();
   Kind add_columns(plan::AlterTable made);
   Kind change_column(plan::AlterTable made, bool change);
 };

@@ -285,9 +285,7 @@ StatementParser::Kind StatementParser::create_view(bool or_replace, bool global,
       WEIR_ASSIGN(made.properties, properties(false));
     } else if (cursor_.is_words({"WITH", "SCHEMA"})) {
       WEIR_TRY(first_clause(seen, "WITH SCHEMA"));
-      cursor_.accept_words({"WITH", "SCHEMA"});
-      if (!cursor_.accept_word("COMPENSATION"))
-        return unsupported_rest("CREATE VIEW … WITH SCHEMA " + cursor_.peek().upper);
+      WEIR_ASSIGN(made.schema_mode, schema_mode());
     } else if (cursor_.is_words({"PARTITIONED", "ON"})) {
       return unsupported_rest("CREATE VIEW … PARTITIONED ON");
     } else if (cursor_.is_words({"DEFAULT", "COLLATION"})) {

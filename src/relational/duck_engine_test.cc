@@ -1,17 +1,12 @@
-// Queries over real Delta tables, and the engine's edges.
-#include "relational/query.h"
-
-#include <filesystem>
-#include <fstream>
+// The engine alone: statements over a stream of rows, and its edges.
+#include "relational/duck_engine.h"
 
 #include <arrow/api.h>
 #include <gmock/gmock.h>
 
 #include "columnar/arrow_types.h"
 #include "eval/cast.h"
-#include "plan/analysis.h"
 #include "relational/steps.h"
-#include "sql/parser.h"
 
 namespace weir::relational {
 namespace {
@@ -19,17 +14,15 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Rows of SELECTs without FROM, one batch each, as an input of the engine.
+// Batches as an input of the engine.
 class Given final : public BatchStream {
  public:
   Given(columnar::Schema schema, std::vector<BatchPtr> batches)
       : schema_(std::move(schema)), batches_(std::move(batches)) {}
   const columnar::Schema& schema() const override { return schema_; }
   Result<BatchPtr> next(std::stop_token) override {
-    ++pulled;
     return at_ < batches_.size() ? batches_[at_++] : BatchPtr();
   }
-  int pulled = 0;
 
  private:
   columnar::Schema schema_;
@@ -61,15 +54,8 @@ std::vector<std::string> rows_of(Result<StreamPtr> stream) {
   }
 }
 
-// Runs resolved steps over given rows as run_query does over a table.
-class QueryTest : public ::testing::Test {
+class EngineTest : public ::testing::Test {
  protected:
-  std::vector<std::string> run(const std::string& text) {
-    auto query = sql::parse_query(text);
-    if (!query.ok()) return {query.error().to_string()};
-    return rows_of(run_query(**query, {*fs_, *engine_, context_}));
-  }
-
   // 10,000 rows: k = id % 7 (NULL where 3), v = id, s = text, in batches of 3,000.
   StreamPtr numbers() {
     auto schema =
@@ -102,32 +88,10 @@ class QueryTest : public ::testing::Test {
     return std::make_unique<Given>(schema, batches);
   }
 
-  std::unique_ptr<io::FileSystem> fs_ = io::local_file_system();
   std::unique_ptr<DuckEngine> engine_ = DuckEngine::open({}).value();
-  eval::EvalContext context_;
 };
 
-TEST_F(QueryTest, SelectWithoutFrom) {
-  EXPECT_THAT(run("SELECT 1 + 1, upper('a') AS u, NULL"), ElementsAre("2|A|NULL"));
-  EXPECT_THAT(run("SELECT 1/0")[0], HasSubstr("[DIVIDE_BY_ZERO]"));
-  EXPECT_THAT(run("SELECT 1/0")[0],
-              HasSubstr("== SQL (line 1, position 8) ==\nSELECT 1/0\n       ^^^"));
-  EXPECT_THAT(run("SELECT count(*), sum(1), avg(2), min(3), max('x'), count(DISTINCT 1)"),
-              ElementsAre("1|1|2.0|3|x|1"));
-  EXPECT_THAT(run("SELECT avg(1.50), sum(1.50), avg(DISTINCT 2.25), sum(9223372036854775807L)"),
-              ElementsAre("1.500000|1.50|2.250000|9223372036854775807"));
-  EXPECT_THAT(run("SELECT 1 WHERE 1 > 2"), ElementsAre());
-  EXPECT_THAT(run("SELECT 1 AS a ORDER BY a DESC LIMIT 0"), ElementsAre());
-}
-
-TEST_F(QueryTest, ErrorsNameWhatIsNotThere) {
-  EXPECT_THAT(run("SELECT * FROM nothing")[0], HasSubstr("[TABLE_OR_VIEW_NOT_FOUND]"));
-  EXPECT_THAT(run("SELECT * FROM json.`/tmp/x`")[0], HasSubstr("[UNSUPPORTED_FEATURE]"));
-  EXPECT_THAT(run("SELECT a FROM x JOIN y")[0], HasSubstr("join"));
-  EXPECT_THAT(run("SELECT 1 LIMIT -1")[0], HasSubstr("LIMIT"));
-}
-
-TEST_F(QueryTest, EngineGroupsManyChunks) {
+TEST_F(EngineTest, GroupsManyChunks) {
   auto result = columnar::parse_ddl_schema("k INT, n BIGINT, v BIGINT").value();
   EXPECT_THAT(rows_of(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} "
                                    "GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2",
@@ -135,7 +99,7 @@ TEST_F(QueryTest, EngineGroupsManyChunks) {
               ElementsAre("NULL|1429|7146429", "0|1429|7142142"));
 }
 
-TEST_F(QueryTest, EngineKeepsEveryTypeThroughASort) {
+TEST_F(EngineTest, KeepsEveryTypeThroughASort) {
   auto input = numbers();
   const auto schema = input->schema();
   EXPECT_THAT(
@@ -145,16 +109,7 @@ TEST_F(QueryTest, EngineKeepsEveryTypeThroughASort) {
                   "2|9998|row 9998|99.98|1970-01-01 02:46:38|{2, row 9998}"));
 }
 
-TEST_F(QueryTest, LimitPullsNoMoreThanItNeeds) {
-  auto given = numbers();
-  auto* raw = static_cast<Given*>(given.get());
-  auto limited = limit_step(std::move(given), 0, 10);
-  EXPECT_EQ((*limited->next({}))->num_rows(), 10);
-  EXPECT_EQ(*limited->next({}), nullptr);
-  EXPECT_EQ(raw->pulled, 1);
-}
-
-TEST_F(QueryTest, EngineReachesNothingOutside) {
+TEST_F(EngineTest, ReachesNothingOutside) {
   auto result = columnar::parse_ddl_schema("a INT").value();
   EXPECT_THAT(rows_of(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(),
                                    result))[0],
@@ -163,7 +118,7 @@ TEST_F(QueryTest, EngineReachesNothingOutside) {
               HasSubstr("locked"));
 }
 
-TEST_F(QueryTest, StopCancels) {
+TEST_F(EngineTest, StopCancels) {
   std::stop_source stop;
   stop.request_stop();
   auto result = columnar::parse_ddl_schema("a BIGINT").value();
