@@ -5,6 +5,7 @@
 #include <arrow/type.h>
 
 #include "columnar/arrow_types.h"
+#include "eval/node.h"
 
 namespace weir::relational {
 
@@ -116,6 +117,12 @@ Result<plan::Value> constant_value(const plan::TypedPtr& expression,
                                    const eval::EvalContext& context) {
   if (const auto* literal = std::get_if<plan::TypedLiteral>(&expression->node))
     return literal->value;
+  if (!plan::columns_needed({expression}).empty()) {
+    return eval::kernel_error("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+                              "Cannot resolve an argument due to data type mismatch: the input has "
+                              "to be a foldable expression, but it reads columns.",
+                              expression->origin);
+  }
   WEIR_ASSIGN(const auto program, eval::compile(expression));
   WEIR_ASSIGN(const auto array, program.evaluate(*row_without_columns(), context));
   if (array->IsNull(0)) return plan::Value{};

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include <arrow/buffer.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <fmt/format.h>

@@ -1,4 +1,8 @@
 // SET, RESET, USE, CACHE, EXPLAIN, and the statements that are refused by name.
+#include <climits>
+#include <cstdlib>
+#include <unistd.h>
+
 #include "base/json.h"
 #include "session/command_rows.h"
 #include "session/conf.h"
@@ -24,6 +28,24 @@ Done StatementRunner::on(const plan::UnsupportedStatement& statement) {
 }
 
 namespace {
+
+// The zone of the machine: TZ, else what /etc/localtime leads to, else UTC.
+std::string machine_zone() {
+  std::string zone;
+  if (const char* set = std::getenv("TZ")) {
+    zone = set;
+  } else {
+    char target[PATH_MAX];
+    const auto size = ::readlink("/etc/localtime", target, sizeof(target));
+    if (size > 0) zone.assign(target, static_cast<size_t>(size));
+  }
+  constexpr std::string_view kFolder = "zoneinfo/";
+  if (const auto at = zone.find(kFolder); at != std::string::npos)
+    zone.erase(0, at + kFolder.size());
+  if (zone.starts_with(':')) zone.erase(0, 1);
+  const auto known = normal_time_zone(zone);
+  return known.ok() ? *known : std::string("UTC");
+}
 
 // spark.sql.legacy.timeParserPolicy and the like: shown where they are sensitive.
 std::string shown_value(const std::string& key, const std::string& value) {
@@ -95,8 +117,7 @@ Done StatementRunner::on(const plan::SetTimeZone& statement) {
     zone = fmt::format("{}{:02}:{:02}", seconds < 0 ? '-' : '+', size / 3600, size / 60 % 60);
     if (size % 60 != 0) zone += fmt::format(":{:02}", size % 60);
   } else if (lower_case(zone) == "local") {
-    state_.erase("spark.sql.session.timeZone");
-    zone = state_.zone();
+    zone = machine_zone();
   }
   WEIR_ASSIGN(zone, normal_time_zone(zone));
   state_.put("spark.sql.session.timeZone", zone);
@@ -121,7 +142,6 @@ Done StatementRunner::on(const plan::Use& statement) {
   return no_rows();
 }
 
-// Cached tables are read anew each time (docs/sql.md): the statement checks its table.
 Done StatementRunner::on(const plan::CacheTable& statement) {
   if (statement.as_select) {
     WEIR_ASSIGN(auto analyzed, analyze_plan(state_, statement.as_select, parameters_));
