@@ -282,4 +282,27 @@ Result<std::optional<Schema>> infer_csv(io::FileSystem& fs, const Files& files,
   return std::optional<Schema>(Schema::structure(std::move(fields)));
 }
 
+Result<DataType> infer_csv_record(std::string_view record,
+                                  const std::map<std::string, std::string>& given) {
+  OptionMap map(given);
+  WEIR_ASSIGN(CsvOptions options, parse_csv_options(map));
+  WEIR_ASSIGN(const bool prefer_date, map.boolean("preferDate", true));
+  options.header = false;
+  WEIR_ASSIGN(auto formats, DatetimeFormats::create(
+                                options.timestamp_format, options.timestamp_ntz_format,
+                                options.date_format.empty() ? "yyyy-MM-dd" : options.date_format,
+                                options.time_zone));
+  const CsvInference inference(options, std::move(formats), prefer_date, false);
+  const auto fields = CsvDecoder::first_record(record, options);
+  const auto names = column_names(fields, options, false);
+  std::vector<Field> made;
+  for (size_t i = 0; i < names.size(); ++i) {
+    auto type = DataType::of(TypeKind::kNull);
+    if (fields[i]) type = inference.next_type(type, *fields[i]);
+    made.push_back(
+        make_field(names[i], type.is(TypeKind::kNull) ? DataType::of(TypeKind::kString) : type));
+  }
+  return Schema::structure(std::move(made));
+}
+
 }  // namespace weir::codec

@@ -45,4 +45,8 @@ DataType merge_json_types(const DataType& a, const DataType& b);
 std::optional<DataType> infer_json_record(std::string_view record,
                                           const std::map<std::string, std::string>& options);
 
+// The struct of one record's text (schema_of_csv).
+Result<DataType> infer_csv_record(std::string_view record,
+                                  const std::map<std::string, std::string>& options);
+
 }  // namespace weir::codec

@@ -13,7 +13,9 @@ constexpr const char* kTypeKey = "weir.type";
 constexpr const char* kMetadataKey = "weir.metadata";
 
 bool loses_its_name(const DataType& type) {
-  return type.is(TypeKind::kYearMonthInterval) || type.is(TypeKind::kChar) ||
+  const bool some_units =
+      type.is(TypeKind::kDayTimeInterval) && (type.first_unit() != 0 || type.last_unit() != 3);
+  return type.is(TypeKind::kYearMonthInterval) || some_units || type.is(TypeKind::kChar) ||
          type.is(TypeKind::kVarchar);
 }
 

@@ -83,9 +83,8 @@ std::string_view simple_name(TypeKind kind) {
     case TypeKind::kTimestampNtz:
       return "timestamp_ntz";
     case TypeKind::kDayTimeInterval:
-      return "interval day to second";
     case TypeKind::kYearMonthInterval:
-      return "interval year to month";
+      return "interval";
     case TypeKind::kDecimal:
       return "decimal";
     case TypeKind::kChar:
@@ -117,12 +116,21 @@ std::string_view json_name(TypeKind kind) {
   }
 }
 
+constexpr std::string_view kDayTimeUnits[] = {"day", "hour", "minute", "second"};
+constexpr std::string_view kYearMonthUnits[] = {"year", "month"};
+
 // The parametrised primitives ("decimal(10,2)"); their texts are the same in JSON and in DDL.
 std::string with_parameters(const DataType& type, std::string_view name) {
   if (type.is(TypeKind::kDecimal))
     return fmt::format("{}({},{})", name, type.precision(), type.scale());
   if (type.is(TypeKind::kChar) || type.is(TypeKind::kVarchar))
     return fmt::format("{}({})", name, type.precision());
+  if (type.is_interval()) {
+    const auto* units = type.is(TypeKind::kDayTimeInterval) ? kDayTimeUnits : kYearMonthUnits;
+    if (type.first_unit() == type.last_unit())
+      return fmt::format("{} {}", name, units[type.first_unit()]);
+    return fmt::format("{} {} to {}", name, units[type.first_unit()], units[type.last_unit()]);
+  }
   return std::string(name);
 }
 
@@ -158,7 +166,29 @@ DataType DataType::of(TypeKind kind) {
   WEIR_CHECK(kind < TypeKind::kArray && kind != TypeKind::kDecimal && kind != TypeKind::kChar &&
                  kind != TypeKind::kVarchar,
              "DataType::of takes types without parameters");
-  return DataType(kind);
+  DataType type(kind);
+  if (type.is_interval()) type.scale_ = kind == TypeKind::kDayTimeInterval ? 3 : 1;
+  return type;
+}
+
+DataType DataType::interval(TypeKind kind, int first_unit, int last_unit) {
+  DataType type(kind);
+  WEIR_CHECK(type.is_interval() && first_unit >= 0 && first_unit <= last_unit &&
+                 last_unit <= (kind == TypeKind::kDayTimeInterval ? 3 : 1),
+             "an interval without such units");
+  type.precision_ = first_unit;
+  type.scale_ = last_unit;
+  return type;
+}
+
+std::optional<std::pair<TypeKind, int>> interval_unit(std::string_view word) {
+  for (int i = 0; i < 4; ++i) {
+    if (kDayTimeUnits[i] == word) return std::pair(TypeKind::kDayTimeInterval, i);
+  }
+  for (int i = 0; i < 2; ++i) {
+    if (kYearMonthUnits[i] == word) return std::pair(TypeKind::kYearMonthInterval, i);
+  }
+  return std::nullopt;
 }
 
 DataType DataType::decimal(int precision, int scale) {

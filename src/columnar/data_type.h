@@ -36,8 +36,8 @@ enum class TypeKind : uint8_t {
   kDate,       // days since 1970-01-01, proleptic Gregorian
   kTimestamp,  // microseconds since 1970-01-01T00:00:00Z (an instant; shown in the session's zone)
   kTimestampNtz,       // microseconds of a local date and time
-  kDayTimeInterval,    // microseconds
-  kYearMonthInterval,  // months
+  kDayTimeInterval,    // microseconds; units from 0 day, 1 hour, 2 minute to 3 second
+  kYearMonthInterval,  // months; units from 0 year to 1 month
   kArray,
   kMap,
   kStruct,
@@ -56,19 +56,24 @@ struct Field {
 
 class DataType {
  public:
-  // A type without parameters (not decimal, char, varchar, array, map, struct).
+  // A type without parameters (not decimal, char, varchar, array, map, struct); intervals of all
+  // their units.
   static DataType of(TypeKind kind);
   static DataType decimal(int precision, int scale);
   static DataType chars(int length);
   static DataType varchar(int length);
+  // INTERVAL first TO last, by the units' numbers.
+  static DataType interval(TypeKind kind, int first_unit, int last_unit);
   static DataType array(DataType element, bool contains_null = true);
   static DataType map(DataType key, DataType value, bool value_contains_null = true);
   static DataType structure(std::vector<Field> fields);
 
   TypeKind kind() const { return kind_; }
   bool is(TypeKind kind) const { return kind_ == kind; }
-  int precision() const { return precision_; }  // decimal; for char and varchar the length
-  int scale() const { return scale_; }          // decimal
+  int precision() const { return precision_; }   // decimal; for char and varchar the length
+  int scale() const { return scale_; }           // decimal
+  int first_unit() const { return precision_; }  // intervals
+  int last_unit() const { return scale_; }       // intervals
   const DataType& element() const { return *children_[0]; }      // array
   const DataType& key() const { return *children_[0]; }          // map
   const DataType& value() const { return *children_[1]; }        // map
@@ -81,6 +86,9 @@ class DataType {
   int field_index_ignoring_case(std::string_view name) const;
 
   bool is_numeric() const;
+  bool is_interval() const {
+    return kind_ == TypeKind::kDayTimeInterval || kind_ == TypeKind::kYearMonthInterval;
+  }
   bool is_nested() const { return kind_ >= TypeKind::kArray; }
   // Structural equality, nullability and metadata left out.
   bool same_type(const DataType& other) const;
@@ -107,6 +115,10 @@ class DataType {
 
 // A schema is a struct type.
 using Schema = DataType;
+
+// The number of an interval's unit ("day" … "second", "year", "month"; lower case) and its kind;
+// nullopt for other words.
+std::optional<std::pair<TypeKind, int>> interval_unit(std::string_view word);
 
 Field make_field(std::string name, DataType type, bool nullable = true,
                  base::JsonObject metadata = {});

@@ -71,7 +71,7 @@ TEST(TypeDdl, ColumnsAndAliases) {
             "double,j:decimal(10,0),"
             "k:decimal(5,0),l:timestamp,m:timestamp_ntz,n:date,o:binary,p:boolean,q:char(3),r:"
             "varchar(4),s:void,"
-            "t:interval day to second,u:interval year to month>");
+            "t:interval day to second,u:interval month>");
   EXPECT_EQ(ddl("struct<a int>").simple_string(), "struct<a:int>");
   EXPECT_EQ(ddl("struct struct<struct: int>").simple_string(), "struct<struct:struct<struct:int>>");
   EXPECT_EQ(ddl("").fields().size(), 0u);

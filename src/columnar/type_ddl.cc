@@ -213,26 +213,31 @@ class Parser {
     return DataType::structure(std::move(fields));
   }
 
+  // The unit that the word here names.
+  std::optional<std::pair<TypeKind, int>> unit() const {
+    if (token_.kind != TokenKind::kWord) return std::nullopt;
+    std::string word = token_.upper;
+    for (char& c : word)
+      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return interval_unit(word);
+  }
+
   Result<DataType> interval() {
-    const std::string from = token_.upper;
-    const bool months = from == "YEAR" || from == "MONTH";
-    const bool days = from == "DAY" || from == "HOUR" || from == "MINUTE" || from == "SECOND";
-    if (token_.kind != TokenKind::kWord || (!months && !days)) {
+    const auto first = unit();
+    if (!first) {
       return error(ErrorKind::kUnsupported,
                    "DDL '{}': type INTERVAL without units (calendar interval)", text_);
     }
+    auto last = first;
     WEIR_TRY(advance());
     if (word("TO")) {
       WEIR_TRY(advance());
-      const std::string to = token_.upper;
-      const bool fits = months ? from == "YEAR" && to == "MONTH"
-                               : (to == "HOUR" && from == "DAY") ||
-                                     (to == "MINUTE" && (from == "DAY" || from == "HOUR")) ||
-                                     (to == "SECOND" && from != "SECOND");
-      if (!fits) return unexpected("the last unit of the interval");
+      last = unit();
+      if (!last || last->first != first->first || last->second <= first->second)
+        return unexpected("the last unit of the interval");
       WEIR_TRY(advance());
     }
-    return DataType::of(months ? TypeKind::kYearMonthInterval : TypeKind::kDayTimeInterval);
+    return DataType::interval(first->first, first->second, last->second);
   }
 
   Result<std::vector<int>> parameters() {

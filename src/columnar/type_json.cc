@@ -82,13 +82,7 @@ Result<DataType> parse_name(std::string_view name, const std::string& path) {
   }
   if (name == "interval")
     return error(ErrorKind::kUnsupported, "{}: type interval (calendar interval)", path);
-  if (name == "interval year" || name == "interval month" || name == "interval year to month") {
-    return DataType::of(TypeKind::kYearMonthInterval);
-  }
-  for (std::string_view unit : {"day", "hour", "minute", "second"}) {
-    if (name.starts_with(std::string("interval ").append(unit)))
-      return DataType::of(TypeKind::kDayTimeInterval);
-  }
+  if (name.starts_with("interval ")) return parse_ddl_type(name);
   if (name == "variant" || name.starts_with("string collate") || name.starts_with("geo") ||
       name.starts_with("time(")) {
     return error(ErrorKind::kUnsupported, "{}: type {}", path, name);

@@ -17,6 +17,16 @@ constexpr int kDepthMax = 200;
 
 Result<DataType> read(const Proto& type, int depth);
 
+// Units that are not set are the kind's all.
+template <typename Interval>
+Result<DataType> read_interval(TypeKind kind, const Interval& interval, int last) {
+  const int from = interval.has_start_field() ? interval.start_field() : 0;
+  const int to = interval.has_end_field() ? interval.end_field() : last;
+  if (from < 0 || to > last || from > to)
+    return base::error(base::ErrorKind::kInvalidArgument, "interval units {} to {}", from, to);
+  return DataType::interval(kind, from, to);
+}
+
 Result<Field> read_field(const Proto::StructField& field, int depth) {
   WEIR_ASSIGN(auto type, read(field.data_type(), depth));
   base::JsonObject metadata;
@@ -94,9 +104,9 @@ Result<DataType> read(const Proto& type, int depth) {
     case Proto::kTimestampNtz:
       return DataType::of(TypeKind::kTimestampNtz);
     case Proto::kYearMonthInterval:
-      return DataType::of(TypeKind::kYearMonthInterval);
+      return read_interval(TypeKind::kYearMonthInterval, type.year_month_interval(), 1);
     case Proto::kDayTimeInterval:
-      return DataType::of(TypeKind::kDayTimeInterval);
+      return read_interval(TypeKind::kDayTimeInterval, type.day_time_interval(), 3);
     case Proto::kArray:
     case Proto::kMap:
     case Proto::kStruct:
@@ -161,12 +171,12 @@ void write_type(const DataType& type, Proto& out) {
       out.mutable_var_char()->set_length(type.precision());
       return;
     case TypeKind::kDayTimeInterval:
-      out.mutable_day_time_interval()->set_start_field(0);
-      out.mutable_day_time_interval()->set_end_field(3);
+      out.mutable_day_time_interval()->set_start_field(type.first_unit());
+      out.mutable_day_time_interval()->set_end_field(type.last_unit());
       return;
     case TypeKind::kYearMonthInterval:
-      out.mutable_year_month_interval()->set_start_field(0);
-      out.mutable_year_month_interval()->set_end_field(1);
+      out.mutable_year_month_interval()->set_start_field(type.first_unit());
+      out.mutable_year_month_interval()->set_end_field(type.last_unit());
       return;
     case TypeKind::kArray:
       write_type(type.element(), *out.mutable_array()->mutable_element_type());

@@ -61,7 +61,7 @@ constexpr std::array kFamilies = {
     Family{"MAP_KEY_DOES_NOT_EXIST", "element"},
     Family{"NULL_MAP_KEY", "runtime"},
     Family{"DUPLICATED_MAP_KEY", "runtime"},
-    Family{"SCALAR_SUBQUERY_TOO_MANY_ROWS", "runtime"},
+    Family{"SCALAR_SUBQUERY_TOO_MANY_ROWS", "spark"},
     Family{"USER_RAISED_EXCEPTION", "runtime"},
     Family{"ASSERT_TRUE", "runtime"},
     Family{"COMPARATOR_RETURNS_NULL", "runtime"},
@@ -74,6 +74,7 @@ constexpr std::array kFamilies = {
     Family{"CONNECT_INVALID_PLAN", "plan"},
     Family{"UNSUPPORTED_FEATURE", "unsupported"},
     Family{"INVALID_CONF_VALUE", "argument"},
+    Family{"INVALID_SAMPLING_FRACTION", "argument"},
     Family{"SQL_CONF_NOT_FOUND", "missing"},
 };
 
@@ -118,7 +119,73 @@ std::vector<std::string> family_classes(std::string_view family, const Error& er
   if (family == "argument")
     return {"org.apache.spark.SparkIllegalArgumentException", "java.lang.IllegalArgumentException",
             "java.lang.RuntimeException"};
+  if (family == "spark") return {"org.apache.spark.SparkException", "java.lang.Exception"};
   return {kRuntime, "java.lang.RuntimeException"};
+}
+
+// Kernels write their errors as text: the parameters are taken out of it again. {name} stands for
+// one, up to the words that follow.
+struct MessageShape {
+  std::string_view error_class;
+  std::string_view text;
+  std::string_view constant;  // a parameter that is the same for all, or empty
+  std::string_view value;
+};
+constexpr std::string_view kAnsi = "\"spark.sql.ansi.enabled\"";
+constexpr std::array kShapes = {
+    MessageShape{"DIVIDE_BY_ZERO", "Division by zero.", "config", kAnsi},
+    MessageShape{"REMAINDER_BY_ZERO", "Remainder by zero.", "config", kAnsi},
+    MessageShape{"CAST_INVALID_INPUT",
+                 "The value {expression} of the type {sourceType} cannot be cast to {targetType} "
+                 "because",
+                 "ansiConfig", kAnsi},
+    MessageShape{"CAST_OVERFLOW",
+                 "The value {value} of the type {sourceType} cannot be cast to {targetType} due to",
+                 "ansiConfig", kAnsi},
+    MessageShape{"NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+                 "{value} cannot be represented as Decimal({precision}, {scale}).", "config",
+                 kAnsi},
+    MessageShape{"INVALID_ARRAY_INDEX",
+                 "The index {indexValue} is out of bounds. The array has {arraySize} elements.", "",
+                 ""},
+    MessageShape{"INVALID_ARRAY_INDEX_IN_ELEMENT_AT",
+                 "The index {indexValue} is out of bounds. The array has {arraySize} elements.", "",
+                 ""},
+    MessageShape{"DUPLICATED_MAP_KEY", "Duplicate map key {key} was found,", "mapKeyDedupPolicy",
+                 "\"spark.sql.mapKeyDedupPolicy\""},
+};
+
+Error with_parameters_of_text(Error error) {
+  if (!error.parameters().empty()) return error;
+  for (const MessageShape& shape : kShapes) {
+    if (shape.error_class != error.error_class()) continue;
+    std::string_view message = error.message();
+    if (const std::string head = fmt::format("[{}] ", shape.error_class); message.starts_with(head))
+      message.remove_prefix(head.size());
+    std::vector<std::pair<std::string, std::string>> found;
+    std::string_view text = shape.text;
+    while (!text.empty()) {
+      const size_t open = std::min(text.find('{'), text.size());
+      if (message.substr(0, open) != text.substr(0, open)) return error;
+      message.remove_prefix(open);
+      text.remove_prefix(open);
+      if (text.empty()) break;
+      const size_t close = text.find('}');
+      const std::string name(text.substr(1, close - 1));
+      text.remove_prefix(close + 1);
+      const size_t end = message.find(text.substr(0, std::min(text.find('{'), text.size())));
+      if (end == std::string_view::npos) return error;
+      found.emplace_back(name, message.substr(0, end));
+      message.remove_prefix(end);
+    }
+    for (auto& [name, value] : found)
+      error = std::move(error).with_parameter(name, std::move(value));
+    if (!shape.constant.empty())
+      error =
+          std::move(error).with_parameter(std::string(shape.constant), std::string(shape.value));
+    return error;
+  }
+  return error;
 }
 
 std::string shortened(std::string text) {
@@ -252,6 +319,7 @@ CallStatus ErrorBook::status(const Error& given) {
     error = Error(ErrorKind::kCancelled, "Operation has been canceled.")
                 .with_class("OPERATION_CANCELED")
                 .with_sql_state("HY008");
+  error = with_parameters_of_text(std::move(error));
   const std::string id = base::uuid(random_);
   {
     const std::scoped_lock lock(mutex_);

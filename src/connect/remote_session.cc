@@ -189,6 +189,11 @@ Error RemoteSession::described(Error error, const std::string& details) {
       text = response.errors(response.root_error_idx()).message();
     }
   }
+  // Spark's parser begins with an empty line, and most texts end with one.
+  while (!text.empty() && text.front() == '\n')
+    text.erase(0, 1);
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
   const std::string head = fmt::format("[{}] ", name);
   if (!name.empty() && text.starts_with(head)) text.erase(0, head.size());
   Error told(name == "OPERATION_CANCELED" ? ErrorKind::kCancelled : ErrorKind::kInvalidArgument,

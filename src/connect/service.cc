@@ -1,5 +1,6 @@
 #include "connect/service.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <spark/connect/base.pb.h>
 
 #include "connect/execution.h"
@@ -222,7 +223,10 @@ Service::Service(SessionMaker make, base::Clock& clock, base::Random& random,
       janitor_([this](std::stop_token stop) {
         while (clock_.sleep_for_us(kJanitorUs, stop))
           sessions_.expire(options_.session_idle_us, options_.operation_detached_us);
-      }) {}
+      }) {
+  // What cannot be parsed is told to the client; protobuf would write it to standard error too.
+  google::protobuf::SetLogHandler(nullptr);
+}
 
 Service::~Service() { stop(); }
 

@@ -618,10 +618,12 @@ class FlagState final : public SlotState<int8_t> {  // -1: no value
   bool conjunction_;
 };
 
-constexpr double Moments::*kMomentFields[] = {&Moments::n,  &Moments::x_mean, &Moments::x2,
-                                              &Moments::x3, &Moments::x4,     &Moments::y_mean,
-                                              &Moments::y2, &Moments::xy};
-constexpr std::string_view kMomentNames[] = {"n", "mean", "m2", "m3", "m4", "mean_y", "m2_y", "xy"};
+constexpr double Moments::*kMomentFields[] = {
+    &Moments::n,         &Moments::x_mean,    &Moments::x2,        &Moments::x3,
+    &Moments::x4,        &Moments::y_mean,    &Moments::y2,        &Moments::xy,
+    &Moments::x_central, &Moments::y_central, &Moments::covariance};
+constexpr std::string_view kMomentNames[] = {
+    "n", "mean", "m2", "m3", "m4", "mean_y", "m2_y", "xy", "central_x", "central_y", "covariance"};
 
 class MomentState final : public SlotState<Moments> {
  public:

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "eval/cast.h"
+#include "eval/interval_math.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
 #include "eval/wide_decimal.h"
@@ -248,6 +249,8 @@ template <Op op>
 Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
+  if (op == Op::kMultiply && (is_interval(a) || is_interval(b)))
+    return scale_interval(call, arguments, false);
   if (is_datetime(a) || is_interval(a) || is_datetime(b) || is_interval(b))
     return temporal<op>(call, arguments);
   switch (call.type().kind()) {
@@ -269,6 +272,7 @@ Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> divide(KernelCall& call, Operands arguments) {
+  if (is_interval(call.type_of(0))) return scale_interval(call, arguments, true);
   const bool strict = call.ansi() && !is_try(call);
   if (call.type().is(TypeKind::kDouble)) {
     return map_failing<double>(
@@ -362,6 +366,7 @@ Result<ArrayPtr> remainder(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> integral_divide(KernelCall& call, Operands arguments) {
+  if (is_interval(call.type_of(0))) return interval_quotient(call, arguments);
   const auto fail_or_null = [&](std::optional<int64_t>&) -> Result<void> {
     if (call.ansi()) return divide_by_zero(call);
     return {};

@@ -7,6 +7,7 @@
 
 #include "columnar/arrow_types.h"
 #include "columnar/datetime_text.h"
+#include "eval/cast_intervals.h"
 #include "eval/node.h"
 #include "plan/calendar.h"
 
@@ -367,9 +368,100 @@ Result<ArrayPtr> text_to_floating(CastCall& call, const Vector& input, int64_t r
   });
 }
 
+// convert(row, value) -> Outcome into months or microseconds.
+template <typename Convert>
+Result<ArrayPtr> convert_interval(CastCall& call, const Vector& input, int64_t rows,
+                                  Convert&& convert) {
+  if (call.to.is(TypeKind::kDayTimeInterval))
+    return convert_fixed<int64_t>(call, input, rows, convert);
+  return convert_fixed<int32_t>(call, input, rows, [&](int64_t row, int32_t& out) {
+    int64_t months = 0;
+    const auto outcome = convert(row, months);
+    out = static_cast<int32_t>(months);
+    return outcome;
+  });
+}
+
+Result<ArrayPtr> text_to_interval(CastCall& call, const Vector& input, int64_t rows) {
+  const TextReader text(input);
+  const Validity valid(input);
+  std::optional<std::string> refused;
+  auto cast = convert_interval(call, input, rows, [&](int64_t row, int64_t& out) {
+    const auto value = parse_interval(text[row], call.to);
+    if (value) out = *value;
+    if (!value && !refused) refused = std::string(text[row]);
+    return value ? Outcome::kValue : Outcome::kNull;
+  });
+  if (!refused || call.try_cast) return cast;
+  const auto kind = call.to.is(TypeKind::kDayTimeInterval) ? "day-time" : "year-month";
+  return kernel_error("INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING", "22006",
+                      fmt::format("Error parsing '{}' to interval. The text is no {} interval in "
+                                  "the units of {}.",
+                                  *refused, kind, call.to.simple_string()),
+                      call.origin);
+}
+
+Result<ArrayPtr> number_to_interval(CastCall& call, const Vector& input, int64_t rows) {
+  const int scale = is_decimal(call.from) ? call.from.scale() : 0;
+  return with_number(call.from, input, [&](auto get) {
+    return convert_interval(call, input, rows, [&](int64_t row, int64_t& out) {
+      const auto value = interval_of_number(static_cast<Int128>(get(row)), scale, call.to);
+      if (value) out = *value;
+      return value ? Outcome::kValue : Outcome::kOverflow;
+    });
+  });
+}
+
+Result<ArrayPtr> cast_interval(CastCall& call, const Vector& input, int64_t rows) {
+  if (call.to.is_interval() && call.to.kind() == call.from.kind()) {
+    if (call.to.last_unit() >= call.from.last_unit()) return input.array;
+    return with_number(call.from, input, [&](auto get) {
+      return convert_interval(call, input, rows, [&](int64_t row, int64_t& out) {
+        out = cut_interval(static_cast<int64_t>(get(row)), call.to);
+        return Outcome::kValue;
+      });
+    });
+  }
+  const bool micros =
+      is_decimal(call.to) && call.from.is(TypeKind::kDayTimeInterval) && call.from.last_unit() == 3;
+  const auto number = [&](auto get, int64_t row) {
+    const auto value = static_cast<int64_t>(get(row));
+    return micros ? value : interval_to_number(value, call.from);
+  };
+  const auto integral = [&]<typename Int>(Int) {
+    return with_number(call.from, input, [&](auto get) {
+      return convert_fixed<Int>(call, input, rows, [&](int64_t row, Int& out) {
+        const int64_t value = number(get, row);
+        out = static_cast<Int>(value);
+        return out == value ? Outcome::kValue : Outcome::kOverflow;
+      });
+    });
+  };
+  switch (call.to.kind()) {
+    case TypeKind::kByte:
+      return integral(int8_t{});
+    case TypeKind::kShort:
+      return integral(int16_t{});
+    case TypeKind::kInteger:
+      return integral(int32_t{});
+    case TypeKind::kLong:
+      return integral(int64_t{});
+    default:
+      return with_number(call.from, input, [&](auto get) {
+        return convert_fixed<Int128>(call, input, rows, [&](int64_t row, Int128& out) {
+          return rescale_decimal(number(get, row), micros ? 6 : 0, call.to.precision(),
+                                 call.to.scale(), out)
+                     ? Outcome::kValue
+                     : Outcome::kOverflow;
+        });
+      });
+  }
+}
+
 Result<ArrayPtr> from_text(CastCall& call, const Vector& input, int64_t rows) {
   const TextReader text(input);
   Zone zone = call.zone;
+  if (call.to.is_interval()) return text_to_interval(call, input, rows);
   switch (call.to.kind()) {
     case TypeKind::kBoolean:
       return convert_bool(call, input, rows, [&](int64_t row, bool& out) {
@@ -538,6 +630,9 @@ Result<ArrayPtr> cast_vector(CastCall& call, const Vector& input, int64_t rows) 
     return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
            type.is(TypeKind::kTimestampNtz);
   };
+  if (from.is_interval() && (to.is_numeric() || to.kind() == from.kind()))
+    return cast_interval(call, input, rows);
+  if (to.is_interval() && from.is_numeric()) return number_to_interval(call, input, rows);
   if (temporal(from) && temporal(to)) return temporal_to_temporal(call, input, rows);
   if (from.is(TypeKind::kTimestamp)) return timestamp_to_number(call, input, rows);
   if (from.is(TypeKind::kDate)) {  // without ANSI a date as a number is NULL

@@ -41,10 +41,12 @@ const std::unordered_map<std::string_view, Kernel>& registry() {
   static const auto kernels = [] {
     std::unordered_map<std::string_view, Kernel> map;
     for (const auto list :
-         {arithmetic_kernels(), comparison_kernels(), string_kernels(), pattern_kernels(),
-          math_kernels(), time_kernels(), hash_kernels(), nested_kernels(), array_kernels(),
-          map_kernels(), number_kernels(), volatile_kernels(), digest_kernels(), misc_kernels(),
-          text_code_kernels(), json_kernels(), time_maker_kernels()}) {
+         {arithmetic_kernels(), comparison_kernels(), string_kernels(),    pattern_kernels(),
+          math_kernels(),       time_kernels(),       hash_kernels(),      nested_kernels(),
+          array_kernels(),      map_kernels(),        number_kernels(),    volatile_kernels(),
+          digest_kernels(),     misc_kernels(),       text_code_kernels(), json_kernels(),
+          time_maker_kernels(), csv_kernels(),        format_kernels(),    number_text_kernels(),
+          vector_kernels()}) {
       for (const auto& entry : list)
         WEIR_CHECK(map.emplace(entry.name, entry.kernel).second, entry.name);
     }

@@ -85,6 +85,10 @@ std::span<const KernelEntry> digest_kernels();
 std::span<const KernelEntry> misc_kernels();
 std::span<const KernelEntry> text_code_kernels();
 std::span<const KernelEntry> json_kernels();
+std::span<const KernelEntry> csv_kernels();
+std::span<const KernelEntry> format_kernels();
+std::span<const KernelEntry> number_text_kernels();
+std::span<const KernelEntry> vector_kernels();
 std::span<const KernelEntry> time_maker_kernels();
 
 base::Error kernel_error(std::string error_class, std::string_view sql_state, std::string message,

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <unordered_set>
 
 #include <arrow/api.h>
 
 #include "columnar/arrow_types.h"
 #include "eval/list_rows.h"
+#include "eval/sketches.h"
 #include "eval/vector.h"
 #include "plan/function_catalog.h"
 
@@ -228,7 +230,8 @@ BatchFunction mode_function(DataType type) {
   };
 }
 
-BatchFunction join_function(DataType type, std::string delimiter) {
+// `once`: each text where it first comes.
+BatchFunction join_function(DataType type, std::string delimiter, bool once) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
     const Vector vector{batch.column(0), false};
     const ListReader lists(vector);
@@ -240,7 +243,9 @@ BatchFunction join_function(DataType type, std::string delimiter) {
         writer.add_null();
         continue;
       }
+      std::unordered_set<std::string_view> seen;
       for (int64_t i = lists.begin(row); i < lists.end(row); ++i) {
+        if (once && !seen.insert(text[i]).second) continue;
         if (i > lists.begin(row)) writer.bytes() += delimiter;
         writer.bytes() += text[i];
       }
@@ -270,6 +275,8 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
       WEIR_ASSIGN(wanted, percentages_of(call.arguments[within ? 0 : 1], context));
     }
     if (!within) value_type = call.arguments[0]->type;
+    if (within && !call.within_group.empty() && call.within_group[0].expression->type.is_interval())
+      value_type = call.within_group[0].expression->type;
     made.function = percentile_function(
         type, value_type, wanted,
         name == "percentile_disc" ? PercentileKind::kDiscrete : PercentileKind::kContinuous,
@@ -295,9 +302,12 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
       const Vector vector{text, false};
       if (text->null_count() == 0) delimiter = TextReader(vector)[0];
     }
-    made.function = join_function(type, std::move(delimiter));
+    made.function =
+        join_function(type, std::move(delimiter), call.distinct && call.within_group.empty());
     return std::optional(std::move(made));
   }
+  WEIR_ASSIGN(made.function, sketch_finisher(expression, context));
+  if (made.function) return std::optional(std::move(made));
   return std::optional<ListFinisher>();
 }
 

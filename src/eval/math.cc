@@ -85,8 +85,58 @@ int64_t saturated_long(double value) {
   return static_cast<int64_t>(value);
 }
 
+int32_t scale_of(Operands arguments);
+
+// Decimals to so many digits.
+template <bool up>
+Result<ArrayPtr> to_digits(KernelCall& call, Operands arguments) {
+  const auto& from = call.type_of(0);
+  const int scale = scale_of(arguments);
+  const int drop = std::min(from.scale() - scale, 38);
+  const Int128 limit = power_of_ten(call.type().precision());
+  FixedWriter<Int128> writer(call.rows);
+  const FixedReader<Int128> values(arguments[0]);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!values.valid[row]) {
+      writer.set_null(row);
+      continue;
+    }
+    Int128 value = values[row];
+    if (drop > 0) {
+      const Int128 unit = power_of_ten(drop);
+      const Int128 rest = value % unit;
+      value = value / unit + (up ? rest > 0 : -(rest < 0));
+      if (scale < 0 && value != 0) {
+        const bool fits = -scale <= 38 && value < limit && value > -limit &&
+                          !__builtin_mul_overflow(value, power_of_ten(-scale), &value);
+        if (!fits) value = limit;
+      }
+    }
+    if (value < limit && value > -limit) {
+      writer.set(row, value);
+    } else if (call.ansi()) {
+      return call.fail("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003",
+                       fmt::format("The rounded value cannot be represented as Decimal({}, {}).",
+                                   call.type().precision(), call.type().scale()));
+    } else {
+      writer.set_null(row);
+    }
+  }
+  return writer.finish(call.arrow_type);
+}
+
+Result<ArrayPtr> sign(KernelCall& call, Operands arguments) {
+  const auto of_integer = [](auto x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : 0.0; };
+  if (call.type_of(0).is(TypeKind::kDayTimeInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int64_t>(arguments[0]));
+  if (call.type_of(0).is(TypeKind::kYearMonthInterval))
+    return map_fixed<double>(call, of_integer, FixedReader<int32_t>(arguments[0]));
+  return map1<java_sign>(call, arguments);
+}
+
 template <bool up>
 Result<ArrayPtr> to_whole(KernelCall& call, Operands arguments) {
+  if (arguments.size() == 2) return to_digits<up>(call, arguments);
   const auto& from = call.type_of(0);
   if (from.is(TypeKind::kLong)) {
     return map_fixed<int64_t>(
@@ -239,7 +289,7 @@ constexpr KernelEntry kKernels[] = {
     {"log10", logarithm<std::log10, 0>},
     {"log2", logarithm<std::log2, 0>},
     {"log1p", logarithm<std::log1p, -1>},
-    {"sign", map1<java_sign>},
+    {"sign", sign},
     {"sin", map1<std::sin>},
     {"cos", map1<std::cos>},
     {"tan", map1<std::tan>},

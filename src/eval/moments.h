@@ -13,6 +13,8 @@ struct Moments {
   double x_mean = 0, x2 = 0, x3 = 0, x4 = 0;
   double y_mean = 0, y2 = 0;
   double xy = 0;
+  // Of pairs, in the order of operations of CentralMomentAgg and Covariance.
+  double x_central = 0, y_central = 0, covariance = 0;
 
   void add(double x) {
     const double count = n + 1;
@@ -32,6 +34,9 @@ struct Moments {
   void add(double x, double y) {
     const double count = n + 1;
     const double dx = x - x_mean, dy = y - y_mean;
+    x_central += dx * (dx - dx / count);
+    y_central += dy * (dy - dy / count);
+    covariance += dx * (dy - dy / count);
     x_mean += dx / count;
     y_mean += dy / count;
     xy += dx * (y - y_mean);
@@ -60,6 +65,9 @@ struct Moments {
          6.0 * delta_n * delta_n * (n * n * other.x2 + other.n * other.n * x2) +
          4.0 * delta_n * (n * other.x3 - other.n * x3);
     xy += other.xy + delta * dy_n * n * other.n;
+    covariance += other.covariance + delta * dy_n * n * other.n;
+    x_central += other.x_central + delta * delta_n * n * other.n;
+    y_central += other.y_central + dy * dy_n * n * other.n;
     y2 += other.y2 + dy * dy_n * n * other.n;
     x2 = second;
     x3 = third;
@@ -105,19 +113,25 @@ inline constexpr MomentFunction kMomentFunctions[] = {
        return moment_when(m.n > 1, m.xy / std::sqrt(m.x2 * m.y2), v);
      }},
     {"covar_pop", 2,
-     [](const Moments& m, double& v) { return moment_when(m.n > 0, m.xy / m.n, v); }},
+     [](const Moments& m, double& v) { return moment_when(m.n > 0, m.covariance / m.n, v); }},
     {"covar_samp", 2,
-     [](const Moments& m, double& v) { return moment_when(m.n > 1, m.xy / (m.n - 1), v); }},
+     [](const Moments& m, double& v) { return moment_when(m.n > 1, m.covariance / (m.n - 1), v); }},
     {"regr_avgx", 2, [](const Moments& m, double& v) { return moment_when(m.n > 0, m.y_mean, v); }},
     {"regr_avgy", 2, [](const Moments& m, double& v) { return moment_when(m.n > 0, m.x_mean, v); }},
-    {"regr_sxx", 2, [](const Moments& m, double& v) { return moment_when(m.n > 0, m.y2, v); }},
-    {"regr_syy", 2, [](const Moments& m, double& v) { return moment_when(m.n > 0, m.x2, v); }},
-    {"regr_sxy", 2, [](const Moments& m, double& v) { return moment_when(m.n > 0, m.xy, v); }},
+    {"regr_sxx", 2,
+     [](const Moments& m, double& v) { return moment_when(m.n > 0, m.y_central, v); }},
+    {"regr_syy", 2,
+     [](const Moments& m, double& v) { return moment_when(m.n > 0, m.x_central, v); }},
+    {"regr_sxy", 2,
+     [](const Moments& m, double& v) { return moment_when(m.n > 0, m.covariance, v); }},
     {"regr_slope", 2,
-     [](const Moments& m, double& v) { return moment_when(m.n > 0 && m.y2 != 0, m.xy / m.y2, v); }},
+     [](const Moments& m, double& v) {
+       return moment_when(m.n > 0 && m.y_central != 0, m.covariance / m.y_central, v);
+     }},
     {"regr_intercept", 2,
      [](const Moments& m, double& v) {
-       return moment_when(m.n > 0 && m.y2 != 0, m.x_mean - m.xy / m.y2 * m.y_mean, v);
+       return moment_when(m.n > 0 && m.y_central != 0,
+                          m.x_mean - m.covariance / m.y_central * m.y_mean, v);
      }},
     {"regr_r2", 2,
      [](const Moments& m, double& v) {

@@ -351,6 +351,12 @@ Result<ArrayPtr> repeat(KernelCall& call, Operands arguments) {
 
 Result<ArrayPtr> reverse(KernelCall& call, Operands arguments) {
   if (call.type().is(TypeKind::kArray)) return reverse_array(call, arguments);
+  if (call.type().is(TypeKind::kBinary)) {
+    return map_text(
+        call,
+        [](std::string_view bytes, std::string& out) { out.append(bytes.rbegin(), bytes.rend()); },
+        TextReader(arguments[0]));
+  }
   return map_text(
       call,
       [](std::string_view text, std::string& out) {

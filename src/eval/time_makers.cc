@@ -7,6 +7,7 @@
 #include <boost/algorithm/string/trim.hpp>
 
 #include "eval/cast.h"
+#include "eval/list_rows.h"
 #include "eval/map_rows.h"
 #include "plan/calendar.h"
 
@@ -72,6 +73,15 @@ Result<int64_t> local_of(const KernelCall& call, int64_t year, int64_t month, in
 // make_timestamp(year, month, day, hour, minute, seconds[, zone]); a try form, and every form
 // without ANSI, gives NULL where the fields make no time.
 Result<ArrayPtr> make_timestamp(KernelCall& call, Arguments arguments) {
+  if (arguments.size() == 1) {  // of a date: its midnight
+    const bool local = call.type().is(TypeKind::kTimestampNtz);
+    return map_fixed<int64_t>(
+        call,
+        [&](int32_t days) {
+          return local ? days * kMicrosPerDay : call.zone.to_utc(days * kMicrosPerDay);
+        },
+        FixedReader<int32_t>(arguments[0]));
+  }
   const FixedReader<int32_t> year(arguments[0]), month(arguments[1]), day(arguments[2]),
       hour(arguments[3]), minute(arguments[4]);
   const FixedReader<Int128> second(arguments[5]);
@@ -530,7 +540,141 @@ Result<ArrayPtr> date_part(KernelCall& call, Arguments arguments) {
       times);
 }
 
+// time_bucket(width, time[, origin]): the latest of origin + k widths that is not after the time.
+// Days and months are steps of the calendar.
+Result<ArrayPtr> time_bucket(KernelCall& call, Arguments arguments) {
+  const bool months = call.type_of(0).is(TypeKind::kYearMonthInterval);
+  const bool instant = call.type().is(TypeKind::kTimestamp);
+  const Validity width_valid(arguments[0]);
+  const FixedReader<int64_t> times(arguments[1]);
+  std::optional<FixedReader<int64_t>> origins;
+  if (arguments.size() > 2) origins.emplace(arguments[2]);
+  const auto to_local = [&](int64_t us) { return instant ? call.zone.to_local(us) : us; };
+  const auto to_time = [&](int64_t us) { return instant ? call.zone.to_utc(us) : us; };
+  FixedWriter<int64_t> writer(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!width_valid[row] || !times.valid[row] || (origins && !origins->valid[row])) {
+      writer.set_null(row);
+      continue;
+    }
+    const int64_t width =
+        months ? FixedReader<int32_t>(arguments[0])[row] : FixedReader<int64_t>(arguments[0])[row];
+    if (width <= 0) {
+      return call.fail("INVALID_PARAMETER_VALUE.INTERVAL", "22023",
+                       "The bucket width of time_bucket has to be positive.");
+    }
+    const int64_t time = times[row];
+    const int64_t origin = origins ? (*origins)[row] : to_time(0);
+    const auto step = [&](int64_t k) {
+      if (months) {
+        const int64_t local = to_local(origin);
+        const auto date = civil_from_days(floor_div(local, kMicrosPerDay));
+        const int64_t total = date.year * 12 + date.month - 1 + k * width;
+        const int64_t year = floor_div(total, 12);
+        const int month = static_cast<int>(floor_mod(total, 12)) + 1;
+        return to_time(
+            days_from_civil(year, month, std::min(date.day, days_in_month(year, month))) *
+                kMicrosPerDay +
+            floor_mod(local, kMicrosPerDay));
+      }
+      const int64_t days = k * width / kMicrosPerDay;
+      return to_time(to_local(origin) + days * kMicrosPerDay) + k * width % kMicrosPerDay;
+    };
+    if (!months && width < kMicrosPerDay) {
+      writer.set(row, origin + floor_div(time - origin, width) * width);
+      continue;
+    }
+    int64_t k = 0;
+    if (months) {
+      const auto a = civil_from_days(floor_div(to_local(time), kMicrosPerDay));
+      const auto b = civil_from_days(floor_div(to_local(origin), kMicrosPerDay));
+      k = floor_div((a.year - b.year) * 12 + a.month - b.month, width);
+    } else {
+      k = floor_div(time - origin, width);
+    }
+    if (step(k) > time) {
+      --k;
+    } else if (!months && step(k + 1) <= time) {
+      ++k;
+    }
+    writer.set(row, step(k));
+  }
+  return writer.finish(call.arrow_type);
+}
+
+// The windows [start, start + length) that a time falls into, the latest first.
+Result<ArrayPtr> time_windows(KernelCall& call, Arguments arguments) {
+  const FixedReader<int64_t> times(arguments[0]), lengths(arguments[1]), slides(arguments[2]),
+      starts(arguments[3]);
+  ListOffsets offsets(call.rows);
+  std::vector<int64_t> begins, ends;
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!times.valid[row] || !lengths.valid[row] || !slides.valid[row] || !starts.valid[row] ||
+        slides[row] <= 0 || lengths[row] / slides[row] > 10000) {
+      offsets.add_null(static_cast<int64_t>(begins.size()));
+      continue;
+    }
+    const int64_t time = times[row], slide = slides[row];
+    for (int64_t begin = time - floor_mod(time - starts[row], slide); begin > time - lengths[row];
+         begin -= slide) {
+      begins.push_back(begin);
+      ends.push_back(begin + lengths[row]);
+    }
+    offsets.end_row(static_cast<int64_t>(begins.size()));
+  }
+  const auto count = static_cast<int64_t>(begins.size());
+  const auto window = call.arrow_type->field(0)->type();
+  const auto column = [&](const std::vector<int64_t>& values) {
+    FixedWriter<int64_t> writer(count);
+    for (int64_t i = 0; i < count; ++i)
+      writer.set(i, values[static_cast<size_t>(i)]);
+    return writer.finish(window->field(0)->type())->data();
+  };
+  const auto windows = arrow::MakeArray(
+      arrow::ArrayData::Make(window, count, {nullptr}, {column(begins), column(ends)}, 0));
+  return offsets.finish(call.arrow_type, windows);
+}
+
+// The window [start, start + length) of a time where windows do not overlap.
+Result<ArrayPtr> time_window(KernelCall& call, Arguments arguments) {
+  const FixedReader<int64_t> times(arguments[0]), lengths(arguments[1]), starts(arguments[3]);
+  FixedWriter<int64_t> begins(call.rows), ends(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!times.valid[row] || !lengths.valid[row] || lengths[row] <= 0) {
+      begins.set_null(row);
+      ends.set_null(row);
+      continue;
+    }
+    const int64_t length = lengths[row];
+    const int64_t into =
+        floor_mod(floor_mod(times[row], length) - floor_mod(starts[row], length), length);
+    int64_t begin = 0, end = 0;
+    if (__builtin_sub_overflow(times[row], into, &begin) ||
+        __builtin_add_overflow(begin, length, &end))
+      return call.fail("DATETIME_OVERFLOW", "22008", "Datetime operation overflow: window().");
+    begins.set(row, begin);
+    ends.set(row, end);
+  }
+  const auto& type = call.arrow_type;
+  return arrow::MakeArray(arrow::ArrayData::Make(
+      type, call.rows, {nullptr},
+      {begins.finish(type->field(0)->type())->data(), ends.finish(type->field(1)->type())->data()},
+      0));
+}
+
+Result<ArrayPtr> window_time(KernelCall& call, Arguments arguments) {
+  const auto& window = static_cast<const arrow::StructArray&>(*arguments[0].array);
+  WEIR_ARROW_ASSIGN(const auto ends, window.GetFlattenedField(1));
+  const Vector vector{ends, arguments[0].constant};
+  return map_fixed<int64_t>(
+      call, [](int64_t end) { return end - 1; }, FixedReader<int64_t>(vector));
+}
+
 constexpr KernelEntry kKernels[] = {
+    {"window", time_window},
+    {"time windows", time_windows},
+    {"window_time", window_time},
+    {"time_bucket", time_bucket},
     {"make_timestamp", make_timestamp},
     {"try_make_timestamp", make_timestamp},
     {"make_timestamp_ltz", make_timestamp},

@@ -144,6 +144,20 @@ Result<ArrayPtr> uniform(KernelCall& call, Arguments arguments) {
       return over(int64_t{});
     case TypeKind::kFloat:
       return over(float{});
+    case TypeKind::kDecimal: {
+      const FixedReader<plan::Int128> low(arguments[0]), high(arguments[1]);
+      const auto& type = call.type();
+      const double unit = std::pow(10.0, type.scale());
+      FixedWriter<plan::Int128> writer(call.rows);
+      draw_rows(call, seed_of(call, arguments, 2), [&](int64_t row, XorShiftRandom& random) {
+        const double drawn = random.next_double();
+        if (!low.valid[row] || !high.valid[row]) return writer.set_null(row);
+        const auto a = static_cast<double>(low[row]) / unit;
+        const auto b = static_cast<double>(high[row]) / unit;
+        writer.set(row, static_cast<plan::Int128>(std::round((a + drawn * (b - a)) * unit)));
+      });
+      return writer.finish(call.arrow_type);
+    }
     default:
       return over(double{});
   }

@@ -221,7 +221,7 @@ class Drive {
   // As if the commit had failed: the batch is rolled back and run again.
   bool retry_each_batch = false;
   int64_t dropped = 0;
-  int64_t watermark() const { return watermark_ / kSecond; }
+  int64_t late() const { return late_ == kNoWatermark ? INT64_MIN : late_ / kSecond; }
   StatefulOperator& get() { return *operator_; }
   int64_t rows() const { return operator_->metrics().rows_total; }
 

@@ -32,8 +32,9 @@ struct JoinSide {
   std::vector<eval::Program> keys;
   std::optional<eval::Program> only;
   JoinSideTime time;
-  int event = -1;      // column by which rows are late
-  bool outer = false;  // rows without a match are given too
+  int event = -1;                                // column by which rows are late
+  bool outer = false;                            // rows without a match are given too
+  Schema prefix_schema = Schema::structure({});  // the join keys
   Schema key_schema = Schema::structure({});
   Schema value_schema = Schema::structure({});
   size_t first = 0;  // of its columns in the pair
@@ -240,6 +241,10 @@ class StreamJoin final : public StoreOperator {
     } else if (own.time.kind == JoinSideTime::Kind::kValue) {
       WEIR_TRY(event_times(*rows->column(own.time.position), times));
     }
+    // What is looked for on the other side: the join keys alone.
+    WEIR_ASSIGN(auto prefix_encoder, state::KeyEncoder::make(own.prefix_schema));
+    state::EncodedRows prefixes;
+    WEIR_TRY(prefix_encoder.encode(key_columns, prefixes));
     eval::FixedWriter<int64_t> numbers(rows->num_rows());
     for (int64_t row = 0; row < rows->num_rows(); ++row)
       numbers.set(row, (run_.batch.value() << 32) | next_row_++);
@@ -269,19 +274,19 @@ class StreamJoin final : public StoreOperator {
     Pairs pairs;
     Marks marked;
     state::RowsByShard split;
-    state::split_by_shard(keys, other_store.shards(), split);
+    state::split_by_shard(prefixes, other_store.shards(), split);
     for (int shard = 0; shard < other_store.shards(); ++shard) {
       const auto of_shard = split.of(shard);
       if (of_shard.empty()) continue;
       WEIR_TRY(other_store.shard(shard).scan_prefixes(
-          keys, of_shard, from, to,
+          prefixes, of_shard, from, to,
           [&](uint32_t row, std::span<const state::StateRow> found) -> Result<void> {
             for (const auto& one : found) {
               pairs.own.push_back(row);
               pairs.bytes += one.value;
               pairs.value_ends.push_back(pairs.bytes.size());
               if (marks(1 - side)) {
-                pairs.keys.emplace_back(one.key, keys.prefix(row).size());
+                pairs.keys.emplace_back(one.key, prefixes.at(row).size());
                 pairs.times.push_back(one.time);
               }
             }
@@ -519,6 +524,7 @@ Result<JoinSide> make_side(const plan::OperatorPtr& input, std::string name,
         columnar::make_field(fmt::format("field{}", key_fields.size()), key->type));
     side.keys.push_back(std::move(program));
   }
+  side.prefix_schema = Schema::structure(key_fields);
   key_fields.push_back(columnar::make_field("number", DataType::of(TypeKind::kLong)));
   if (only) {
     WEIR_ASSIGN(auto program, eval::compile(only));

@@ -19,6 +19,8 @@ struct AnalysisOptions {
   bool ansi = true;
   bool case_sensitive = false;
   std::string session_zone = "UTC";
+  bool timestamp_ntz = false;  // TIMESTAMP without more means TIMESTAMP_NTZ
+  bool quoted_regex = false;   // quoted names in a select list are patterns of names
 };
 
 // What names can be resolved against: the columns, and the qualifiers under which they may be

@@ -1,6 +1,7 @@
 #include "plan/analyzer.h"
 
 #include "plan/relation_analyzer.h"
+#include "plan/subquery_checks.h"
 
 namespace weir::plan {
 
@@ -16,6 +17,7 @@ Analyzer::~Analyzer() = default;
 
 Result<OperatorPtr> Analyzer::analyze(const PlanPtr& plan) {
   WEIR_ASSIGN(auto made, state_->relations.analyze(plan));
+  WEIR_TRY(check_subqueries(*made));
   return RelationAnalyzer::visible(made);
 }
 

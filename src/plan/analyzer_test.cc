@@ -117,5 +117,115 @@ TEST(Analyzer, BoundsTheDepthOfPlans) {
   EXPECT_EQ(analysed(plan), "FAILED_TO_PARSE_TOO_COMPLEX");
 }
 
+ExpressionPtr text(std::string value) {
+  return make_expression(Literal{DataType::of(TypeKind::kString), std::move(value)});
+}
+ExpressionPtr interval(TypeKind kind, int first, int last, int64_t value) {
+  return make_expression(Literal{DataType::interval(kind, first, last), Value(value)});
+}
+ExpressionPtr cast(ExpressionPtr child, DataType type) {
+  return make_expression(CastTo{std::move(child), std::move(type)});
+}
+
+// The schema line of SELECT list.
+std::string schema_line(std::vector<ExpressionPtr> list) {
+  const auto line = analysed(make_plan(Project{make_plan(OneRow{}), std::move(list)}));
+  return line.substr(0, line.find('\n'));
+}
+
+// Whether the columns of SELECT list are declared nullable: "yn".
+std::string nullable(std::vector<ExpressionPtr> list) {
+  FakeCatalog catalog;
+  Analyzer analyzer(catalog, {}, {});
+  auto made = analyzer.analyze(make_plan(Project{make_plan(OneRow{}), std::move(list)}));
+  EXPECT_TRUE(made.ok());
+  std::string letters;
+  for (const auto& column : (*made)->columns)
+    letters += column.nullable ? 'y' : 'n';
+  return letters;
+}
+
+constexpr int64_t kDay = int64_t{86'400} * 1'000'000;
+
+TEST(Analyzer, KnowsTheUnitsOfIntervals) {
+  const auto day = interval(TypeKind::kDayTimeInterval, 0, 0, kDay);
+  const auto hours = interval(TypeKind::kDayTimeInterval, 1, 1, kDay / 8);
+  const auto month = interval(TypeKind::kYearMonthInterval, 1, 1, 3);
+  EXPECT_EQ(schema_line({day, hours, month}),
+            "struct<INTERVAL '1' DAY:interval day,INTERVAL '03' HOUR:interval hour,"
+            "INTERVAL '3' MONTH:interval month>");
+  EXPECT_EQ(schema_line({call("+", {day, hours})}),
+            "struct<(INTERVAL '1' DAY + INTERVAL '03' HOUR):interval day to hour>");
+  const auto date = cast(text("2024-01-01"), DataType::of(TypeKind::kDate));
+  EXPECT_EQ(schema_line({call("+", {date, day})}),
+            "struct<date_add(CAST(2024-01-01 AS DATE), "
+            "extractansiintervaldays(INTERVAL '1' DAY)):date>");
+  EXPECT_EQ(schema_line({call("-", {date, hours})}),
+            "struct<CAST(2024-01-01 AS DATE) - INTERVAL '03' HOUR:timestamp>");
+  EXPECT_EQ(schema_line({call("-", {date, date})}),
+            "struct<(CAST(2024-01-01 AS DATE) - CAST(2024-01-01 AS DATE)):interval day>");
+}
+
+TEST(Analyzer, DeclaresNullabilityAsSpark) {
+  const auto one = number(1);
+  EXPECT_EQ(nullable({cast(text("1"), DataType::of(TypeKind::kInteger)),
+                      cast(one, DataType::of(TypeKind::kString)), call("sqrt", {one}),
+                      call("+", {one, one}), call("/", {one, one}), call("year", {text("2024")})}),
+            "ynynyy");
+  const auto list = call("array", {one, number(2)});
+  EXPECT_EQ(nullable({call("element_at", {list, one}), call("get", {list, number(5)})}), "ny");
+}
+
+TEST(Analyzer, ShowsArgumentsThatAreNotGiven) {
+  EXPECT_EQ(schema_line({call("make_ym_interval", {number(2)}), call("-", {number(1)}),
+                         call("negative", {number(1)}), call("<<", {number(2), number(1)})}),
+            "struct<make_ym_interval(2, 0):interval year to month,(- 1):int,negative(1):int,"
+            "(2 << 1):int>");
+}
+
+TEST(Analyzer, RunsCommonTablesThatReadThemselves) {
+  const auto step = [](PlanPtr from) {
+    return make_plan(
+        Project{make_plan(Filter{std::move(from), call("<", {column({"n"}), number(9)})}),
+                {call("+", {column({"n"}), number(1)})}});
+  };
+  const auto query = [&](PlanPtr right, bool all) {
+    SetOperation both;
+    both.left = make_plan(Project{make_plan(OneRow{}), {number(0)}});
+    both.right = std::move(right);
+    both.kind = SetKind::kUnion;
+    both.all = all;
+    With with;
+    with.tables.push_back({"r", {"n"}, make_plan(both)});
+    with.recursive = true;
+    with.child = make_plan(Project{table("r"), {column({"n"})}});
+    return analysed(make_plan(with));
+  };
+  EXPECT_EQ(query(step(table("r")), true),
+            "struct<n:int>\n"
+            "UnionLoop 1\n"
+            ":- Project [0 AS 0#1]\n"
+            ":  +- OneRowRelation\n"
+            "+- Project [(n#2 + 1) AS (n + 1)#3]\n"
+            "   +- Filter (n#2 < 9)\n"
+            "      +- UnionLoopRef 1\n");
+  EXPECT_EQ(query(step(table("r")), false), "UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE");
+  Aggregate grouped;
+  grouped.child = table("r");
+  grouped.list = {call("max", {column({"n"})})};
+  EXPECT_EQ(query(make_plan(grouped), true), "INVALID_RECURSIVE_REFERENCE.PLACE");
+}
+
+TEST(Analyzer, RefusesSubqueriesInSortKeys) {
+  Subquery exists;
+  exists.kind = SubqueryKind::kExists;
+  exists.plan = table("u");
+  Sort sort;
+  sort.child = table("t");
+  sort.keys = {{make_expression(exists), true, true}};
+  EXPECT_EQ(analysed(make_plan(std::move(sort))),
+            "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_IN_EXISTS_SUBQUERY");
+}
+
 }  // namespace
 }  // namespace weir::plan

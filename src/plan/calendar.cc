@@ -101,26 +101,34 @@ std::string format_floating(Float value) {
 std::string format_double(double value) { return format_floating(value); }
 std::string format_float(float value) { return format_floating(value); }
 
-std::string format_day_time_interval(int64_t us) {
-  const bool negative = us < 0;
-  auto magnitude = negative ? -static_cast<uint64_t>(us) : static_cast<uint64_t>(us);
-  const uint64_t fraction = magnitude % kMicrosPerSecond;
-  magnitude /= kMicrosPerSecond;
-  auto text =
-      fmt::format("INTERVAL '{}{} {:02}:{:02}:{:02}", negative ? "-" : "", magnitude / 86'400,
-                  magnitude / 3600 % 24, magnitude / 60 % 60, magnitude % 60);
-  if (fraction != 0) {
-    text += fmt::format(".{:06}", fraction);
+std::string format_day_time_interval(int64_t us, int first_unit, int last_unit) {
+  static constexpr const char* kUnits[] = {"DAY", "HOUR", "MINUTE", "SECOND"};
+  static constexpr uint64_t kMicros[] = {86'400'000'000, 3'600'000'000, 60'000'000, 1'000'000};
+  static constexpr const char* kSeparators[] = {"", " ", ":", ":"};
+  auto rest = us < 0 ? -static_cast<uint64_t>(us) : static_cast<uint64_t>(us);
+  std::string text = us < 0 ? "INTERVAL '-" : "INTERVAL '";
+  for (int unit = first_unit; unit <= last_unit; ++unit) {
+    if (unit > first_unit) text += kSeparators[unit];
+    text += unit == 0 ? fmt::format("{}", rest / kMicros[0])
+                      : fmt::format("{:02}", rest / kMicros[unit]);
+    rest %= kMicros[unit];
+  }
+  if (last_unit == 3 && rest != 0) {
+    text += fmt::format(".{:06}", rest);
     while (text.back() == '0')
       text.pop_back();
   }
-  return text + "' DAY TO SECOND";
+  text += fmt::format("' {}", kUnits[first_unit]);
+  if (first_unit != last_unit) text += fmt::format(" TO {}", kUnits[last_unit]);
+  return text;
 }
 
-std::string format_year_month_interval(int64_t months) {
+std::string format_year_month_interval(int64_t months, int first_unit, int last_unit) {
   const int64_t magnitude = std::abs(months);
-  return fmt::format("INTERVAL '{}{}-{}' YEAR TO MONTH", months < 0 ? "-" : "", magnitude / 12,
-                     magnitude % 12);
+  const auto* sign = months < 0 ? "-" : "";
+  if (last_unit == 0) return fmt::format("INTERVAL '{}{}' YEAR", sign, magnitude / 12);
+  if (first_unit == 1) return fmt::format("INTERVAL '{}{}' MONTH", sign, magnitude);
+  return fmt::format("INTERVAL '{}{}-{}' YEAR TO MONTH", sign, magnitude / 12, magnitude % 12);
 }
 
 }  // namespace weir::plan

@@ -73,8 +73,9 @@ std::string format_decimal(__int128 unscaled, int scale, bool plain = true);
 // As Java's Double.toString / Float.toString: "1.0", "1.0E10", "NaN", "Infinity".
 std::string format_double(double value);
 std::string format_float(float value);
-// "INTERVAL '1 02:03:04.5' DAY TO SECOND", "INTERVAL '1-2' YEAR TO MONTH"
-std::string format_day_time_interval(int64_t us);
-std::string format_year_month_interval(int64_t months);
+// "INTERVAL '1 02:03:04.5' DAY TO SECOND", "INTERVAL '03' HOUR", "INTERVAL '1-2' YEAR TO MONTH";
+// the units as columnar::DataType numbers them.
+std::string format_day_time_interval(int64_t us, int first_unit = 0, int last_unit = 3);
+std::string format_year_month_interval(int64_t months, int first_unit = 0, int last_unit = 1);
 
 }  // namespace weir::plan

@@ -17,9 +17,7 @@ constexpr int kDecimalScaleMin =
 
 DataType of(TypeKind kind) { return DataType::of(kind); }
 
-bool is_interval(const DataType& type) {
-  return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-}
+bool is_interval(const DataType& type) { return type.is_interval(); }
 
 bool is_datetime(const DataType& type) {
   return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
@@ -140,6 +138,10 @@ std::optional<DataType> common_type(const DataType& a, const DataType& b, bool a
   if (b.is(TypeKind::kNull)) return a;
   if (a.is_numeric() && b.is_numeric()) return common_numeric(a, b, ansi);
   if (is_datetime(a) && is_datetime(b)) return common_datetime(a, b);
+  if (is_interval(a) && a.kind() == b.kind()) {
+    return DataType::interval(a.kind(), std::min(a.first_unit(), b.first_unit()),
+                              std::max(a.last_unit(), b.last_unit()));
+  }
   if (is_text(a)) return common_with_string(b, ansi);
   if (is_text(b)) return common_with_string(a, ansi);
   return common_nested(a, b, ansi);
@@ -183,8 +185,11 @@ bool can_cast(const DataType& from, const DataType& to, bool ansi) {
     default:
       break;
   }
-  if (is_interval(from)) return is_integral(to) || to.is(TypeKind::kDecimal);
-  if (is_interval(to)) return is_integral(from) || from.is(TypeKind::kDecimal);
+  if (is_interval(from) && from.kind() == to.kind()) return true;
+  // Numbers count one unit.
+  const auto one_unit = [](const DataType& t) { return t.first_unit() == t.last_unit(); };
+  if (is_interval(from)) return one_unit(from) && (is_integral(to) || to.is(TypeKind::kDecimal));
+  if (is_interval(to)) return one_unit(to) && (is_integral(from) || from.is(TypeKind::kDecimal));
   if (to.is(TypeKind::kBinary)) return !ansi && is_integral(from);
   return to.is(TypeKind::kBoolean) || to.is(TypeKind::kTimestamp);
 }
@@ -204,7 +209,33 @@ bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi) {
   if (is_text(from)) return !is_interval(to);
   if (is_text(to)) return !from.is(TypeKind::kBinary) || !ansi;
   if (from.is_numeric() && to.is_numeric()) return true;
+  if (is_interval(from) && from.kind() == to.kind()) return true;
   return is_datetime(from) && is_datetime(to);
+}
+
+bool cast_is_nullable(const DataType& from, const DataType& to) {
+  if (from.is(TypeKind::kNull) || from.same_type(to)) return false;
+  if (from.is_nested() && from.kind() == to.kind()) {
+    if (from.is(TypeKind::kArray)) return cast_is_nullable(from.element(), to.element());
+    if (from.is(TypeKind::kMap)) {
+      return cast_is_nullable(from.key(), to.key()) || cast_is_nullable(from.value(), to.value());
+    }
+    return !std::equal(
+        from.fields().begin(), from.fields().end(), to.fields().begin(), to.fields().end(),
+        [](const auto& x, const auto& y) { return !cast_is_nullable(x.type(), y.type()); });
+  }
+  if (is_text(from)) return !is_text(to) && !to.is(TypeKind::kBinary);
+  if (is_text(to)) return false;
+  if (from.is(TypeKind::kTimestamp) && is_integral(to)) return to.kind() < TypeKind::kLong;
+  if (is_fractional(from) && to.is(TypeKind::kTimestamp)) return true;
+  if (is_datetime(from) || is_datetime(to)) return !is_datetime(from) && to.is(TypeKind::kDate);
+  if (to.is(TypeKind::kDecimal)) {
+    if (!from.is(TypeKind::kDecimal) && !is_integral(from)) return !from.is(TypeKind::kBoolean);
+    const auto exact = from.is(TypeKind::kDecimal) ? from : decimal_for(from);
+    return exact.scale() > to.scale() ||
+           exact.precision() - exact.scale() > to.precision() - to.scale();
+  }
+  return (is_fractional(from) || from.is(TypeKind::kDecimal)) && is_integral(to);
 }
 
 bool cast_may_fail(const DataType& from, const DataType& to) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
 #include "columnar/zone.h"
@@ -78,6 +79,11 @@ std::string ExpressionAnalyzer::name_of(const Expression& expression) const {
   }
   if (outer_names_.contains(&expression))
     return std::get<ColumnReference>(expression.node).parts.back();
+  if (const auto top = top_names_.find(&expression); top != top_names_.end()) return top->second;
+  return inner_name(expression);
+}
+
+std::string ExpressionAnalyzer::inner_name(const Expression& expression) const {
   return default_name(expression, [&](const Expression& node) -> const std::string* {
     const auto known = names_.find(&node);
     return known == names_.end() ? nullptr : &known->second;
@@ -89,6 +95,12 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand(const Expression& exp
     return expand_star(*star, expression.origin);
   if (const auto* regex = std::get_if<ColumnRegex>(&expression.node))
     return expand_regex(*regex, expression.origin);
+  if (is_quoted_regex(expression)) {
+    auto parts = std::get<ColumnReference>(expression.node).parts;
+    const ColumnRegex pattern{parts.back()};
+    parts.pop_back();
+    return expand_regex(pattern, expression.origin, parts);
+  }
   generator_here_ = scope_.generators;
   auto typed = analyze(expression);
   generator_here_ = false;
@@ -136,10 +148,21 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Alias& alias, const Expression&
   return analyze(*alias.child);
 }
 
+namespace {
+
+// TIMESTAMP and not TIMESTAMP_LTZ.
+bool says_timestamp(std::string_view text) {
+  constexpr size_t kLength = 9;
+  return text.size() > kLength && boost::iequals(text.substr(0, kLength), "timestamp") &&
+         text[kLength] != '_';
+}
+
+}  // namespace
+
 // TIMESTAMP '…' whose zone is the session's comes as a cast of its text.
 std::optional<Result<TypedPtr>> ExpressionAnalyzer::timestamp_literal(const CastTo& node,
                                                                       const Expression& whole) {
-  const bool ntz = node.type.is(TypeKind::kTimestampNtz);
+  bool ntz = node.type.is(TypeKind::kTimestampNtz);
   if (!ntz && !node.type.is(TypeKind::kTimestamp)) return std::nullopt;
   const auto* literal = std::get_if<Literal>(&node.child->node);
   const auto* text = literal ? std::get_if<std::string>(&literal->value) : nullptr;
@@ -148,9 +171,13 @@ std::optional<Result<TypedPtr>> ExpressionAnalyzer::timestamp_literal(const Cast
     return std::nullopt;
   const char first = (*origin.text)[origin.begin];
   if (first != 't' && first != 'T') return std::nullopt;
+  const auto quote = origin.text->find_first_of("(\"'", origin.begin);
+  if (quote == std::string::npos || (*origin.text)[quote] == '(') return std::nullopt;
   const auto parsed = parse_timestamp(*text);
   if (!parsed || !parsed->has_date) return std::nullopt;
   int64_t us = parsed->local_us;
+  ntz = ntz || (options_.timestamp_ntz && parsed->zone.empty() &&
+                says_timestamp(std::string_view(*origin.text).substr(origin.begin)));
   if (!ntz) {
     auto zone = columnar::Zone::find(parsed->zone.empty() ? options_.session_zone : parsed->zone);
     if (!zone.ok()) return std::nullopt;
@@ -158,11 +185,16 @@ std::optional<Result<TypedPtr>> ExpressionAnalyzer::timestamp_literal(const Cast
     if (!utc) return std::nullopt;
     us = *utc;
   }
-  return visit(Literal{node.type, Value(us)}, whole);
+  const auto type = DataType::of(ntz ? TypeKind::kTimestampNtz : TypeKind::kTimestamp);
+  return visit(Literal{type, Value(us)}, whole);
 }
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const CastTo& node, const Expression& whole) {
   if (auto literal = timestamp_literal(node, whole)) return std::move(*literal);
+  if (options_.timestamp_ntz && node.type.is(TypeKind::kTimestamp)) {
+    const auto local = DataType::of(TypeKind::kTimestampNtz);
+    return visit(CastTo{node.child, local, node.try_cast}, whole);
+  }
   WEIR_ASSIGN(auto child, analyze(*node.child));
   if (node.type.is_nested()) names_[&whole] = name_of(*node.child);  // as Spark leaves it out
   return cast(child, node.type, node.try_cast, expression_sql(whole), whole.origin);
@@ -189,8 +221,8 @@ Result<TypedPtr> ExpressionAnalyzer::cast(const TypedPtr& child, const DataType&
         .with_parameter("srcType", "\"" + child->type.sql() + "\"")
         .with_parameter("targetType", "\"" + type.sql() + "\"");
   }
-  const bool nullable =
-      child->nullable || try_cast || (!options_.ansi && cast_may_fail(child->type, type));
+  const bool nullable = child->nullable || try_cast || cast_is_nullable(child->type, type) ||
+                        (!options_.ansi && cast_may_fail(child->type, type));
   return make_typed(type, nullable, TypedCast{child, try_cast, false}, origin);
 }
 
@@ -212,8 +244,13 @@ TypedPtr ExpressionAnalyzer::coerce(const TypedPtr& argument, const DataType& ty
       is_integral(type) && argument->type.kind() < type.kind()) {
     return make_typed(type, false, *literal, argument->origin);
   }
-  const bool nullable =
-      argument->nullable || (!options_.ansi && cast_may_fail(argument->type, type));
+  // An interval of more units keeps its value.
+  const auto* interval = type.is_interval() ? literal : nullptr;
+  if (interval && argument->type.kind() == type.kind() &&
+      argument->type.last_unit() <= type.last_unit())
+    return make_typed(type, false, *literal, argument->origin);
+  const bool nullable = argument->nullable || cast_is_nullable(argument->type, type) ||
+                        (!options_.ansi && cast_may_fail(argument->type, type));
   return make_typed(type, nullable, TypedCast{argument, false, true}, argument->origin);
 }
 

@@ -40,11 +40,16 @@ class QueryContext {
                                        const Origin& origin) = 0;
   // How the column of the query `level` around this one is qualified.
   virtual std::vector<std::string> outer_qualifier(int level, int index) = 0;
+  // The columns of the query `level` around this one; null where there is none.
+  virtual const std::vector<Column>* outer_columns(int level) = 0;
   virtual std::shared_ptr<const PythonFunction> python_function(std::string_view name) = 0;
   // current_database() and the like; nullptr where it is none of them.
   virtual std::unique_ptr<Literal> constant_function(std::string_view name) = 0;
   virtual Result<Literal> parameter(const Parameter& parameter, const Origin& origin) = 0;
   virtual Result<Value> fold(const TypedPtr& expression) = 0;
+  // The column that stands for this call of window().
+  virtual Result<TypedPtr> time_window_column(const TypedPtr& call,
+                                              const std::vector<Column>& columns) = 0;
   virtual int next_lambda_variable() = 0;
 };
 
@@ -89,6 +94,10 @@ class ExpressionAnalyzer {
   // As an argument of this type: an implicit cast where it is of another.
   TypedPtr coerce(const TypedPtr& argument, const DataType& type) const;
   std::string name_of(const Expression& expression) const;
+  // window(time, width [, slide [, start]]) with its durations in microseconds (time_windows.cc).
+  Result<TypedPtr> time_window(const Call& call, const Origin& origin);
+  // As part of another expression's name.
+  std::string inner_name(const Expression& expression) const;
 
  private:
   struct LambdaFrame {
@@ -126,19 +135,28 @@ class ExpressionAnalyzer {
   Result<TypedPtr> take_field(const TypedPtr& child, const std::string& name, const Origin& origin);
   Result<TypedPtr> bare_function(const std::vector<std::string>& parts, const Expression& whole);
   Result<std::vector<SelectItem>> expand_star(const Star& star, const Origin& origin);
-  Result<std::vector<SelectItem>> expand_regex(const ColumnRegex& regex, const Origin& origin);
+  Result<std::vector<SelectItem>> expand_regex(const ColumnRegex& regex, const Origin& origin,
+                                               const std::vector<std::string>& qualifier = {});
+  bool is_quoted_regex(const Expression& expression) const;
   Result<std::vector<SelectItem>> without_excepted(std::vector<SelectItem> items, const Star& star,
                                                    const Origin& origin);
   SelectItem item_of_column(size_t index, const Origin& origin) const;
 
   // expression_calls.cc
+  static base::Error wrong_number_of_arguments(std::string_view name, const Function& function,
+                                               size_t count, const Origin& origin);
+  Result<int64_t> window_duration(const Expression& expression);
   Result<TypedPtr> between(const Call& call, const Origin& origin);
   Result<TypedPtr> plain_call(const Call& call, const std::string& name, const Function& function,
                               const Expression& whole);
   Result<std::vector<TypedPtr>> arguments_of(const Call& call, const std::string& name,
                                              const Expression& whole);
   Result<TypedPtr> named_structure(const Call& call, std::vector<TypedPtr> values,
-                                   const Origin& origin);
+                                   const Expression& whole);
+  Result<TypedPtr> timestamp_of_date(const Call& call, const std::string& name,
+                                     const Expression& whole);
+  void note_temporal_name(const Call& call, const std::string& name, const Typed& made,
+                          const Expression& whole);
   Result<TypedPtr> call_function(const Function& function, std::string_view name,
                                  std::vector<TypedPtr> arguments, const Origin& origin);
   Result<TypedPtr> aggregate_call(const Call& call, const std::string& name,
@@ -172,6 +190,8 @@ class ExpressionAnalyzer {
   int lambda_ids_ = 0;
   std::unordered_map<const Expression*, std::string> names_;
   std::unordered_set<const Expression*> outer_names_;  // named outer(…) in names_
+  // Names as a whole select item, where names_ has those inside of other expressions.
+  std::unordered_map<const Expression*, std::string> top_names_;
 };
 
 // grouping(x) and grouping_id(…): functions that GROUP BY's analysis replaces.

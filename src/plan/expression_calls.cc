@@ -1,12 +1,15 @@
 // Calls of functions.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <boost/algorithm/string/case_conv.hpp>
 #include <fmt/format.h>
 
 #include "plan/expression_analyzer.h"
+#include "plan/functions_unbuilt.h"
 #include "plan/operator_rewrites.h"
+#include "plan/signature_rules.h"
 
 namespace weir::plan {
 
@@ -36,6 +39,10 @@ std::string dotted_lower(const std::string& function) {
 }
 
 base::Error no_such_function(const std::string& name, const Origin& origin) {
+  if (is_unbuilt_function(name)) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          fmt::format("weir does not have Spark's function `{}`.", name), origin);
+  }
   return analysis_error(
              "UNRESOLVED_ROUTINE", "42883",
              fmt::format("Cannot resolve routine `{}` on search path [`system`.`builtin`, "
@@ -98,6 +105,64 @@ bool is_higher_order(std::string_view name) {
   return kNames.contains(name);
 }
 
+// Where TIMESTAMP means TIMESTAMP_NTZ.
+std::string_view local_time_function(std::string_view name) {
+  if (name == "to_timestamp") return "to_timestamp_ntz";
+  if (name == "make_timestamp") return "make_timestamp_ntz";
+  if (name == "try_make_timestamp") return "try_make_timestamp_ntz";
+  return name;
+}
+
+// Functions that Spark declares nullable whatever their arguments are.
+bool declared_nullable(std::string_view name) {
+  static const std::set<std::string_view> kNames = {"acos",
+                                                    "acosh",
+                                                    "asin",
+                                                    "asinh",
+                                                    "atan",
+                                                    "atanh",
+                                                    "bround",
+                                                    "cbrt",
+                                                    "ceil",
+                                                    "cos",
+                                                    "cosh",
+                                                    "cot",
+                                                    "csc",
+                                                    "degrees",
+                                                    "exp",
+                                                    "expm1",
+                                                    "floor",
+                                                    "radians",
+                                                    "rint",
+                                                    "round",
+                                                    "sec",
+                                                    "sign",
+                                                    "sin",
+                                                    "sinh",
+                                                    "sqrt",
+                                                    "tan",
+                                                    "tanh",
+                                                    "from_unixtime",
+                                                    "aes_encrypt",
+                                                    "aes_decrypt",
+                                                    "url_encode",
+                                                    "url_decode",
+                                                    "to_json",
+                                                    "encode",
+                                                    "decode",
+                                                    "is_valid_utf8",
+                                                    "luhn_check",
+                                                    "right",
+                                                    "split_part",
+                                                    "make_valid_utf8",
+                                                    "validate_utf8",
+                                                    "map_contains_key",
+                                                    "pmod",
+                                                    "parse_url",
+                                                    "get_json_object"};
+  return kNames.contains(name);
+}
+
 // int('1') is a cast, as are the other types' names.
 std::optional<DataType> cast_function(std::string_view name) {
   static const std::map<std::string_view, TypeKind> kTypes = {
@@ -115,14 +180,50 @@ std::optional<DataType> cast_function(std::string_view name) {
 
 }  // namespace
 
+base::Error ExpressionAnalyzer::wrong_number_of_arguments(std::string_view name,
+                                                          const Function& function, size_t count,
+                                                          const Origin& origin) {
+  return wrong_count(name, function, static_cast<int>(count), origin);
+}
+
 Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
   const auto name = dotted_lower(call.function);
   const auto& origin = whole.origin;
   if (!call.argument_names.empty()) {
     WEIR_ASSIGN(auto ordered, positional(call, name, origin));
-    return visit(ordered, whole);
+    const auto written = make_expression(std::move(ordered), origin);
+    auto made = visit(std::get<Call>(written->node), *written);
+    names_[&whole] = name_of(*written);
+    return made;
+  }
+  if (name == "window") {
+    names_[&whole] = "window";
+    WEIR_ASSIGN(const auto window, time_window(call, origin));
+    if (query_ && scope_.columns) return query_->time_window_column(window, *scope_.columns);
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          "window() outside of a query's select list or GROUP BY", origin);
   }
   if (name == "between" && call.arguments.size() == 3) return between(call, origin);
+  if (name == "nullif" && call.arguments.size() == 2) {  // the first's type, whatever the second's
+    const auto& value = call.arguments[0];
+    const auto null = make_expression(Literal{DataType::of(TypeKind::kNull), Value()}, origin);
+    const auto equal = make_expression(Call{"=", call.arguments}, origin);
+    return visit(Call{"if", {equal, null, value}}, whole);
+  }
+  const bool makes_time = name == "make_timestamp" || name == "try_make_timestamp" ||
+                          name == "make_timestamp_ntz" || name == "try_make_timestamp_ntz";
+  if (makes_time && !call.arguments.empty() && call.arguments.size() < 4)
+    return timestamp_of_date(call, name, whole);
+  if (name == "nullifzero" && call.arguments.size() == 1) {
+    const auto zero =
+        make_expression(Literal{DataType::of(TypeKind::kInteger), int64_t{0}}, origin);
+    return visit(Call{"nullif", {call.arguments[0], zero}}, whole);
+  }
+  if (name == "zeroifnull" && call.arguments.size() == 1) {
+    const auto zero =
+        make_expression(Literal{DataType::of(TypeKind::kInteger), int64_t{0}}, origin);
+    return visit(Call{"coalesce", {call.arguments[0], zero}}, whole);
+  }
   if ((name == "!=" || name == "<>") && call.arguments.size() == 2) {
     const auto equal = make_expression(Call{"=", call.arguments}, origin);
     return visit(Call{"not", {equal}}, whole);
@@ -136,7 +237,10 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
   if (query_ && call.arguments.empty()) {
     if (const auto constant = query_->constant_function(name)) return visit(*constant, whole);
   }
-  const auto* function = find_function(name);
+  const bool sign = call.arguments.size() == 1 && (name == "-" || name == "+");
+  const auto* function = find_function(sign ? name == "-" ? "negative" : "positive"
+                                       : options_.timestamp_ntz ? local_time_function(name)
+                                                                : std::string_view(name));
   if (!function && call.arguments.size() == 1) {
     if (const auto type = cast_function(name)) {
       auto made = visit(CastTo{call.arguments[0], *type}, whole);
@@ -183,20 +287,114 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
 
 Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::string& name,
                                                 const Function& function, const Expression& whole) {
+  if (name == "struct") {  // a star's columns keep their names
+    Call flat{call.function, {}};
+    bool stars = false;
+    std::set<std::string> names;  // where some are the same, they are told apart by position
+    for (const auto& argument : call.arguments) {
+      const auto* star = std::get_if<Star>(&argument->node);
+      if (!star) {
+        flat.arguments.push_back(argument);
+        continue;
+      }
+      stars = names.empty();
+      WEIR_ASSIGN(const auto items, expand_star(*star, argument->origin));
+      for (const auto& item : items) {
+        if (!names.insert(boost::to_lower_copy(item.name)).second) stars = false;
+        auto parts = star->qualifier;
+        parts.push_back(item.name);
+        flat.arguments.push_back(
+            make_expression(ColumnReference{std::move(parts), star->plan_id}, argument->origin));
+      }
+    }
+    if (stars) {
+      const auto written = make_expression(std::move(flat), whole.origin);
+      auto made = visit(std::get<Call>(written->node), *written);
+      names_[&whole] = inner_name(*written);
+      return made;
+    }
+  }
   WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
   if (name == "typeof" && arguments.size() == 1) {
     return make_typed(DataType::of(TypeKind::kString), false,
                       TypedLiteral{arguments[0]->type.simple_string()}, whole.origin);
   }
   if (name == "struct" && arguments.size() == call.arguments.size())
-    return named_structure(call, std::move(arguments), whole.origin);
+    return named_structure(call, std::move(arguments), whole);
+  if (name == "rank" || name == "dense_rank" || name == "percent_rank") arguments.clear();
+  // Text beside an interval is a timestamp, and the result text again.
+  bool text_again = false;
+  if (arguments.size() == 2 && (name == "+" || name == "-")) {
+    for (size_t i = name == "-" ? 1 : 0; i < 2; ++i) {
+      auto& other = arguments[1 - i];
+      if (!arguments[i]->type.is_interval() || !is_text(other->type)) continue;
+      other = coerce(other, DataType::of(TypeKind::kTimestamp));
+      text_again = true;
+    }
+  }
   WEIR_ASSIGN(auto made, call_function(function, name, std::move(arguments), whole.origin));
+  if (text_again) {
+    note_temporal_name(call, name, *made, whole);
+    return coerce(made, DataType::of(TypeKind::kString));
+  }
+  if (name == "+" || name == "-" || name == "*") note_temporal_name(call, name, *made, whole);
   if (call.ignore_nulls) {
     Typed copy = *made;
     std::get<TypedCall>(copy.node).ignore_nulls = true;
     made = std::make_shared<const Typed>(std::move(copy));
   }
   return made;
+}
+
+// make_timestamp(date[, time[, zone]]). There is no TIME here but NULL.
+Result<TypedPtr> ExpressionAnalyzer::timestamp_of_date(const Call& call, const std::string& name,
+                                                       const Expression& whole) {
+  WEIR_ASSIGN(auto arguments, arguments_of(call, name, whole));
+  const SignatureCall asked{name, arguments, &options_, whole.origin};
+  const bool local = name.ends_with("_ntz") || options_.timestamp_ntz;
+  const auto result = DataType::of(local ? TypeKind::kTimestampNtz : TypeKind::kTimestamp);
+  const auto& date = arguments[0]->type;
+  const bool is_null = date.is(TypeKind::kNull);
+  if (!date.is(TypeKind::kDate) && !is_null && !is_text(date))
+    return unexpected_input(asked, 0, "\"DATE\"");
+  if (arguments.size() > 1 && !arguments[1]->type.is(TypeKind::kNull))
+    return unexpected_input(asked, 1, "\"TIME(6)\"");
+  const auto text = default_name(whole);
+  if (is_null || arguments.size() > 1)
+    return make_typed(result, true, TypedLiteral{std::monostate{}}, whole.origin);
+  return cast(coerce(arguments[0], DataType::of(TypeKind::kDate)), result, name.starts_with("try_"),
+              text, whole.origin);
+}
+
+// Arithmetic of dates, times and intervals under the names of what Spark makes of it.
+void ExpressionAnalyzer::note_temporal_name(const Call& call, const std::string& name,
+                                            const Typed& made, const Expression& whole) {
+  const auto* typed = std::get_if<TypedCall>(&made.node);
+  if (!typed || typed->arguments.size() != 2) return;
+  const auto& left = typed->arguments[0]->type;
+  const auto& right = typed->arguments[1]->type;
+  const bool swapped =
+      (left.is_interval() || is_integral(left)) && !right.is_interval() && name == "+";
+  const auto& time = swapped ? right : left;
+  const auto& delta = swapped ? left : right;
+  auto text = inner_name(*call.arguments[swapped ? 1 : 0]);
+  auto by = inner_name(*call.arguments[swapped ? 0 : 1]);
+  if (name == "*") {
+    if (!left.is_interval() && right.is_interval())
+      names_[&whole] = fmt::format("({} * {})", by, text);
+    return;
+  }
+  const bool date = time.is(TypeKind::kDate);
+  if (date && is_integral(delta)) {
+    names_[&whole] = fmt::format("{}({}, {})", name == "+" ? "date_add" : "date_sub", text, by);
+  } else if (date && delta.is(TypeKind::kDayTimeInterval)) {
+    by = fmt::format("extractansiintervaldays({})", by);
+    names_[&whole] =
+        fmt::format("date_add({}, {})", text, name == "+" ? by : fmt::format("(- {})", by));
+  } else if (delta.is_interval() &&
+             (date || time.is(TypeKind::kTimestamp) || time.is(TypeKind::kTimestampNtz))) {
+    names_[&whole] = fmt::format("{} {} {}", text, name, by);
+  }
 }
 
 Result<std::vector<TypedPtr>> ExpressionAnalyzer::arguments_of(const Call& call,
@@ -221,6 +419,16 @@ Result<std::vector<TypedPtr>> ExpressionAnalyzer::arguments_of(const Call& call,
       names_[argument.get()] = std::move(text);
       continue;
     }
+    if (is_quoted_regex(*argument)) {
+      WEIR_ASSIGN(auto found, expand(*argument));
+      std::string text;
+      for (auto& one : found) {
+        text += (text.empty() ? "" : ", ") + one.name;
+        arguments.push_back(std::move(one.expression));
+      }
+      names_[argument.get()] = std::move(text);
+      continue;
+    }
     WEIR_ASSIGN(auto typed, analyze(*argument));
     arguments.push_back(std::move(typed));
   }
@@ -238,7 +446,12 @@ Result<TypedPtr> ExpressionAnalyzer::between(const Call& call, const Origin& ori
 
 // struct(a, b AS c): fields keep the names of what they are made of.
 Result<TypedPtr> ExpressionAnalyzer::named_structure(const Call& call, std::vector<TypedPtr> values,
-                                                     const Origin& origin) {
+                                                     const Expression& whole) {
+  const auto& origin = whole.origin;
+  const bool in_lambda = std::any_of(values.begin(), values.end(), [](const auto& value) {
+    return std::holds_alternative<TypedLambdaVariable>(value->node);
+  });
+  std::string text;
   std::vector<TypedPtr> arguments;
   for (size_t i = 0; i < values.size(); ++i) {
     const auto& node = call.arguments[i]->node;
@@ -255,10 +468,12 @@ Result<TypedPtr> ExpressionAnalyzer::named_structure(const Call& call, std::vect
       const auto* field = key ? std::get_if<std::string>(&key->value) : nullptr;
       if (field) name = *field;
     }
+    text += fmt::format("{}{}, {}", i > 0 ? ", " : "", name, inner_name(*call.arguments[i]));
     arguments.push_back(
         make_typed(DataType::of(TypeKind::kString), false, TypedLiteral{name}, origin));
     arguments.push_back(std::move(values[i]));
   }
+  if (in_lambda) names_[&whole] = "named_struct(" + text + ")";
   return this->call("named_struct", std::move(arguments), origin);
 }
 
@@ -282,9 +497,20 @@ Result<TypedPtr> ExpressionAnalyzer::call_function(const Function& function, std
              "a signature rule forgot an argument");
   TypedCall typed;
   typed.function = &function;
-  for (size_t i = 0; i < call.arguments.size(); ++i)
+  bool casts_to_null = false;
+  for (size_t i = 0; i < call.arguments.size(); ++i) {
     typed.arguments.push_back(coerce(call.arguments[i], signature.argument_types[i]));
-  return make_typed(std::move(signature.result), signature.nullable, std::move(typed), origin);
+    casts_to_null |= typed.arguments[i]->nullable && !call.arguments[i]->nullable;
+  }
+  if (casts_to_null && !signature.nullable) {  // asked again with what the casts made nullable
+    for (size_t i = 0; i < call.arguments.size(); ++i) {
+      if (!call.arguments[i]->nullable) call.arguments[i] = typed.arguments[i];
+    }
+    auto again = function.rule(function, call);
+    if (again.ok()) signature.nullable = again->nullable;
+  }
+  const bool nullable = signature.nullable || declared_nullable(function.name);
+  return make_typed(std::move(signature.result), nullable, std::move(typed), origin);
 }
 
 base::Error ExpressionAnalyzer::aggregate_misplaced(const std::string& name,
@@ -326,6 +552,44 @@ base::Error ExpressionAnalyzer::aggregate_misplaced(const std::string& name,
   }
 }
 
+namespace {
+
+// WITHIN GROUP where it has to be, and where it may not be.
+Result<void> check_within_group(const Call& call, const std::string& name,
+                                const Expression& whole) {
+  const auto refused = [&](std::string_view kind, const std::string& message) {
+    return analysis_error(fmt::format("INVALID_WITHIN_GROUP_EXPRESSION.{}", kind), "42K0K",
+                          fmt::format("Invalid function {} with WITHIN GROUP. {}", name, message),
+                          whole.origin)
+        .with_parameter("funcName", fmt::format("`{}`", name));
+  };
+  const bool mode = name == "mode" && call.arguments.empty();
+  const bool one_key = mode || name == "percentile_cont" || name == "percentile_disc";
+  if (call.distinct && (one_key || name == "mode"))
+    return refused("DISTINCT_UNSUPPORTED", "The function does not support DISTINCT.");
+  if (one_key && call.within_group.empty())
+    return refused("WITHIN_GROUP_MISSING", "WITHIN GROUP is required for the function.");
+  if (one_key && call.within_group.size() != 1) {
+    return refused("WRONG_NUM_ORDERINGS",
+                   fmt::format("The function requires 1 orderings in WITHIN GROUP but got {}.",
+                               call.within_group.size()));
+  }
+  const bool joins = name == "listagg" || name == "string_agg";
+  if (joins && call.distinct && !call.within_group.empty() && !call.arguments.empty()) {
+    const bool same =
+        call.within_group.size() == 1 &&
+        expression_sql(*call.within_group[0].expression) == expression_sql(*call.arguments[0]);
+    if (!same) {
+      return refused("MISMATCH_WITH_DISTINCT_INPUT",
+                     "The function is invoked with DISTINCT and WITHIN GROUP but expressions do "
+                     "not match.");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std::string& name,
                                                     const Function& function,
                                                     const Expression& whole) {
@@ -338,7 +602,21 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     TypedPtr filter;
     if (call.filter) {
       auto typed = condition(*call.filter, "filter");
+      const auto bad_filter = [&](std::string_view kind, std::string_view what) {
+        return analysis_error(
+                   fmt::format("INVALID_AGGREGATE_FILTER.{}", kind), "42903",
+                   fmt::format("The FILTER expression \"{}\" in an aggregate function is invalid. "
+                               "Expected a FILTER expression without {}.",
+                               expression_sql(*call.filter), what),
+                   call.filter->origin)
+            .with_parameter("filterExpr", "\"" + expression_sql(*call.filter) + "\"");
+      };
       if (!typed.ok()) {
+        const auto& kind = typed.error().error_class();
+        if (kind == "NESTED_AGGREGATE_FUNCTION")
+          return bad_filter("CONTAINS_AGGREGATE", "an aggregation");
+        if (kind == "UNSUPPORTED_EXPR_FOR_OPERATOR")
+          return bad_filter("CONTAINS_WINDOW_FUNCTION", "a window function");
         if (typed.error().error_class() != "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN")
           return std::move(typed).error();
         return analysis_error("INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", "42903",
@@ -349,7 +627,10 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
             .with_parameter("filterExpr", "\"" + expression_sql(*call.filter) + "\"");
       }
       filter = std::move(typed).value();
+      if (!is_deterministic(*filter))
+        return bad_filter("NON_DETERMINISTIC", "non-deterministic expressions");
     }
+    WEIR_TRY(check_within_group(call, name, whole));
     std::vector<TypedSortKey> within;
     for (const auto& key : call.within_group) {
       WEIR_ASSIGN(auto typed, analyze(*key.expression));
@@ -357,7 +638,8 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     }
     // percentile_cont(p) WITHIN GROUP (ORDER BY x): the rule sees x as the first argument's
     // companion only through the key, so functions that need it take it from there.
-    if (!within.empty() && static_cast<int>(arguments.size()) < function.arguments_min)
+    if (!within.empty() && (static_cast<int>(arguments.size()) < function.arguments_min ||
+                            (function.name == "mode" && arguments.empty())))
       arguments.insert(arguments.begin(), within[0].expression);
     WEIR_ASSIGN(auto made, call_function(function, name, std::move(arguments), whole.origin));
     if (!call.distinct && !filter && within.empty() && !call.ignore_nulls) return made;
@@ -366,7 +648,21 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     typed.distinct = call.distinct;
     typed.filter = std::move(filter);
     typed.ignore_nulls = call.ignore_nulls;
+    if (!within.empty()) {
+      const auto& key = within[0].expression->type;
+      if (name == "mode" && typed.arguments.empty()) copy.type = key;
+      if (name.starts_with("percentile_") && key.is_interval()) {
+        const auto one = DataType::of(key.kind());
+        copy.type = copy.type.is(TypeKind::kArray) ? DataType::array(one, false) : one;
+      }
+    }
     typed.within_group = std::move(within);
+    // Percentiles of intervals are intervals.
+    if (function.name.starts_with("percentile_") && !typed.within_group.empty()) {
+      const auto& key = typed.within_group[0].expression->type;
+      if (key.is(TypeKind::kDayTimeInterval) || key.is(TypeKind::kYearMonthInterval))
+        copy.type = copy.type.is(TypeKind::kArray) ? DataType::array(key, false) : key;
+    }
     return std::make_shared<const Typed>(std::move(copy));
   };
   auto made = finish();

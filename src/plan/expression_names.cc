@@ -106,6 +106,7 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
   const auto& parts = reference.parts;
   const auto& origin = whole.origin;
   size_t used = 0;
+  bool lateral = false;  // the name of an item to the left
   TypedPtr typed;
   if (reference.plan_id) {
     if (!query_)
@@ -141,6 +142,7 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
     }
     if (!typed && !items_first) {
       WEIR_ASSIGN(typed, item_reference(parts, used, origin));
+      lateral = typed && scope_.clause != Clause::kGroupBy;
     }
     if (!typed && query_) {
       WEIR_ASSIGN(typed, query_->outer_column(parts, used, origin));
@@ -164,6 +166,7 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
   if (std::holds_alternative<TypedLambdaVariable>(typed->node)) name = "namedlambdavariable()";
   if (name.empty()) name = parts[used - 1];
   for (size_t i = used; i < parts.size(); ++i) {
+    const bool map = typed->type.is(TypeKind::kMap);
     auto field_of = take_field(typed, parts[i], origin);
     if (!field_of.ok() && scope_.items_first && !in_aggregate_) {
       // The item of that name has no such field; a column may.
@@ -179,12 +182,17 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const ColumnReference& reference,
     WEIR_ASSIGN(typed, std::move(field_of));
     if (const auto* field = std::get_if<TypedField>(&typed->node)) {
       const auto& field_name = field->child->type.fields()[static_cast<size_t>(field->index)].name;
-      name = std::holds_alternative<TypedLambdaVariable>(field->child->node)
-                 ? name + "." + field_name
-                 : field_name;
+      if (!std::holds_alternative<TypedLambdaVariable>(field->child->node))
+        top_names_[&whole] = field_name;
+      name += "." + field_name;
     } else {
-      name = parts[i];
+      top_names_[&whole] = parts[i];
+      name += (map ? "[" : ".") + parts[i] + (map ? "]" : "");
     }
+  }
+  if (lateral) {
+    outer_names_.insert(&whole);
+    name = fmt::format("lateralAliasReference({})", fmt::join(parts, "."));
   }
   if (outer && used == parts.size()) {
     // Inside of other expressions Spark shows where it is from.
@@ -279,11 +287,20 @@ Result<TypedPtr> ExpressionAnalyzer::take_field(const TypedPtr& child, const std
 Result<TypedPtr> ExpressionAnalyzer::visit(const Extract& extract, const Expression& whole) {
   WEIR_ASSIGN(auto child, analyze(*extract.child));
   WEIR_ASSIGN(auto key, analyze(*extract.key));
+  if (const auto* reference = std::get_if<ColumnReference>(&extract.child->node);
+      reference && scope_.items_first && !in_aggregate_ && !child->type.is_nested()) {
+    size_t used = 0;  // the item of that name has no parts; a column may
+    auto column = scope_column(reference->parts, used, whole.origin);
+    if (column.ok() && *column && used == reference->parts.size() && (*column)->type.is_nested())
+      child = std::move(column).value();
+  }
   const auto* literal = std::get_if<TypedLiteral>(&key->node);
   const auto* name = literal ? std::get_if<std::string>(&literal->value) : nullptr;
   const auto& type = child->type;
   const bool fields_of_elements =
       type.is(TypeKind::kArray) && type.element().is(TypeKind::kStruct) && name;
+  if (type.is(TypeKind::kMap))
+    names_[&whole] = fmt::format("{}[{}]", inner_name(*extract.child), inner_name(*extract.key));
   if (type.is(TypeKind::kMap) || (type.is(TypeKind::kArray) && !fields_of_elements))
     return call("getitem", {child, key}, whole.origin);
   if (!name) {
@@ -319,15 +336,34 @@ SelectItem ExpressionAnalyzer::item_of_column(size_t index, const Origin& origin
   return item;
 }
 
-Result<std::vector<SelectItem>> ExpressionAnalyzer::expand_regex(const ColumnRegex& regex,
-                                                                 const Origin& origin) {
+// A quoted name that is none, where such are patterns.
+bool ExpressionAnalyzer::is_quoted_regex(const Expression& expression) const {
+  if (!options_.quoted_regex) return false;
+  const auto* reference = std::get_if<ColumnReference>(&expression.node);
+  return reference && reference->parts.back().find_first_of("()|?+*.[]^$") != std::string::npos;
+}
+
+namespace {
+
+// "(a)?+b" takes the group and does not give it back; std::regex says that by looking ahead.
+std::string without_possessive(const std::string& pattern) {
+  const auto at = pattern.find(")?+");
+  if (at == std::string::npos || pattern[0] != '(' || pattern.find('(', 1) < at) return pattern;
+  return "(?=(" + pattern.substr(0, at + 2) + "))\\1" + pattern.substr(at + 3);
+}
+
+}  // namespace
+
+Result<std::vector<SelectItem>> ExpressionAnalyzer::expand_regex(
+    const ColumnRegex& regex, const Origin& origin, const std::vector<std::string>& qualifier) {
   std::vector<SelectItem> items;
   try {
     auto flags = std::regex::ECMAScript;
     if (!options_.case_sensitive) flags |= std::regex::icase;
-    const std::regex pattern(regex.pattern, flags);
+    const std::regex pattern(without_possessive(regex.pattern), flags);
     for (size_t i = 0; scope_.columns && i < scope_.columns->size(); ++i) {
       const auto& column = (*scope_.columns)[i];
+      if (!has_qualifier(column, qualifier, qualifier.size(), options_.case_sensitive)) continue;
       if (!column.hidden && std::regex_match(column.name, pattern))
         items.push_back(item_of_column(i, origin));
     }
@@ -367,8 +403,21 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand_star(const Star& star
   }
   if (known) return without_excepted(std::move(items), star, origin);
   if (qualifier.empty()) {
-    if (scope_.columns && !columns.empty()) return items;
+    const bool lateral = query_ && query_->outer_columns(1);
+    if (scope_.columns && (!columns.empty() || lateral)) return items;
     return star_misused(origin);
+  }
+  if (const auto* outer = query_ ? query_->outer_columns(1) : nullptr) {  // LATERAL (SELECT t.*)
+    for (size_t i = 0; i < outer->size(); ++i) {
+      const auto& column = (*outer)[i];
+      if (column.hidden ||
+          !has_qualifier(column, qualifier, qualifier.size(), options_.case_sensitive))
+        continue;
+      auto one = make_typed(column.type, column.nullable,
+                            TypedOuterColumn{1, static_cast<int>(i), column.name}, origin);
+      items.push_back({column.name, std::move(one), false, {}});
+    }
+    if (!items.empty()) return without_excepted(std::move(items), star, origin);
   }
   size_t used = 0;
   WEIR_ASSIGN(auto parent, scope_column(qualifier, used, origin));

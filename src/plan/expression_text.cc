@@ -47,9 +47,10 @@ std::string literal_text(const Literal& literal, Style style) {
     case TypeKind::kTimestampNtz:
       return "TIMESTAMP_NTZ '" + format_local_timestamp(number) + "'";
     case TypeKind::kDayTimeInterval:
-      return format_day_time_interval(number);
+      return format_day_time_interval(number, literal.type.first_unit(), literal.type.last_unit());
     case TypeKind::kYearMonthInterval:
-      return format_year_month_interval(number);
+      return format_year_month_interval(number, literal.type.first_unit(),
+                                        literal.type.last_unit());
     case TypeKind::kLong:
       return std::to_string(number) + (style == Style::kSql ? "L" : "");
     default:
@@ -60,14 +61,22 @@ std::string literal_text(const Literal& literal, Style style) {
 // Functions whose name Spark shows in another way than it is called.
 std::string shown_name(const std::string& name) {
   static const std::set<std::string_view> kUpper = {
-      "acos",  "acosh",  "asin",    "asinh",  "atan",       "atanh",        "atan2",      "cbrt",
-      "cos",   "cosh",   "exp",     "expm1",  "log",        "log10",        "log1p",      "log2",
-      "sin",   "sinh",   "sqrt",    "tan",    "tanh",       "cot",          "sec",        "csc",
-      "ceil",  "floor",  "degrees", "hypot",  "e",          "pi",           "power",      "radians",
-      "rlike", "signum", "rank",    "regexp", "dense_rank", "percent_rank", "regexp_like"};
+      "acos",   "acosh",      "asin",         "asinh",       "atan",
+      "atanh",  "atan2",      "cbrt",         "cos",         "cosh",
+      "exp",    "expm1",      "log",          "log10",       "log1p",
+      "log2",   "sin",        "sinh",         "sqrt",        "tan",
+      "tanh",   "cot",        "sec",          "csc",         "ceil",
+      "floor",  "degrees",    "hypot",        "e",           "pi",
+      "power",  "radians",    "rlike",        "signum",      "rank",
+      "regexp", "dense_rank", "percent_rank", "regexp_like", "spark_partition_id"};
   if (kUpper.contains(name)) return boost::to_upper_copy(name);
   static const std::map<std::string_view, std::string_view> kOther = {
-      {"==", "="}, {"current_database", "current_schema"}, {"random", "rand"}};
+      {"==", "="},
+      {"current_database", "current_schema"},
+      {"random", "rand"},
+      {"array_agg", "collect_list"},
+      {"dateadd", "date_add"},
+      {"curdate", "current_date"}};
   const auto found = kOther.find(name);
   return found == kOther.end() ? name : std::string(found->second);
 }
@@ -83,6 +92,12 @@ class Text {
     return std::visit([&](const auto& node) { return (*this)(node); }, expression.node);
   }
 
+  // Of a whole select item.
+  std::string top(const Expression& expression) const {
+    const auto* alias = std::get_if<Alias>(&expression.node);
+    return alias && style_ == Style::kName ? alias->name : of(expression);
+  }
+
   std::string operator()(const Literal& node) const { return literal_text(node, style_); }
   std::string operator()(const ColumnReference& node) const {
     return style_ == Style::kName ? node.parts.back()
@@ -94,7 +109,8 @@ class Text {
                        node.type.sql());
   }
   std::string operator()(const Alias& node) const {
-    return style_ == Style::kName ? node.name : of(*node.child);
+    const auto child = of(*node.child);  // as a whole name it is the alias: see top() below
+    return style_ == Style::kName ? child + " AS " + node.name : child;
   }
   std::string operator()(const ColumnRegex& node) const { return node.pattern; }
   std::string operator()(const Lambda& node) const {
@@ -135,25 +151,85 @@ class Text {
   std::string operator()(const Call& call) const {
     const auto name = boost::to_lower_copy(call.function);
     if (auto text = operator_text(name, call.arguments); !text.empty()) return text;
-    auto text = shown_name(name) + "(" + (call.distinct ? "DISTINCT " : "");
+    if (name == "mode" && (!call.within_group.empty() || call.arguments.size() == 2)) {
+      if (auto text = mode(call); !text.empty()) {
+        if (call.filter) text += " FILTER (WHERE " + of(*call.filter) + ")";
+        return text;
+      }
+    }
+    const bool scaled = (name == "ceil" || name == "floor") && call.arguments.size() == 2;
+    auto text = (scaled ? name : shown_name(name)) + "(" + (call.distinct ? "DISTINCT " : "");
+    static const std::set<std::string_view> kFirstOnly = {"first",
+                                                          "last",
+                                                          "first_value",
+                                                          "last_value",
+                                                          "any_value",
+                                                          "mode",
+                                                          "approx_count_distinct",
+                                                          "from_json",
+                                                          "from_csv",
+                                                          "to_json",
+                                                          "to_csv",
+                                                          "schema_of_json",
+                                                          "schema_of_csv"};
     if (name == "count" && call.arguments.size() == 1 &&
         std::holds_alternative<Star>(call.arguments[0]->node)) {
       text += "1";
-    } else if ((name == "from_json" || name == "from_csv") && call.arguments.size() > 1) {
+    } else if (kFirstOnly.contains(name) && call.arguments.size() > 1) {
       text += of(*call.arguments[0]);
+    } else if ((name == "datepart" || name == "extract") && call.arguments.size() == 2) {
+      text += of(*call.arguments[0]) + " FROM " + of(*call.arguments[1]);
+    } else if (name == "assert_true" && call.arguments.size() == 1) {
+      const auto condition = of(*call.arguments[0]);
+      text += condition + ", '" + condition + "' is not true!";
+    } else if (name == "raise_error" && call.arguments.size() == 1) {
+      text += "USER_RAISED_EXCEPTION, map(errorMessage, " + of(*call.arguments[0]) + ")";
+    } else if (name == "convert_timezone" && call.arguments.size() == 2) {
+      text += "current_timezone(), " + list(call.arguments);
+    } else if (name == "ilike" && call.arguments.size() == 3) {
+      text += of(*call.arguments[0]) + ", " + of(*call.arguments[1]);
+    } else if (name == "try_make_timestamp" && call.arguments.size() == 7) {
+      text += list({call.arguments.begin(), call.arguments.end() - 1});
+    } else if ((name == "unix_timestamp" || name == "to_unix_timestamp") &&
+               call.arguments.empty()) {
+      text += "current_timestamp(), yyyy-MM-dd HH:mm:ss";
     } else if (name == "log" && call.arguments.size() == 1) {
       text += "E(), " + of(*call.arguments[0]);
     } else {
       text += list(call.arguments);
     }
     text += left_out(name, call.arguments.size()) + ")";
-    if (!call.within_group.empty())
-      text += " WITHIN GROUP (ORDER BY " + keys(call.within_group) + ")";
+    if (!call.within_group.empty()) {
+      const bool percentile = name.starts_with("percentile");
+      if (name == "string_agg") text.replace(0, name.size(), "listagg");
+      text += " WITHIN GROUP (ORDER BY " +
+              (percentile ? short_keys(call.within_group) : keys(call.within_group)) + ")";
+    }
     if (call.filter) text += " FILTER (WHERE " + of(*call.filter) + ")";
     return text;
   }
 
  private:
+  static constexpr std::string_view kIdentity =
+      "lambdafunction(namedlambdavariable(), namedlambdavariable())";
+  static constexpr std::string_view kComparator =
+      "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), "
+      "0, (IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, "
+      "(IF((namedlambdavariable() < namedlambdavariable()), -1, (IF((namedlambdavariable() > "
+      "namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())";
+
+  // mode() WITHIN GROUP (ORDER BY x) and mode(x, true) take the first of several in the order
+  // turned round; empty for mode(x, false).
+  std::string mode(const Call& call) const {
+    if (call.within_group.size() == 1) {
+      const auto& key = call.within_group[0];
+      return fmt::format("mode() WITHIN GROUP (ORDER BY {}{})", of(*key.expression),
+                         key.ascending ? " DESC" : "");
+    }
+    if (call.arguments.size() != 2 || of(*call.arguments[1]) != "true") return {};
+    return fmt::format("mode() WITHIN GROUP (ORDER BY {} DESC)", of(*call.arguments[0]));
+  }
+
   // Defaults that Spark shows where the arguments are not given.
   static std::string left_out(const std::string& name, size_t given) {
     static const std::map<std::string_view, std::pair<size_t, std::vector<std::string_view>>>
@@ -163,6 +239,33 @@ class Text {
                      {"sort_array", {1, {"true"}}},
                      {"listagg", {1, {"NULL"}}},
                      {"string_agg", {1, {"NULL"}}},
+                     {"percentile", {2, {"1"}}},
+                     {"percentile_approx", {2, {"10000"}}},
+                     {"approx_percentile", {2, {"10000"}}},
+                     {"make_dt_interval", {0, {"0", "0", "0", "0.000000"}}},
+                     {"make_ym_interval", {0, {"0", "0"}}},
+                     {"make_interval", {0, {"0", "0", "0", "0", "0", "0", "0.000000"}}},
+                     {"months_between", {2, {"true"}}},
+                     {"from_unixtime", {1, {"yyyy-MM-dd HH:mm:ss"}}},
+                     {"unix_timestamp", {1, {"yyyy-MM-dd HH:mm:ss"}}},
+                     {"to_unix_timestamp", {1, {"yyyy-MM-dd HH:mm:ss"}}},
+                     {"str_to_map", {1, {",", ":"}}},
+                     {"aes_encrypt", {2, {"GCM", "DEFAULT", "", ""}}},
+                     {"aes_decrypt", {2, {"GCM", "DEFAULT", ""}}},
+                     {"try_aes_decrypt", {2, {"GCM", "DEFAULT", ""}}},
+                     {"replace", {2, {""}}},
+                     {"split", {2, {"-1"}}},
+                     {"regexp_replace", {3, {"1"}}},
+                     {"regexp_extract", {2, {"1"}}},
+                     {"regexp_extract_all", {2, {"1"}}},
+                     {"regexp_instr", {2, {"0"}}},
+                     {"locate", {2, {"1"}}},
+                     {"position", {2, {"1"}}},
+                     {"round", {1, {"0"}}},
+                     {"bround", {1, {"0"}}},
+                     {"aggregate", {3, {kIdentity}}},
+                     {"reduce", {3, {kIdentity}}},
+                     {"array_sort", {1, {kComparator}}},
                      {"lpad", {2, {" "}}},
                      {"rpad", {2, {" "}}},
                      {"substr", {2, {"2147483647"}}},
@@ -189,6 +292,15 @@ class Text {
     return text;
   }
 
+  std::string short_keys(const std::vector<SortKey>& many) const {
+    std::string text;
+    for (const auto& key : many) {
+      text += fmt::format("{}{}{}", text.empty() ? "" : ", ", of(*key.expression),
+                          key.ascending ? "" : " DESC");
+    }
+    return text;
+  }
+
   // What is not written as name(arguments); empty for the rest.
   std::string operator_text(const std::string& name,
                             const std::vector<ExpressionPtr>& arguments) const {
@@ -204,8 +316,8 @@ class Text {
     if (arguments.size() == 2 && (name == "!=" || name == "<>"))
       return fmt::format("(NOT ({} = {}))", argument(0), argument(1));
     if (arguments.size() == 1) {
-      if (name == "negative") return fmt::format("(- {})", argument(0));
-      if (name == "positive") return fmt::format("(+ {})", argument(0));
+      if (name == "-") return fmt::format("(- {})", argument(0));
+      if (name == "+" || name == "positive") return fmt::format("(+ {})", argument(0));
       if (name == "not" || name == "!") return fmt::format("(NOT {})", argument(0));
       if (name == "isnull") return fmt::format("({} IS NULL)", argument(0));
       if (name == "isnotnull") return fmt::format("({} IS NOT NULL)", argument(0));
@@ -215,6 +327,8 @@ class Text {
       return fmt::format("({} IN ({}))", argument(0), list(arguments, 1));
     if (name == "like" && arguments.size() == 2)
       return fmt::format("{} LIKE {}", argument(0), argument(1));
+    if (name == "like" && arguments.size() == 3)
+      return fmt::format("{} LIKE {} ESCAPE '{}'", argument(0), argument(1), argument(2));
     if (name == "if" && arguments.size() == 3)
       return fmt::format("(IF({}, {}, {}))", argument(0), argument(1), argument(2));
     if (name == "when" && arguments.size() > 1) {
@@ -269,8 +383,10 @@ class Text {
       case FrameBound::Kind::kValue:
         break;
     }
+    if (const auto* known = look_ ? (*look_)(*bound.value) : nullptr) return *known + " FOLLOWING";
     if (const auto* call = std::get_if<Call>(&bound.value->node);
-        call && call->function == "negative" && call->arguments.size() == 1)
+        call && (call->function == "-" || call->function == "negative") &&
+        call->arguments.size() == 1)
       return of(*call->arguments[0]) + " PRECEDING";
     const auto* literal = std::get_if<Literal>(&bound.value->node);
     const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
@@ -287,11 +403,11 @@ class Text {
 }  // namespace
 
 std::string default_name(const Expression& expression) {
-  return Text(Style::kName, nullptr).of(expression);
+  return Text(Style::kName, nullptr).top(expression);
 }
 
 std::string default_name(const Expression& expression, const NameLookup& look) {
-  return Text(Style::kName, &look).of(expression);
+  return Text(Style::kName, &look).top(expression);
 }
 
 std::string expression_sql(const Expression& expression) {

@@ -196,14 +196,14 @@ Result<TypedFrameBound> ExpressionAnalyzer::frame_bound(const FrameBound& bound,
     }
     const auto& key = window.order_by[0].expression->type;
     const auto& type = value->type;
-    const bool interval =
-        type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+    const bool interval = type.is_interval();
     const bool date = key.is(TypeKind::kDate),
                time = key.is(TypeKind::kTimestamp) || key.is(TypeKind::kTimestampNtz);
     wanted = date && is_integral(type)    ? DataType::of(TypeKind::kInteger)
              : (date || time) && interval ? type
                                           : key;
-    if ((!key.is_numeric() && !date && !time) || (time && !interval)) {
+    const bool hours = date && type.is(TypeKind::kDayTimeInterval) && type.last_unit() != 0;
+    if ((!key.is_numeric() && !date && !time) || (time && !interval) || hours) {
       return analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE", "42K09",
                             fmt::format("The data type \"{}\" used in the order specification does "
                                         "not support the data type \"{}\" which is used in the "
@@ -225,6 +225,10 @@ Result<TypedFrameBound> ExpressionAnalyzer::frame_bound(const FrameBound& bound,
         .with_parameter("expectedType", "\"" + wanted.sql() + "\"");
   }
   made.value = coerce(value, wanted);
+  // Spark shows what it casts as it is, not as PRECEDING.
+  if (const auto* call = std::get_if<Call>(&bound.value->node);
+      call && call->function == "-" && !value->type.same_type(wanted))
+    names_[bound.value.get()] = fmt::format("(- {})", inner_name(*call->arguments[0]));
   if (query_ && !std::holds_alternative<TypedLiteral>(made.value->node)) {
     WEIR_ASSIGN(auto folded, query_->fold(made.value));
     made.value = make_typed(made.value->type, std::holds_alternative<std::monostate>(folded),

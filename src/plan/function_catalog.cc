@@ -23,6 +23,7 @@ const std::vector<Function>& catalog() {
     add_misc(list);
     add_text_codes(list);
     add_json(list);
+    add_formats(list);
     add_time_makers(list);
     add_aggregates(list);
     add_windows(list);

@@ -73,6 +73,9 @@ bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi);
 // True where some value of `from` does not convert (an error under ANSI, NULL otherwise).
 bool cast_may_fail(const DataType& from, const DataType& to);
 
+// True where Spark declares the cast of a value that is not NULL nullable (under ANSI too).
+bool cast_is_nullable(const DataType& from, const DataType& to);
+
 bool is_integral(const DataType& type);    // byte … long
 bool is_fractional(const DataType& type);  // float, double
 bool is_text(const DataType& type);        // string, char, varchar

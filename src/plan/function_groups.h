@@ -20,6 +20,7 @@ void add_arrays(Functions& list);
 void add_misc(Functions& list);
 void add_text_codes(Functions& list);
 void add_json(Functions& list);
+void add_formats(Functions& list);
 void add_time_makers(Functions& list);
 void add_aggregates(Functions& list);
 void add_windows(Functions& list);

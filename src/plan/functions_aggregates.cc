@@ -10,9 +10,7 @@ DataType of(TypeKind kind) { return DataType::of(kind); }
 
 const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
 
-bool is_interval(const DataType& type) {
-  return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-}
+bool is_interval(const DataType& type) { return type.is_interval(); }
 
 Result<bool> castable(const SignatureCall& call, size_t i, TypeKind kind,
                       std::string_view required) {
@@ -33,7 +31,8 @@ SignatureRule sum_or_interval() {
 SignatureRule average_or_interval() {
   return [plain = average_rule()](const Function& function,
                                   const SignatureCall& call) -> Result<Signature> {
-    if (is_interval(type_at(call, 0))) return Signature{{type_at(call, 0)}, type_at(call, 0), true};
+    if (is_interval(type_at(call, 0)))
+      return Signature{{type_at(call, 0)}, of(type_at(call, 0).kind()), true};
     return plain(function, call);
   };
 }
@@ -59,10 +58,16 @@ SignatureRule one_of_them() {
   };
 }
 
-// max_by(value, order)
+// max_by(value, order[, how many])
 SignatureRule value_by_order() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     if (!is_orderable(type_at(call, 1))) return unexpected_input(call, 1, "orderable");
+    if (call.arguments.size() == 3) {
+      if (!is_integral(type_at(call, 2))) return unexpected_input(call, 2, "\"INT\"");
+      return Signature{{type_at(call, 0), type_at(call, 1), of(I)},
+                       DataType::array(type_at(call, 0), true),
+                       true};
+    }
     return Signature{{type_at(call, 0), type_at(call, 1)}, type_at(call, 0), true};
   };
 }
@@ -114,7 +119,7 @@ SignatureRule percentile() {
     Signature signature{{}, of(D), true};
     if (is_interval(value)) {
       signature.argument_types.push_back(value);
-      signature.result = value;
+      signature.result = of(value.kind());
     } else {
       WEIR_TRY(castable(call, 0, D, "(\"NUMERIC\" or \"ANSI INTERVAL\")"));
       signature.argument_types.push_back(of(D));
@@ -177,6 +182,39 @@ SignatureRule joined_text() {
   };
 }
 
+// bitmap_…_agg
+SignatureRule bitmap(TypeKind argument) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (argument == Bin && !type.is(Bin) && !type.is(TypeKind::kNull))
+      return unexpected_input(call, 0, "\"BINARY\"");
+    WEIR_TRY(castable(call, 0, argument, "\"BIGINT\""));
+    return Signature{{of(argument)}, of(Bin), false};
+  };
+}
+
+// count_min_sketch(value, error, confidence[, seed])
+SignatureRule count_min() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& value = type_at(call, 0);
+    if (!is_integral(value) && !is_text(value) && !value.is(Bin))
+      return unexpected_input(call, 0, "(\"INTEGRAL\" or \"STRING\" or \"BINARY\")");
+    WEIR_TRY(castable(call, 1, D, "\"DOUBLE\""));
+    WEIR_TRY(castable(call, 2, D, "\"DOUBLE\""));
+    if (!is_integral(type_at(call, 3))) return unexpected_input(call, 3, "\"INTEGRAL\"");
+    return Signature{{value, of(D), of(D), of(I)}, of(Bin), false};
+  };
+}
+
+SignatureRule vectors() {
+  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto& type = type_at(call, 0);
+    if (!type.is(TypeKind::kArray) || !type.element().is(F))
+      return unexpected_input(call, 0, "\"ARRAY<FLOAT>\"");
+    return Signature{{type}, DataType::array(of(F), false), true};
+  };
+}
+
 // histogram_numeric(value, bins)
 SignatureRule histogram() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
@@ -206,10 +244,10 @@ void add_basic(Functions& list) {
                            {"first_value"}));
   list.push_back(aggregate("last", 1, 2, one_of_them(),
                            "The last value; second: whether NULLs are left out.", {"last_value"}));
-  list.push_back(
-      aggregate("max_by", 2, 2, value_by_order(), "The first where the second is greatest."));
-  list.push_back(
-      aggregate("min_by", 2, 2, value_by_order(), "The first where the second is least."));
+  list.push_back(aggregate("max_by", 2, 3, value_by_order(),
+                           "The first where the second is greatest; third: an array of so many."));
+  list.push_back(aggregate("min_by", 2, 3, value_by_order(),
+                           "The first where the second is least; third: an array of so many."));
   list.push_back(aggregate(
       "count_if", 1, 1,
       [](const Function&, const SignatureCall& call) -> Result<Signature> {
@@ -279,6 +317,15 @@ void add_statistics(Functions& list) {
       },
       "The most frequent value; second: the least of several."));
   list.push_back(aggregate("histogram_numeric", 2, 2, histogram(), "A histogram of so many bins."));
+  list.push_back(aggregate("count_min_sketch", 4, 4, count_min(),
+                           "A Count-Min sketch: how often values come, roughly; with the error, "
+                           "the confidence and a seed."));
+  list.push_back(aggregate("bitmap_construct_agg", 1, 1, bitmap(L),
+                           "A bitmap with the bits at the positions set."));
+  list.push_back(aggregate("bitmap_or_agg", 1, 1, bitmap(Bin), "Bitwise OR of bitmaps."));
+  list.push_back(aggregate("bitmap_and_agg", 1, 1, bitmap(Bin), "Bitwise AND of bitmaps."));
+  list.push_back(aggregate("vector_sum", 1, 1, vectors(), "Sum of vectors, place by place."));
+  list.push_back(aggregate("vector_avg", 1, 1, vectors(), "Mean of vectors, place by place."));
 }
 
 }  // namespace

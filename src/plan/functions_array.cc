@@ -109,7 +109,11 @@ SignatureRule array_and_value(TypeKind result) {
 SignatureRule array_with(size_t value_at) {
   return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
     WEIR_ASSIGN(const auto array, array_at(call, 0));
-    const auto common = common_type(array.element(), type_at(call, value_at), call.options->ansi);
+    auto common = common_type(array.element(), type_at(call, value_at), call.options->ansi);
+    const auto& given = type_at(call, value_at);
+    if (is_text(given) != is_text(array.element()) && !given.is(TypeKind::kNull) &&
+        !array.element().is(TypeKind::kNull))
+      common = std::nullopt;  // no casts here
     if (!common) {
       return analysis_error(
           "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES", "42K09",
@@ -123,7 +127,8 @@ SignatureRule array_with(size_t value_at) {
     const bool insert = value_at == 2;
     const auto from = DataType::array(*common, array.contains_null());
     const auto to =
-        DataType::array(*common, insert || array.contains_null() || nullable_at(call, value_at));
+        DataType::array(*common, insert || call.name == "array_prepend" || array.contains_null() ||
+                                     nullable_at(call, value_at));
     Signature signature{{from}, to, nullable_at(call, 0) || (insert && nullable_at(call, 1))};
     if (insert) signature.argument_types.push_back(of(TypeKind::kInteger));
     signature.argument_types.push_back(*common);
@@ -247,11 +252,11 @@ Result<Signature> map_rule(const Function&, const SignatureCall& call) {
 
 Result<Signature> map_keys_rule(const Function&, const SignatureCall& call) {
   WEIR_ASSIGN(const auto map, map_at(call, 0));
-  return Signature{{map}, DataType::array(map.key(), false), nullable_at(call, 0)};
+  return Signature{{map}, DataType::array(map.key(), true), nullable_at(call, 0)};
 }
 Result<Signature> map_values_rule(const Function&, const SignatureCall& call) {
   WEIR_ASSIGN(const auto map, map_at(call, 0));
-  return Signature{{map}, DataType::array(map.value(), map.contains_null()), nullable_at(call, 0)};
+  return Signature{{map}, DataType::array(map.value(), true), nullable_at(call, 0)};
 }
 Result<Signature> map_entries_rule(const Function&, const SignatureCall& call) {
   WEIR_ASSIGN(const auto map, map_at(call, 0));
@@ -296,9 +301,9 @@ Result<Signature> map_concat_rule(const Function&, const SignatureCall& call) {
     }
     const auto common = common_type(type, type_at(call, i), call.options->ansi);
     if (!common) {
-      return analysis_error("DATATYPE_MISMATCH.MAP_CONCAT_DIFF_TYPES", "42K09",
-                            "Cannot resolve \"map_concat\" due to data type mismatch: The "
-                            "`map_concat` should all be of one map type.",
+      return analysis_error("DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+                            "Cannot resolve \"map_concat\" due to data type mismatch: Input to "
+                            "`map_concat` should all be the same type.",
                             call.origin);
     }
     type = *common;
@@ -308,7 +313,8 @@ Result<Signature> map_concat_rule(const Function&, const SignatureCall& call) {
 
 Result<Signature> map_contains_key_rule(const Function&, const SignatureCall& call) {
   WEIR_ASSIGN(const auto map, map_at(call, 0));
-  const auto common = common_type(map.key(), type_at(call, 1), call.options->ansi);
+  auto common = common_type(map.key(), type_at(call, 1), call.options->ansi);
+  if (is_text(map.key()) != is_text(type_at(call, 1))) common = std::nullopt;  // no casts here
   if (!common || type_at(call, 1).is(TypeKind::kNull)) {
     return analysis_error(type_at(call, 1).is(TypeKind::kNull)
                               ? "DATATYPE_MISMATCH.NULL_TYPE"

@@ -1,4 +1,6 @@
 // Functions that take a lambda. An argument that is one has the type of its body.
+#include <algorithm>
+
 #include "plan/function_groups.h"
 
 namespace weir::plan {
@@ -41,12 +43,24 @@ SignatureRule predicate_rule(bool boolean_result) {
   };
 }
 
+// The same but for the names of fields.
+bool same_structure(const DataType& a, const DataType& b) {
+  if (a.is(TypeKind::kArray) && b.is(TypeKind::kArray))
+    return same_structure(a.element(), b.element());
+  if (a.is(TypeKind::kMap) && b.is(TypeKind::kMap))
+    return same_structure(a.key(), b.key()) && same_structure(a.value(), b.value());
+  if (!a.is(TypeKind::kStruct) || !b.is(TypeKind::kStruct))
+    return a.same_type(b) || (is_text(a) && is_text(b));
+  return std::equal(
+      a.fields().begin(), a.fields().end(), b.fields().begin(), b.fields().end(),
+      [](const auto& x, const auto& y) { return same_structure(x.type(), y.type()); });
+}
+
 Result<Signature> aggregate_rule(const Function&, const SignatureCall& call) {
   if (!has_lambda(call, 2)) return no_lambda(call);
   const auto& state = type_at(call, 1);
   const auto& merged = type_at(call, 2);
-  const bool same =
-      merged.same_type(state) || merged.is(TypeKind::kNull) || (is_text(merged) && is_text(state));
+  const bool same = merged.is(TypeKind::kNull) || same_structure(merged, state);
   if (!same) return unexpected_input(call, 2, "\"" + state.sql() + "\"");
   Signature signature{{type_at(call, 0), state, state}, state, true};
   signature.nullable = nullable_at(call, 0) || nullable_at(call, 1) || nullable_at(call, 2);
@@ -68,6 +82,13 @@ Result<Signature> zip_with_rule(const Function&, const SignatureCall& call) {
 
 Result<Signature> transform_keys_rule(const Function&, const SignatureCall& call) {
   if (!has_lambda(call, 1)) return no_lambda(call);
+  if (type_at(call, 1).is(TypeKind::kMap)) {
+    return analysis_error("DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE", "42K09",
+                          "Cannot resolve \"transform_keys\" due to data type mismatch: The key of "
+                          "map cannot be/contain \"MAP\".",
+                          call.origin)
+        .with_parameter("keyType", "\"" + type_at(call, 1).sql() + "\"");
+  }
   const auto& map = type_at(call, 0);
   return Signature{{map, type_at(call, 1)},
                    DataType::map(type_at(call, 1), map.value(), map.contains_null()),

@@ -4,12 +4,24 @@ namespace weir::plan {
 
 using namespace entry;
 
+namespace {
+
+Result<Signature> sign_rule(const Function& function, const SignatureCall& call) {
+  const auto& type = call.arguments[0]->type;
+  if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval))
+    return Signature{{type}, DataType::of(D), call.arguments[0]->nullable};
+  return fixed({D}, D)(function, call);
+}
+
+}  // namespace
+
 void add_math(Functions& list) {
   const auto D1 = fixed({D}, D);
   list.push_back(risky("abs", 1, 1, same_numeric(), "Absolute value."));
-  list.push_back(
-      sure("ceil", 1, 1, ceiling_floor(), "Smallest whole number not below.", {"ceiling"}));
-  list.push_back(sure("floor", 1, 1, ceiling_floor(), "Largest whole number not above."));
+  list.push_back(risky("ceil", 1, 2, ceiling_floor(),
+                       "Smallest whole number (or of so many digits) not below.", {"ceiling"}));
+  list.push_back(risky("floor", 1, 2, ceiling_floor(),
+                       "Largest whole number (or of so many digits) not above."));
   list.push_back(risky("round", 1, 2, rounding(), "Rounded half away from zero."));
   list.push_back(risky("bround", 1, 2, rounding(), "Rounded half to even."));
   list.push_back(sure("rint", 1, 1, D1, "The nearest whole double."));
@@ -24,7 +36,7 @@ void add_math(Functions& list) {
   list.push_back(sure("log10", 1, 1, logarithm, "Logarithm to base 10."));
   list.push_back(sure("log2", 1, 1, logarithm, "Logarithm to base 2."));
   list.push_back(sure("log1p", 1, 1, logarithm, "ln(1 + x)."));
-  list.push_back(sure("sign", 1, 1, D1, "-1, 0 or 1.", {"signum"}));
+  list.push_back(sure("sign", 1, 1, sign_rule, "-1, 0 or 1.", {"signum"}));
   for (const auto* name : {"sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"}) {
     list.push_back(sure(name, 1, 1, D1, "Trigonometry, in radians."));
   }

@@ -1,5 +1,8 @@
 // Numbers, random values, digests, and what fits nowhere else.
+#include <fmt/format.h>
+
 #include "plan/function_groups.h"
+#include "plan/operator_rewrites.h"
 
 namespace weir::plan {
 
@@ -73,7 +76,32 @@ SignatureRule seeded(TypeKind result, size_t seed_at) {
   };
 }
 
+// False for what reads a column: then the value is not known before the query runs.
+bool known_before(const Typed& expression) {
+  return !any_typed(expression, [](const Typed& one) {
+    return std::holds_alternative<TypedColumn>(one.node) ||
+           std::holds_alternative<TypedOuterColumn>(one.node) ||
+           std::holds_alternative<TypedSubquery>(one.node);
+  });
+}
+
 Result<Signature> uniform_rule(const Function&, const SignatureCall& call) {
+  static constexpr const char* kNames[] = {"min", "max", "seed"};
+  for (size_t i = 0; i < call.arguments.size(); ++i) {
+    if (known_before(*call.arguments[i])) continue;
+    return analysis_error(
+               "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+               fmt::format("Cannot resolve \"uniform\" due to data type mismatch: the input `{}` "
+                           "should be a foldable expression.",
+                           kNames[i]),
+               call.origin)
+        .with_parameter("inputName", fmt::format("`{}`", kNames[i]));
+  }
+  if (call.arguments.size() > 2) {
+    const auto& seed = type_at(call, 2);
+    if (!seed.is(I) && !seed.is(L) && !seed.is(TypeKind::kNull))
+      return unexpected_input(call, 2, "integer");
+  }
   DataType type = of(TypeKind::kNull);
   for (size_t i = 0; i < 2; ++i) {
     const auto& one = type_at(call, i);
@@ -82,7 +110,6 @@ Result<Signature> uniform_rule(const Function&, const SignatureCall& call) {
     const auto common = common_type(type, one, true);
     type = common ? *common : of(D);
   }
-  if (type.is(TypeKind::kDecimal)) type = of(D);
   if (type.is(TypeKind::kNull)) type = of(I);
   Signature signature{
       {type, type}, type, call.arguments[0]->nullable || call.arguments[1]->nullable};

@@ -21,6 +21,11 @@ bool some_nullable(const SignatureCall& call) {
 Result<Signature> make_timestamp_rule(const Function& function, const SignatureCall& call) {
   const bool local = function.name.ends_with("_ntz");
   const bool may_be_null = function.name.starts_with("try_") || !call.options->ansi;
+  if (call.arguments.size() == 1) {
+    if (!can_cast_implicitly(type_at(call, 0), of(Date), call.options->ansi))
+      return unexpected_input(call, 0, "\"DATE\"");
+    return Signature{{of(Date)}, of(local ? Ntz : Ts), some_nullable(call)};
+  }
   if (call.arguments.size() < 6 || (local && call.arguments.size() > 6)) {
     return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
                           "The `" + std::string(function.name) + "` requires " +
@@ -122,15 +127,63 @@ Result<Signature> convert_rule(const Function&, const SignatureCall& call) {
   return signature;
 }
 
+// time_bucket(width, time[, origin])
+Result<Signature> bucket_rule(const Function&, const SignatureCall& call) {
+  const auto& width = type_at(call, 0);
+  if (!width.is(TypeKind::kDayTimeInterval) && !width.is(TypeKind::kYearMonthInterval))
+    return unexpected_input(call, 0, "(\"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\")");
+  const auto time = of(type_at(call, 1).is(Ntz) ? Ntz : Ts);
+  Signature signature{{width}, time, some_nullable(call)};
+  for (size_t i = 1; i < call.arguments.size(); ++i) {
+    if (!can_cast_implicitly(type_at(call, i), time, call.options->ansi))
+      return unexpected_input(call, i, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+    signature.argument_types.push_back(time);
+  }
+  return signature;
+}
+
+DataType window_type(TypeKind time) {
+  return DataType::structure(
+      {columnar::make_field("start", of(time)), columnar::make_field("end", of(time))});
+}
+
+// The windows that a time falls into: what window() is made of.
+Result<Signature> windows_rule(const Function&, const SignatureCall& call) {
+  const auto time = type_at(call, 0).is(Ntz) ? Ntz : Ts;
+  if (!can_cast_implicitly(type_at(call, 0), of(time), call.options->ansi))
+    return unexpected_input(call, 0, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+  return Signature{{of(time), of(L), of(L), of(L)},
+                   DataType::array(window_type(time), false),
+                   call.arguments[0]->nullable};
+}
+
+// A query's window() is put in place by its clause (time_windows.cc).
+Result<Signature> window_rule(const Function&, const SignatureCall& call) {
+  return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                        "window() outside of a query's select list or GROUP BY", call.origin);
+}
+
+Result<Signature> window_time_rule(const Function&, const SignatureCall& call) {
+  const auto& type = type_at(call, 0);
+  const bool window = type.is(TypeKind::kStruct) && type.fields().size() == 2 &&
+                      type.fields()[0].name == "start" && type.fields()[1].name == "end" &&
+                      (type.fields()[1].type().is(Ts) || type.fields()[1].type().is(Ntz));
+  if (!window) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          "window_time() takes the column that window() made.", call.origin);
+  }
+  return Signature{{type}, type.fields()[1].type(), call.arguments[0]->nullable};
+}
+
 }  // namespace
 
 void add_time_makers(Functions& list) {
   for (const auto* name : {"make_timestamp", "make_timestamp_ltz", "make_timestamp_ntz"})
-    list.push_back(risky(name, 6, 7, make_timestamp_rule,
+    list.push_back(risky(name, 1, 7, make_timestamp_rule,
                          "A timestamp of year, month, day, hour, minute, seconds (and zone)."));
   for (const auto* name :
        {"try_make_timestamp", "try_make_timestamp_ltz", "try_make_timestamp_ntz"})
-    list.push_back(sure(name, 6, 7, make_timestamp_rule,
+    list.push_back(sure(name, 1, 7, make_timestamp_rule,
                         "As without try_, NULL where the fields make no time."));
   list.push_back(risky("make_dt_interval", 0, 4, day_time_rule,
                        "An interval of days, hours, minutes, seconds."));
@@ -150,6 +203,14 @@ void add_time_makers(Functions& list) {
   list.push_back(risky("timestampadd", 3, 3, add_rule, "A time some units later."));
   list.push_back(risky("timestampdiff", 3, 3, difference_rule,
                        "Whole units from the first time to the second."));
+  list.push_back(sure("window", 2, 4, window_rule,
+                      "The window of time that a time belongs to: struct of start and end."));
+  list.push_back(sure("time windows", 4, 4, windows_rule,
+                      "All windows of a time where they overlap: what window() is made of."));
+  list.push_back(
+      sure("window_time", 1, 1, window_time_rule, "The last microsecond of a time window."));
+  list.push_back(risky("time_bucket", 2, 3, bucket_rule,
+                       "The beginning of a time's bucket of a width, counted from an origin."));
   list.push_back(risky("date_part", 2, 2, date_part_rule,
                        "A field of a date, timestamp or interval.", {"extract", "datepart"}));
 }

@@ -4,6 +4,31 @@ namespace weir::plan {
 
 using namespace entry;
 
+namespace {
+
+// Days as a whole number no longer than an int.
+SignatureRule days_later() {
+  return [rule = fixed({Date, I}, Date)](const Function& function,
+                                         const SignatureCall& call) -> Result<Signature> {
+    const auto& days = call.arguments[1]->type;
+    if (days.is_numeric() && (!is_integral(days) || days.is(L)))
+      return unexpected_input(call, 1, "(\"INT\" or \"SMALLINT\" or \"TINYINT\")");
+    return rule(function, call);
+  };
+}
+
+// NULL instead of an error without ANSI.
+SignatureRule failing(SignatureRule rule) {
+  return [rule = std::move(rule)](const Function& function,
+                                  const SignatureCall& call) -> Result<Signature> {
+    WEIR_ASSIGN(auto signature, rule(function, call));
+    signature.nullable |= !call.options->ansi;
+    return signature;
+  };
+}
+
+}  // namespace
+
 void add_times(Functions& list) {
   list.push_back(sure("current_timestamp", 0, 0, any_never_null(Ts), "The batch's time.", {"now"}));
   list.push_back(sure("current_date", 0, 0, any_never_null(Date),
@@ -45,12 +70,12 @@ void add_times(Functions& list) {
   list.push_back(sure("second", 1, 1, time_part, "The second."));
   list.push_back(sure("datediff", 2, 2, fixed({Date}, I), "Days from the second to the first.",
                       {"date_diff"}));
-  list.push_back(sure("date_add", 2, 2, fixed({Date, I}, Date), "Days later.", {"dateadd"}));
-  list.push_back(sure("date_sub", 2, 2, fixed({Date, I}, Date), "Days earlier."));
+  list.push_back(sure("date_add", 2, 2, days_later(), "Days later.", {"dateadd"}));
+  list.push_back(sure("date_sub", 2, 2, days_later(), "Days earlier."));
   list.push_back(sure("add_months", 2, 2, fixed({Date, I}, Date),
                       "Months later, at the most the month's last day."));
   list.push_back(sure("last_day", 1, 1, fixed({Date}, Date), "Last day of the month."));
-  list.push_back(risky("make_date", 3, 3, fixed_nullable({I}, Date), "Date of year, month, day."));
+  list.push_back(risky("make_date", 3, 3, failing(fixed({I}, Date)), "Date of year, month, day."));
   list.push_back(sure("unix_date", 1, 1, fixed({Date}, I), "Days since 1970."));
   list.push_back(sure("date_from_unix_date", 1, 1, fixed({I}, Date), "Date of days since 1970."));
   list.push_back(sure("unix_seconds", 1, 1, fixed({Ts}, L), "Seconds since 1970."));

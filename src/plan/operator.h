@@ -84,6 +84,19 @@ struct SetOperation {  // both sides have the same column types
   SetKind kind = SetKind::kUnion;
   bool all = false;
 };
+// WITH RECURSIVE: the left side's rows, then the right side's over them, then the right side's over
+// those, until one has none. The right side reads the rows before as the RecursiveRows of this id.
+struct Recursion {
+  OperatorPtr left;
+  OperatorPtr right;
+  int64_t id = 0;
+  int64_t level_max = -1;  // runs of the right side that are no error; -1: any number
+  int64_t row_max = -1;    // rows in all that are no error; looked at where there is no limit
+  std::optional<int64_t> limit = {};  // no more rows than these are read (-1: all)
+};
+struct RecursiveRows {
+  int64_t id = 0;
+};
 struct Sort {
   OperatorPtr child;
   std::vector<TypedSortKey> keys;
@@ -158,9 +171,10 @@ struct CoGroupMap {
 
 using OperatorKind =
     std::variant<op::Scan, op::LocalRows, op::OneRow, op::Range, op::Values, op::Project,
-                 op::Filter, op::Aggregate, op::Join, op::SetOperation, op::Sort, op::Limit,
-                 op::Tail, op::Distinct, op::Deduplicate, op::Window, op::Generate, op::Sample,
-                 op::Watermark, op::Observe, op::MapPartitions, op::GroupMap, op::CoGroupMap>;
+                 op::Filter, op::Aggregate, op::Join, op::SetOperation, op::Recursion,
+                 op::RecursiveRows, op::Sort, op::Limit, op::Tail, op::Distinct, op::Deduplicate,
+                 op::Window, op::Generate, op::Sample, op::Watermark, op::Observe,
+                 op::MapPartitions, op::GroupMap, op::CoGroupMap>;
 
 struct Operator {
   OperatorKind node;

@@ -214,6 +214,18 @@ OperatorPtr Optimizer::simplified(OperatorPtr node) {
   }
   // LIMIT below what is computed of the rows.
   if (const auto* limit = std::get_if<op::Limit>(&node->node)) {
+    if (const auto* loop = std::get_if<op::Recursion>(&limit->child->node);
+        loop && !loop->limit && limit->limit >= -1) {
+      op::Recursion bounded = *loop;
+      bounded.limit = limit->limit < 0 ? -1 : limit->limit + limit->offset;
+      const auto below =
+          make_operator(std::move(bounded), limit->child->columns, limit->child->streaming);
+      return make_operator(op::Limit{below, limit->limit, limit->offset}, node->columns,
+                           node->streaming);
+    }
+    if (limit->limit < 0 && limit->offset == 0 &&
+        !std::holds_alternative<op::Project>(limit->child->node))
+      return limit->child;
     const auto* project = std::get_if<op::Project>(&limit->child->node);
     if (project && !shared(limit->child)) {
       const auto below =

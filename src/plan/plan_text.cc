@@ -203,6 +203,12 @@ class Line {
     if (node.offset > 0) line += fmt::format(", offset {}", node.offset);
     return line;
   }
+  std::string operator()(const op::Recursion& node) const {
+    return fmt::format("UnionLoop {}", node.id);
+  }
+  std::string operator()(const op::RecursiveRows& node) const {
+    return fmt::format("UnionLoopRef {}", node.id);
+  }
   std::string operator()(const op::Tail& node) const { return fmt::format("Tail {}", node.rows); }
   std::string operator()(const op::Distinct&) const { return "Distinct"; }
   std::string operator()(const op::Deduplicate& node) const {

@@ -42,6 +42,7 @@ Result<SelectBlock> RelationAnalyzer::aggregate_block(const Aggregate& node,
   block.windows = std::move(windows);
   block.grouping.active = true;
   WEIR_ASSIGN(block.input, analyze(node.child));
+  WEIR_ASSIGN(block.input, with_time_windows(block.input, {&node.keys, &node.list}));
   if (!node.sql) WEIR_TRY(select_list(block, node.keys));
   const size_t key_items = block.items.size();
   WEIR_TRY(select_list(block, node.list));
@@ -81,7 +82,8 @@ Result<TypedPtr> RelationAnalyzer::grouping_key(const Expression& key, bool sql,
                                                 const SelectBlock& block) {
   const auto* literal = std::get_if<Literal>(&key.node);
   const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
-  if (number && literal->type.is(TypeKind::kInteger) && sql && settings_.group_by_ordinal) {
+  if (number && *number >= 0 && literal->type.is(TypeKind::kInteger) && sql &&
+      settings_.group_by_ordinal) {
     if (*number < 1 || *number > static_cast<int64_t>(block.items.size())) {
       return analysis_error("GROUP_BY_POS_OUT_OF_RANGE", "42805",
                             fmt::format("GROUP BY position {} is not in select list (valid range "

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
 #include "plan/name_scope.h"
@@ -29,7 +30,14 @@ RelationAnalyzer::RelationAnalyzer(Catalog& catalog, AnalyzerSettings settings, 
     : catalog_(catalog),
       settings_(std::move(settings)),
       fold_(std::move(fold)),
-      small_query_(std::move(small_query)) {}
+      small_query_(std::move(small_query)) {
+  const auto set = [&](const char* key, std::string_view value) {
+    const auto found = settings_.conf.find(key);
+    return found != settings_.conf.end() && boost::iequals(found->second, value);
+  };
+  settings_.expressions.timestamp_ntz = set("spark.sql.timestampType", "TIMESTAMP_NTZ");
+  settings_.expressions.quoted_regex = set("spark.sql.parser.quotedRegexColumnNames", "true");
+}
 
 Result<OperatorPtr> RelationAnalyzer::analyze(const PlanPtr& plan) {
   const Deeper deeper(depth_);

@@ -57,18 +57,33 @@ class RelationAnalyzer final : public QueryContext {
     return (*outers_[outers_.size() - static_cast<size_t>(level)])[static_cast<size_t>(index)]
         .qualifier;
   }
+  const std::vector<Column>* outer_columns(int level) override {
+    const auto count = static_cast<size_t>(level);
+    return outers_.size() < count ? nullptr : outers_[outers_.size() - count];
+  }
   std::shared_ptr<const PythonFunction> python_function(std::string_view name) override;
   std::unique_ptr<Literal> constant_function(std::string_view name) override;
   Result<Literal> parameter(const Parameter& parameter, const Origin& origin) override;
   Result<Value> fold(const TypedPtr& expression) override;
+  Result<TypedPtr> time_window_column(const TypedPtr& call,
+                                      const std::vector<Column>& columns) override;
   int next_lambda_variable() override { return lambda_variables_++; }
 
  private:
   using Made = Result<OperatorPtr>;
+  // A common table that reads itself, while it is being analysed.
+  struct Recursion {
+    const CommonTable* table = nullptr;
+    int64_t id = 0;
+    std::vector<Column> columns;  // what a reference gives
+    bool open = false;            // in the part that may refer to it
+    int references = 0;
+  };
   struct CommonTableEntry {
     const CommonTable* table = nullptr;
     OperatorPtr plan;      // null where it is analysed at each use
     bool reading = false;  // being analysed: a reference is recursive
+    std::shared_ptr<Recursion> recursion;
     int uses = 0;
   };
   using CommonTables = std::map<std::string, CommonTableEntry>;
@@ -113,6 +128,10 @@ class RelationAnalyzer final : public QueryContext {
   Result<SelectBlock> aggregate_block(const Aggregate& node, std::vector<NamedWindow> windows,
                                       const Origin& origin);
   Result<void> grouping_keys(const Aggregate& node, SelectBlock& block);
+  // time_windows.cc
+  // The input with the column of the window() calls in these lists; the input where there is none.
+  Made with_time_windows(const OperatorPtr& input,
+                         const std::vector<const std::vector<ExpressionPtr>*>& lists);
   Result<void> all_keys(SelectBlock& block, const Origin& origin);
   Result<TypedPtr> grouping_key(const Expression& key, bool sql, const SelectBlock& block);
   Made visit(const Pivot& node, const PlanNode& whole);
@@ -121,6 +140,11 @@ class RelationAnalyzer final : public QueryContext {
   Made using_join(const Join& node, const OperatorPtr& left, const OperatorPtr& right,
                   std::vector<std::string> names, const Origin& origin);
   Made visit(const SetOperation& node, const PlanNode& whole);
+  // relation_recursion.cc
+  Made recursive_reference(const CommonTableEntry& entry, const std::string& name,
+                           const Origin& origin);
+  Made recursive_union(const SetOperation& node, const PlanNode& whole, Recursion& recursion);
+  static const PlanNode* union_of(const PlanPtr& plan);
   Made by_name(const OperatorPtr& right, const OperatorPtr& left, bool allow_missing,
                const Origin& origin);
   // relation_columns.cc
@@ -174,11 +198,14 @@ class RelationAnalyzer final : public QueryContext {
   Folder fold_;
   SmallQuery small_query_;
   ColumnId next_id_ = 1;
+  std::unordered_map<ColumnId, TypedPtr> time_windows_;  // the call that a column stands for
   int lambda_variables_ = 0;
   int depth_ = 0;
   int view_depth_ = 0;
   std::vector<const std::vector<Column>*> outers_;
   std::vector<std::shared_ptr<CommonTables>> common_tables_;
+  std::unordered_map<const PlanNode*, std::shared_ptr<Recursion>> recursions_;  // by their UNION
+  int64_t recursion_ids_ = 0;
   std::unordered_map<int64_t, std::vector<PlanInstance>> plan_instances_;
 };
 

@@ -1,17 +1,13 @@
 // What DataFrame calls do with columns and rows: withColumns, drop, toDF, dropDuplicates, sample …
 #include <algorithm>
-#include <charconv>
 
-#include <boost/algorithm/string/case_conv.hpp>
-#include <boost/algorithm/string/classification.hpp>
-#include <boost/algorithm/string/split.hpp>
-#include <boost/algorithm/string/trim.hpp>
 #include <fmt/format.h>
 
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/temporal_text.h"
 
 namespace weir::plan {
 
@@ -34,7 +30,8 @@ Result<std::vector<int>> RelationAnalyzer::positions(const std::vector<std::stri
 }
 
 Result<OperatorPtr> RelationAnalyzer::visit(const WithColumns& node, const PlanNode& whole) {
-  WEIR_ASSIGN(const auto child, analyze(node.child));
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  WEIR_ASSIGN(child, with_time_windows(child, {&node.columns}));
   auto base_items = items_of(child, true);
   SelectBlock block;
   block.input = child;
@@ -286,34 +283,10 @@ Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const Pla
                           whole.origin)
         .with_parameter("intervalString", "'" + node.delay + "'");
   };
-  auto text = boost::to_lower_copy(boost::trim_copy(node.delay));
-  if (text.starts_with("interval ")) text = text.substr(9);
-  std::vector<std::string> words;
-  boost::split(words, text, boost::is_space(), boost::token_compress_on);
-  if (words.size() < 2 || words.size() % 2 != 0) return invalid();
-  for (size_t i = 0; i < words.size(); i += 2) {
-    double count = 0;
-    const auto& number = words[i];
-    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), count);
-    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size()) return invalid();
-    auto unit = words[i + 1];
-    if (unit.ends_with("s") && unit.size() > 1) unit.pop_back();
-    static const std::pair<std::string_view, int64_t> kUnits[] = {{"microsecond", 1},
-                                                                  {"millisecond", 1000},
-                                                                  {"second", kMicrosPerSecond},
-                                                                  {"minute", 60 * kMicrosPerSecond},
-                                                                  {"hour", 3600 * kMicrosPerSecond},
-                                                                  {"day", kMicrosPerDay},
-                                                                  {"week", 7 * kMicrosPerDay}};
-    if (unit == "month" || unit == "year") {
-      made.delay_months += static_cast<int64_t>(count) * (unit == "year" ? 12 : 1);
-      continue;
-    }
-    const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits),
-                                     [&](const auto& one) { return one.first == unit; });
-    if (known == std::end(kUnits)) return invalid();
-    made.delay_us += static_cast<int64_t>(count * static_cast<double>(known->second));
-  }
+  const auto delay = parse_duration(node.delay);
+  if (!delay) return invalid();
+  made.delay_us = delay->us;
+  made.delay_months = delay->months;
   if (made.delay_us < 0 || made.delay_months < 0) return invalid();
   return make_operator(std::move(made), child->columns, child->streaming);
 }

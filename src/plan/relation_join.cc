@@ -214,6 +214,15 @@ Result<OperatorPtr> RelationAnalyzer::by_name(const OperatorPtr& right, const Op
 }
 
 Result<OperatorPtr> RelationAnalyzer::visit(const SetOperation& node, const PlanNode& whole) {
+  if (const auto recursive = recursions_.find(&whole); recursive != recursions_.end()) {
+    const auto recursion = recursive->second;
+    recursions_.erase(recursive);
+    auto made = recursive_union(node, whole, *recursion);
+    if (!made.ok() || *made) {
+      recursions_[&whole] = recursion;
+      return made;
+    }
+  }
   WEIR_ASSIGN(auto left, analyze(node.left));
   WEIR_ASSIGN(auto right, analyze(node.right));
   left = visible(left);

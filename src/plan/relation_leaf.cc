@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
 #include "plan/name_scope.h"
@@ -40,16 +41,15 @@ OperatorPtr RelationAnalyzer::scan(const TablePtr& table, std::vector<std::strin
 Result<OperatorPtr> RelationAnalyzer::visit(const NamedTable& node, const PlanNode& whole) {
   if (node.name.size() == 1 && !node.streaming) {
     const auto key = boost::to_lower_copy(node.name[0]);
-    for (auto tables = common_tables_.rbegin(); tables != common_tables_.rend(); ++tables) {
-      const auto found = (*tables)->find(key);
-      if (found == (*tables)->end()) continue;
-      if (found->second.reading) {
-        return analysis_error("UNSUPPORTED_FEATURE.RECURSIVE_CTE", "0A000",
-                              fmt::format("Recursive common table expressions (here `{}`) are not "
-                                          "supported yet.",
-                                          node.name[0]),
-                              whole.origin);
-      }
+    const auto policy = settings_.conf.find("spark.sql.legacy.ctePrecedencePolicy");
+    const bool outer_first =
+        policy != settings_.conf.end() && boost::iequals(policy->second, "LEGACY");
+    for (size_t i = 0; i < common_tables_.size(); ++i) {
+      const auto& tables = common_tables_[outer_first ? i : common_tables_.size() - 1 - i];
+      const auto found = tables->find(key);
+      if (found == tables->end()) continue;
+      if (found->second.reading)
+        return recursive_reference(found->second, node.name[0], whole.origin);
       return common_table(found->second, node.name[0], whole.origin);
     }
   }
@@ -143,6 +143,11 @@ Result<OperatorPtr> RelationAnalyzer::visit(const With& node, const PlanNode&) {
         // Its own name stands for the table being defined.
         auto reading = entry;
         reading.reading = true;
+        if (const auto* rows = union_of(table.plan)) {
+          reading.recursion = std::make_shared<Recursion>();
+          reading.recursion->table = &table;
+          recursions_[rows] = reading.recursion;
+        }
         (*tables)[key] = reading;
       }
       auto made = analyze(table.plan);
@@ -288,6 +293,17 @@ Result<OperatorPtr> RelationAnalyzer::visit(const SubqueryAlias& node, const Pla
     }
     ++visible_columns;
     column.qualifier = node.alias;
+  }
+  if (!node.columns.empty() && node.columns.size() != visible_columns &&
+      std::holds_alternative<TableFunction>(node.child->node)) {
+    return analysis_error("NUM_TABLE_VALUE_ALIASES_MISMATCH", "42826",
+                          fmt::format("Number of given aliases does not match number of output "
+                                      "columns. Number of aliases: {}; number of output columns: "
+                                      "{}.",
+                                      node.columns.size(), visible_columns),
+                          whole.origin)
+        .with_parameter("aliasesNum", std::to_string(node.columns.size()))
+        .with_parameter("outColsNum", std::to_string(visible_columns));
   }
   if (!node.columns.empty() && node.columns.size() != visible_columns) {
     return analysis_error("ASSIGNMENT_ARITY_MISMATCH", "42802",

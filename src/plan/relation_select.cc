@@ -6,6 +6,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/subquery_checks.h"
 
 namespace weir::plan {
 
@@ -107,6 +108,16 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Sort& node, const PlanNode& wh
       continue;
     }
     WEIR_ASSIGN(auto typed, expressions(scope).analyze(*key.expression));
+    // What the select list or GROUP BY has is sorted by as a column.
+    const auto holds_subquery = [](const TypedPtr& one) {
+      return any_typed(
+          *one, [](const Typed& part) { return std::holds_alternative<TypedSubquery>(part.node); });
+    };
+    const auto& grouped = block.grouping.keys;
+    const bool known = std::any_of(grouped.begin(), grouped.end(), holds_subquery) ||
+                       std::any_of(items.begin(), items.end(),
+                                   [&](const auto& one) { return holds_subquery(one.expression); });
+    if (!known) WEIR_TRY(check_sort_key(*typed));
     extras.push_back(std::move(typed));
   }
   for (size_t i = 0; i < extras.size(); ++i) {

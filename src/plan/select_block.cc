@@ -103,6 +103,7 @@ Result<SelectBlock> RelationAnalyzer::open_block(const PlanPtr& plan) {
   if (const auto* select = std::get_if<Project>(&(*node)->node)) {
     block.windows = std::move(windows);
     WEIR_ASSIGN(block.input, analyze(select->child));
+    WEIR_ASSIGN(block.input, with_time_windows(block.input, {&select->list}));
     WEIR_TRY(select_list(block, select->list));
     block.grouping.active =
         std::any_of(block.items.begin(), block.items.end(),

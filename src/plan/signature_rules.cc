@@ -164,29 +164,43 @@ Result<Signature> decimal_arithmetic(const SignatureCall& call, std::string_view
                    nullable || !call.options->ansi};
 }
 
-// A date stays a date beside months, and beside a literal of whole days (Spark's INTERVAL DAY).
+// A date stays a date beside months, and beside INTERVAL DAY.
 bool whole_days(const Typed& interval) {
-  if (interval.type.is(TypeKind::kYearMonthInterval)) return true;
-  const auto* literal = std::get_if<TypedLiteral>(&interval.node);
-  const auto* us = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
-  return us && *us % (int64_t{86'400} * 1'000'000) == 0;
+  return interval.type.is(TypeKind::kYearMonthInterval) || interval.type.last_unit() == 0;
 }
 
 // Dates, timestamps and intervals under + and -.
 std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
                                                      std::string_view op) {
-  const auto& a = type_at(call, 0);
-  const auto& b = type_at(call, 1);
-  const auto interval = [](const DataType& t) {
-    return t.is(TypeKind::kDayTimeInterval) || t.is(TypeKind::kYearMonthInterval);
-  };
+  auto a = type_at(call, 0);
+  auto b = type_at(call, 1);
+  const auto interval = [](const DataType& t) { return t.is_interval(); };
   const auto datetime = [](const DataType& t) {
     return t.is(TypeKind::kDate) || t.is(TypeKind::kTimestamp) || t.is(TypeKind::kTimestampNtz);
   };
-  const bool nullable = any_nullable(call);
+  const bool nullable = any_nullable(call) || call.name.starts_with("try_");
   if (!interval(a) && !interval(b) && !datetime(a) && !datetime(b)) return std::nullopt;
+  if (op == "*" || op == "/") {
+    const bool first = interval(a);
+    const auto& by = first ? b : a;
+    const bool number = by.is_numeric() || is_text(by) || by.is(TypeKind::kNull);
+    if ((!first && (op == "/" || !interval(b))) || !number) return std::nullopt;
+    const auto scale = by.is(TypeKind::kDecimal) ? by
+                       : is_integral(by)         ? of(TypeKind::kLong)
+                                                 : of(TypeKind::kDouble);
+    return Signature{first ? std::vector<DataType>{a, scale} : std::vector<DataType>{scale, b},
+                     of(first ? a.kind() : b.kind()), nullable || op == "/"};
+  }
   if (op != "+" && op != "-") return std::nullopt;
-  if (interval(a) && interval(b) && a.kind() == b.kind()) return Signature{{a, b}, a, nullable};
+  // NULL is an interval beside a time under +, of the other's type elsewhere.
+  const bool add_null = op == "+" && (datetime(a) || datetime(b));
+  const auto day_time = of(TypeKind::kDayTimeInterval);
+  if (a.is(TypeKind::kNull)) a = add_null ? day_time : b;
+  if (b.is(TypeKind::kNull)) b = add_null ? day_time : a;
+  if (interval(a) && interval(b) && a.kind() == b.kind()) {
+    const auto common = *common_type(a, b, true);
+    return Signature{{common, common}, common, nullable};
+  }
   if (datetime(a) && interval(b)) {
     const bool date_stays = !a.is(TypeKind::kDate) || whole_days(*call.arguments[1]);
     const auto from = date_stays ? a : of(TypeKind::kTimestamp);
@@ -203,9 +217,27 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
   if (op == "+" && b.is(TypeKind::kDate) && (is_integral(a) && a.kind() <= TypeKind::kInteger)) {
     return Signature{{of(TypeKind::kInteger), b}, b, nullable};
   }
+  if (op == "-" && !call.options->ansi) {
+    if (is_text(a) && b.is(TypeKind::kTimestamp)) return unexpected_input(call, 0, "\"TIMESTAMP\"");
+    if (is_text(b) && a.is(TypeKind::kTimestamp)) return unexpected_input(call, 1, "\"TIMESTAMP\"");
+  }
   if (op == "-" && (datetime(a) || is_text(a)) && (datetime(b) || is_text(b))) {
     const auto common = is_text(a) ? b : is_text(b) ? a : *common_type(a, b, true);
-    return binary(common, of(TypeKind::kDayTimeInterval), nullable);
+    const bool dates = common.is(TypeKind::kDate);
+    return binary(common, DataType::interval(TypeKind::kDayTimeInterval, 0, dates ? 0 : 3),
+                  nullable);
+  }
+  for (size_t i = 0; i < 2; ++i) {  // a date takes whole numbers of days
+    const auto& other = i == 0 ? b : a;
+    const auto& given = i == 0 ? a : b;
+    if (other.is(TypeKind::kDate) && given.is_numeric() && (i == 1 || op == "+"))
+      return unexpected_input(call, i, "(\"INT\" or \"SMALLINT\" or \"TINYINT\")");
+    if (interval(other) && (given.is_numeric() || given.is(TypeKind::kBinary)) &&
+        (i == 0 || op == "+"))
+      return unexpected_input(call, i, "(\"TIMESTAMP\" or \"TIMESTAMP WITHOUT TIME ZONE\")");
+    if (datetime(other) && !other.is(TypeKind::kDate) && is_text(given) && op == "+" &&
+        !call.options->ansi)
+      return differing_types(call);
   }
   return wrong_operand(
       call,
@@ -264,7 +296,7 @@ SignatureRule arithmetic() {
     if (const auto temporal = temporal_arithmetic(call, op)) return *temporal;
     const bool ansi = call.options->ansi;
     const bool nullable =
-        any_nullable(call) || call.name.starts_with("try_") || (!ansi && (op == "/" || op == "%"));
+        any_nullable(call) || call.name.starts_with("try_") || op == "/" || op == "%";
     const auto numeric = [](const DataType& t) {
       return t.is_numeric() || is_text(t) || t.is(TypeKind::kNull);
     };
@@ -290,9 +322,13 @@ SignatureRule arithmetic() {
 
 SignatureRule integral_division() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
-    const bool nullable = any_nullable(call) || !call.options->ansi;
+    const bool nullable = true;
     const auto& a = type_at(call, 0);
     const auto& b = type_at(call, 1);
+    if (a.is_interval() && a.kind() == b.kind()) {
+      const auto common = *common_type(a, b, true);
+      return binary(common, of(TypeKind::kLong), nullable);
+    }
     for (const auto* type : {&a, &b}) {
       if (!is_integral(*type) && !type->is(TypeKind::kDecimal) && !is_text(*type) &&
           !type->is(TypeKind::kNull)) {
@@ -321,9 +357,7 @@ SignatureRule same_numeric() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     auto type = type_at(call, 0);
     if (is_text(type) || type.is(TypeKind::kNull)) type = of(TypeKind::kDouble);
-    const bool interval =
-        type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-    if (!type.is_numeric() && !interval)
+    if (!type.is_numeric() && !type.is_interval())
       return unexpected_input(call, 0, "(\"NUMERIC\" or \"INTERVAL\")");
     return Signature{{type}, type, any_nullable(call)};
   };
@@ -452,8 +486,54 @@ SignatureRule rounding() {
   };
 }
 
+namespace {
+
+// ceil(x, digits): of decimals.
+Result<Signature> scaled_ceiling_floor(const SignatureCall& call) {
+  auto type = type_at(call, 0);
+  if (is_integral(type)) type = decimal_for(type);
+  if (type.is(TypeKind::kFloat)) type = DataType::decimal(14, 7);
+  if (type.is(TypeKind::kDouble) || is_text(type) || type.is(TypeKind::kNull))
+    type = DataType::decimal(30, 15);
+  if (!type.is(TypeKind::kDecimal)) return unexpected_input(call, 0, "\"DECIMAL\"");
+  const auto* literal = std::get_if<TypedLiteral>(&call.arguments[1]->node);
+  const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
+  std::optional<int64_t> scale;
+  if (number) scale = *number;
+  if (const auto* minus = std::get_if<TypedCall>(&call.arguments[1]->node);
+      minus && minus->function->name == "negative") {
+    const auto* inner = std::get_if<TypedLiteral>(&minus->arguments[0]->node);
+    if (inner && std::holds_alternative<int64_t>(inner->value))
+      scale = -std::get<int64_t>(inner->value);
+  }
+  if (!scale) {
+    return analysis_error("NON_FOLDABLE_ARGUMENT", "42K08",
+                          fmt::format("The function `{}` requires the parameter `scale` to be a "
+                                      "foldable expression of the type \"INT\", but the actual "
+                                      "argument is a non-foldable.",
+                                      call.name),
+                          call.origin)
+        .with_parameter("funcName", fmt::format("`{}`", call.name))
+        .with_parameter("paramName", "`scale`")
+        .with_parameter("paramType", "\"INT\"");
+  }
+  const int whole = type.precision() - type.scale() + 1;
+  auto result = type;
+  if (*scale < 0) {
+    const auto needed = std::max<int64_t>(whole, 1 - *scale);
+    result = DataType::decimal(static_cast<int>(std::min<int64_t>(needed, 38)), 0);
+  } else {
+    const int kept = static_cast<int>(std::min<int64_t>(type.scale(), *scale));
+    result = DataType::decimal(std::min(whole + kept, 38), kept);
+  }
+  return Signature{{type, of(TypeKind::kInteger)}, result, true};
+}
+
+}  // namespace
+
 SignatureRule ceiling_floor() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+    if (call.arguments.size() == 2) return scaled_ceiling_floor(call);
     auto type = type_at(call, 0);
     if (is_text(type) || type.is(TypeKind::kNull) || is_fractional(type))
       type = of(TypeKind::kDouble);
@@ -511,7 +591,8 @@ SignatureRule concat_rule() {
 SignatureRule reverse_rule() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto& type = type_at(call, 0);
-    if (type.is(TypeKind::kArray)) return Signature{{type}, type, any_nullable(call)};
+    if (type.is(TypeKind::kArray) || type.is(TypeKind::kBinary))
+      return Signature{{type}, type, any_nullable(call)};
     return check(call,
                  Signature{{of(TypeKind::kString)}, of(TypeKind::kString), any_nullable(call)});
   };
@@ -596,12 +677,32 @@ SignatureRule array_of() {
   };
 }
 
+// Whether an array's element may be NULL, as Spark sees it: known where the array is written out.
+bool element_nullable(const SignatureCall& call, std::string_view name) {
+  const bool from_one = name.ends_with("element_at");
+  const bool strict = call.options->ansi && (name == "element_at" || name == "getitem");
+  const auto* position = std::get_if<TypedLiteral>(&call.arguments[1]->node);
+  const auto* number = position ? std::get_if<int64_t>(&position->value) : nullptr;
+  const auto* made = std::get_if<TypedCall>(&call.arguments[0]->node);
+  if (!number) {
+    return !strict || any_nullable(call) || type_at(call, 0).contains_null();
+  }
+  if (!made || made->function->name != "array") return true;
+  const auto count = static_cast<int64_t>(made->arguments.size());
+  const int64_t index = !from_one ? *number : *number < 0 ? count + *number : *number - 1;
+  if (index < 0 || index >= count) return !strict;
+  return made->arguments[static_cast<size_t>(index)]->nullable;
+}
+
 SignatureRule element_rule() {
-  return [](const Function&, const SignatureCall& call) -> Result<Signature> {
+  return [](const Function& function, const SignatureCall& call) -> Result<Signature> {
     const auto& container = type_at(call, 0);
     if (container.is(TypeKind::kArray)) {
-      if (!is_integral(type_at(call, 1))) return unexpected_input(call, 1, "\"INTEGRAL\"");
-      return Signature{{container, of(TypeKind::kInteger)}, container.element(), true};
+      if (!is_integral(type_at(call, 1)) && !type_at(call, 1).is(TypeKind::kNull))
+        return unexpected_input(call, 1, "\"INTEGRAL\"");
+      return Signature{{container, of(TypeKind::kInteger)},
+                       container.element(),
+                       element_nullable(call, function.name)};
     }
     if (container.is(TypeKind::kMap)) {
       if (!can_cast_implicitly(type_at(call, 1), container.key(), true)) {
@@ -637,8 +738,13 @@ SignatureRule date_or_timestamp_part(bool time) {
 }
 
 SignatureRule timestamp_from(TypeKind result) {
-  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
-    Signature signature{{}, of(result), true};
+  return [=](const Function& function, const SignatureCall& call) -> Result<Signature> {
+    // By a pattern it fails instead of giving NULL; without one it is a cast.
+    const bool pattern = call.arguments.size() != 1 || result == TypeKind::kLong;
+    const bool strict = call.options->ansi && !function.name.starts_with("try_");
+    const bool cast =
+        call.arguments.size() == 1 && cast_is_nullable(type_at(call, 0), of(result)) && !pattern;
+    Signature signature{{}, of(result), !strict || cast || any_nullable(call)};
     for (size_t i = 0; i < call.arguments.size(); ++i) {
       const auto& type = type_at(call, i);
       const bool datetime = type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||

@@ -1,6 +1,15 @@
 #include "plan/temporal_text.h"
 
+#include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include <boost/algorithm/string/case_conv.hpp>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
+#include <boost/algorithm/string/trim.hpp>
 
 #include "plan/calendar.h"
 
@@ -119,6 +128,40 @@ std::optional<ParsedTimestamp> parse_timestamp(std::string_view text) {
   if (!zone.empty() && !looks_like_zone(zone)) return std::nullopt;
   result.zone = std::string(zone);
   return result;
+}
+
+std::optional<ParsedDuration> parse_duration(std::string_view text) {
+  auto lower = boost::to_lower_copy(boost::trim_copy(std::string(text)));
+  if (lower.starts_with("interval ")) lower = boost::trim_copy(lower.substr(9));
+  std::vector<std::string> words;
+  boost::split(words, lower, boost::is_space(), boost::token_compress_on);
+  if (words.size() < 2 || words.size() % 2 != 0) return std::nullopt;
+  ParsedDuration made;
+  for (size_t i = 0; i < words.size(); i += 2) {
+    double count = 0;
+    const auto& number = words[i];
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), count);
+    if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size())
+      return std::nullopt;
+    auto unit = words[i + 1];
+    if (unit.ends_with("s") && unit.size() > 1) unit.pop_back();
+    static const std::pair<std::string_view, int64_t> kUnits[] = {{"microsecond", 1},
+                                                                  {"millisecond", 1000},
+                                                                  {"second", kMicrosPerSecond},
+                                                                  {"minute", 60 * kMicrosPerSecond},
+                                                                  {"hour", 3600 * kMicrosPerSecond},
+                                                                  {"day", kMicrosPerDay},
+                                                                  {"week", 7 * kMicrosPerDay}};
+    if (unit == "month" || unit == "year") {
+      made.months += static_cast<int64_t>(count) * (unit == "year" ? 12 : 1);
+      continue;
+    }
+    const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                     [&](const auto& one) { return one.first == unit; });
+    if (known == std::end(kUnits)) return std::nullopt;
+    made.us += static_cast<int64_t>(count * static_cast<double>(known->second));
+  }
+  return made;
 }
 
 }  // namespace weir::plan

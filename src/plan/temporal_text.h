@@ -19,4 +19,11 @@ struct ParsedTimestamp {
 // "2021-06-28 18:49:28.123456+01:00" and shorter forms.
 std::optional<ParsedTimestamp> parse_timestamp(std::string_view text);
 
+// "10 minutes", "interval 1 hour 30 seconds": numbers and units, any case.
+struct ParsedDuration {
+  int64_t months = 0;
+  int64_t us = 0;
+};
+std::optional<ParsedDuration> parse_duration(std::string_view text);
+
 }  // namespace weir::plan

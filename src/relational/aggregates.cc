@@ -233,7 +233,7 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     const auto column = call.order[0].substr(0, call.order[0].find(' '));
     type = call.call->within_group[0].expression->type;
     value = column;
-    if (name != "mode" && !type.is(TypeKind::kDouble)) {
+    if (name != "mode" && !type.is(TypeKind::kDouble) && !type.is_interval()) {
       type = DataType::of(TypeKind::kDouble);
       value = fmt::format("CAST({} AS DOUBLE)", column);
     }
@@ -263,7 +263,9 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     type = DataType::structure({columnar::make_field("f0", type),
                                 columnar::make_field("f1", DataType::of(TypeKind::kLong))});
   }
-  const auto list = fmt::format("list({}{}{}{}){}{}", call.call->distinct ? "DISTINCT " : "", value,
+  // listagg keeps the order in which the texts come: it leaves out repetitions itself.
+  const bool distinct = call.call->distinct && (name != "listagg" || !order.empty());
+  const auto list = fmt::format("list({}{}{}{}){}{}", distinct ? "DISTINCT " : "", value,
                                 order.empty() ? "" : " ORDER BY ", order,
                                 filter_clause(call.filter, present), call.over);
   return query_->add_function({DataType::array(type)}, {list}, call.expression->type, false,
@@ -365,6 +367,23 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   if (name == "bool_and" || name == "bool_or" || name == "bit_and" || name == "bit_or" ||
       name == "bit_xor" || name == "product")
     return over_rows(name, distinct + first);
+  if ((name == "max_by" || name == "min_by") && call.arguments.size() > 2) {
+    WEIR_ASSIGN(const auto wanted, constant_value(call.call->arguments[2], context_.eval));
+    const auto* most = std::get_if<int64_t>(&wanted);
+    if (!most || *most < 1 || *most > 100000) {
+      return plan::analysis_error("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+                                  "The number of values has to be between 1 and 100000.",
+                                  call.expression->origin);
+    }
+    auto key = call.arguments[1];
+    if (call.call->arguments[1]->type.is_nested()) {
+      WEIR_ASSIGN(key, order_bytes(key, call.call->arguments[1]->type));
+    }
+    const auto list =
+        fmt::format("list({} ORDER BY {} {}){}{}", first, key, name == "max_by" ? "DESC" : "ASC",
+                    filter_clause(call.filter, call.arguments[1] + " IS NOT NULL"), call.over);
+    return fmt::format("list_slice({}, 1, {})", list, *most);
+  }
   if (name == "max_by" || name == "min_by")
     return over_rows(name == "max_by" ? "arg_max_null" : "arg_min_null",
                      first + ", " + call.arguments[1]);

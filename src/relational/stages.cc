@@ -4,7 +4,9 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "plan/operator_rewrites.h"
 #include "relational/observation.h"
+#include "relational/recursion.h"
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
@@ -240,6 +242,19 @@ Result<std::string> StatementBuilder::operator()(const op::GroupMap& node,
     return context.functions->group_map(*function, keys, std::move(stream));
   };
   return query(stage_plan(plan.columns, std::move(open)));
+}
+
+Result<std::string> StatementBuilder::operator()(const op::Recursion&, const plan::Operator& plan) {
+  if (plan::has_outer_columns(plan))
+    return unsupported("WITH RECURSIVE that reads the query around it");
+  Open open = [recursion = std::make_shared<const plan::Operator>(plan), context = context_] {
+    return recursion_rows(recursion, context);
+  };
+  return query(stage_plan(plan.columns, std::move(open)));
+}
+
+Result<std::string> StatementBuilder::operator()(const op::RecursiveRows&, const plan::Operator&) {
+  return base::error(base::ErrorKind::kInternal, "rows of a recursion outside of it");
 }
 
 Result<std::string> StatementBuilder::operator()(const op::CoGroupMap& node,

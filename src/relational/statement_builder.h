@@ -76,6 +76,8 @@ class StatementBuilder {
   Result<std::string> operator()(const plan::op::Aggregate& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::Join& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::SetOperation& node, const plan::Operator& plan);
+  Result<std::string> operator()(const plan::op::Recursion& node, const plan::Operator& plan);
+  Result<std::string> operator()(const plan::op::RecursiveRows& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::Sort& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::Limit& node, const plan::Operator& plan);
   Result<std::string> operator()(const plan::op::Tail& node, const plan::Operator& plan);

@@ -15,6 +15,7 @@
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "delta/partition_values.h"
+#include "eval/node.h"
 #include "session/row_encoder.h"
 
 namespace weir::session {
@@ -66,7 +67,8 @@ class FolderWriter {
 
   Result<void> write(const relational::BatchPtr& batch) {
     if (batch->num_rows() == 0) return {};
-    if (partitions_.empty()) return write_part("", select(*batch));
+    WEIR_ASSIGN(const auto data, select(*batch));
+    if (partitions_.empty()) return write_part("", data);
     std::map<std::string, std::vector<int64_t>> rows_of;
     std::vector<std::string> texts(partitions_.size());
     for (int64_t row = 0; row < batch->num_rows(); ++row) {
@@ -80,7 +82,6 @@ class FolderWriter {
       }
       rows_of[folder].push_back(row);
     }
-    const auto data = select(*batch);
     for (const auto& [folder, rows] : rows_of) {
       if (static_cast<int64_t>(rows.size()) == batch->num_rows()) {
         WEIR_TRY(write_part(folder, data));
@@ -138,12 +139,17 @@ class FolderWriter {
     return name.empty() ? folder : folder + "/" + name;
   }
 
-  relational::BatchPtr select(const arrow::RecordBatch& batch) const {
+  // Columns of exactly the files' types: whether elements may be null is part of them, and Parquet
+  // files are written by it.
+  Result<relational::BatchPtr> select(const arrow::RecordBatch& batch) const {
+    const auto schema = columnar::to_arrow_schema(data_schema_);
     std::vector<std::shared_ptr<arrow::Array>> columns;
-    for (const int column : data_columns_)
-      columns.push_back(batch.column(column));
-    return arrow::RecordBatch::Make(columnar::to_arrow_schema(data_schema_), batch.num_rows(),
-                                    std::move(columns));
+    for (const int column : data_columns_) {
+      const auto& type = schema->field(static_cast<int>(columns.size()))->type();
+      WEIR_ASSIGN(auto array, eval::canonical(batch.column(column), type));
+      columns.push_back(std::move(array));
+    }
+    return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
   }
 
   Result<void> write_part(const std::string& folder, const relational::BatchPtr& rows) {

@@ -78,6 +78,9 @@ class KeyWriter {
     }
   }
   void head(const op::OneRow&) {}
+  // Numbered anew by each analysis.
+  void head(const op::Recursion&) { failed = true; }
+  void head(const op::RecursiveRows&) { failed = true; }
   void head(const op::Range& node) {
     number(node.start);
     number(node.end);

@@ -46,9 +46,6 @@ int precedence(const Token& token) {
 std::string function_of(const std::string& op) {
   if (op == "==") return "=";
   if (op == "||") return "concat";
-  if (op == "<<") return "shiftleft";
-  if (op == ">>") return "shiftright";
-  if (op == ">>>") return "shiftrightunsigned";
   if (op == "!<") return ">=";
   if (op == "!>") return "<=";
   return boost::to_lower_copy(op);
@@ -278,11 +275,11 @@ ExpressionParser::Made ExpressionParser::unary() {
       return postfix(std::make_shared<const plan::Expression>(std::move(with_sign)), begin);
     }
     WEIR_ASSIGN(auto operand, unary());
-    return make(plan::Call{"negative", {operand}}, begin);
+    return make(plan::Call{"-", {operand}}, begin);
   }
   if (cursor_.accept_symbol("+")) {
     WEIR_ASSIGN(auto operand, unary());
-    return make(plan::Call{"positive", {operand}}, begin);
+    return make(plan::Call{"+", {operand}}, begin);
   }
   if (cursor_.accept_symbol("~")) {
     WEIR_ASSIGN(auto operand, unary());

@@ -49,6 +49,18 @@ struct Total {
   Int128 us = 0;
   bool has_months = false;
   bool has_us = false;
+  int first_unit = 3;  // the coarsest and the finest unit given, as DataType numbers them
+  int last_unit = 0;
+
+  void note_unit(std::string_view word) {
+    std::string name(word);
+    boost::to_lower(name);
+    if (name.ends_with('s') && name.size() > 1) name.pop_back();
+    const auto unit = columnar::interval_unit(name == "week" ? "day" : name);
+    const int number = unit ? unit->second : 3;  // milliseconds and finer are parts of seconds
+    first_unit = std::min(first_unit, number);
+    last_unit = std::max(last_unit, number);
+  }
 };
 
 enum class Problem { kNone, kNumber, kFraction, kOverflow };
@@ -223,7 +235,8 @@ base::Result<plan::Literal> to_literal(const Total& total, const std::string& te
   if (value > most || value < -most - 1)
     return format_error("ARITHMETIC_EXCEPTION", "the interval is too long", text, origin);
   const auto kind = months ? TypeKind::kYearMonthInterval : TypeKind::kDayTimeInterval;
-  return plan::Literal{DataType::of(kind), static_cast<int64_t>(value)};
+  return plan::Literal{DataType::interval(kind, total.first_unit, total.last_unit),
+                       static_cast<int64_t>(value)};
 }
 
 // "1 day -2 hours": values and units in turn; false where the text has not this form.
@@ -260,6 +273,7 @@ bool read_words(const std::string& text, Total& total) {
       ++end;
     const auto* unit = find_unit(std::string(rest.substr(0, end)));
     if (!unit || unit->ns == 1 || add(value, *unit, false, total) != Problem::kNone) return false;
+    total.note_unit(rest.substr(0, end));
     rest.remove_prefix(end);
     skip();
   }
@@ -334,6 +348,8 @@ ExpressionParser::Made ExpressionParser::interval_units(uint32_t begin) {
       }
       if (!read_range(value.text, *range, negative, total))
         return range_error(*range, value.text, origin);
+      total.note_unit(range->from);
+      total.note_unit(range->to);
       break;
     }
     const auto problem = add(value.text, *find_unit(unit.text), negative, total);
@@ -341,6 +357,7 @@ ExpressionParser::Made ExpressionParser::interval_units(uint32_t begin) {
       return problem_error(problem, value.text, boost::to_lower_copy(unit.text),
                            cursor_.origin_since(part_begin));
     }
+    total.note_unit(unit.text);
     first = false;
   }
   if (!total.has_months && !total.has_us) return cursor_.unexpected();

@@ -282,13 +282,17 @@ QueryParser::Planned QueryParser::organize(PlanPtr child, uint32_t begin) {
     WEIR_ASSIGN(child, node(std::move(*one), begin));
   }
   plan::Limit limit{nullptr, nullptr, nullptr};
-  if (cursor_.accept_word("LIMIT") && !cursor_.accept_word("ALL")) {
-    WEIR_ASSIGN(limit.limit, expression());
+  bool all = false;  // LIMIT ALL: also rows that a recursion may have without bound
+  if (cursor_.accept_word("LIMIT")) {
+    all = cursor_.accept_word("ALL");
+    if (!all) {
+      WEIR_ASSIGN(limit.limit, expression());
+    }
   }
   if (cursor_.accept_word("OFFSET")) {
     WEIR_ASSIGN(limit.offset, expression());
   }
-  if (!limit.limit && !limit.offset) return child;
+  if (!limit.limit && !limit.offset && !all) return child;
   limit.child = std::move(child);
   return node(std::move(limit), begin);
 }

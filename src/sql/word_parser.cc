@@ -246,7 +246,7 @@ base::Result<plan::FrameBound> ExpressionParser::frame_bound() {
   if (whole && *whole != INT64_MIN) {
     WEIR_ASSIGN(value, make(plan::Literal{literal->type, -*whole}, begin));
   } else {
-    WEIR_ASSIGN(value, make(plan::Call{"negative", {value}}, begin));
+    WEIR_ASSIGN(value, make(plan::Call{"-", {value}}, begin));
   }
   return plan::FrameBound{Kind::kValue, std::move(value)};
 }
@@ -366,7 +366,7 @@ ExpressionParser::Made ExpressionParser::trim() {
 ExpressionParser::Made ExpressionParser::substring() {
   const uint32_t begin = cursor_.peek().begin;
   const size_t here = cursor_.position();
-  cursor_.take();
+  const auto name = boost::to_lower_copy(cursor_.take().text);
   cursor_.take();
   if (!cursor_.is_symbol(")") && !cursor_.is_symbol("=>", 1)) {
     const Nesting nesting(nesting_);
@@ -382,7 +382,7 @@ ExpressionParser::Made ExpressionParser::substring() {
       WEIR_TRY(cursor_.expect_symbol(")"));
       return make(std::move(made), begin);
     }
-    plan::Call made{"substring", {text}};
+    plan::Call made{name, {text}};
     while (cursor_.accept_symbol(",")) {
       WEIR_ASSIGN(auto more, expression());
       made.arguments.push_back(std::move(more));

@@ -100,6 +100,14 @@ sanitizer_environment() {
   export TSAN_OPTIONS="suppressions=$ROOT/tests/check/tsan.supp:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 }
 
+# What the tests have no time for: the whole list of SQL cases, and plans that nobody would send.
+soak_serve() {
+  local status=0
+  "$DEPS/venv-connect/bin/python" tests/golden/spark/run.py check --part all || status=$?
+  [ $status = 0 ] || [ $status = 77 ] || die "the recorded SQL cases failed"
+  "$DEPS/venv-connect/bin/python" tests/interop/connect/mutate.py --seconds 300
+}
+
 dev_soak() {
   local argument
   for argument in "$@"; do
@@ -109,7 +117,8 @@ dev_soak() {
 usage: ./dev soak [--cycles N] [--seed S] [--rate R] [--dir DIR] [--keep]
 
 Kills hub, simulator and query with SIGKILL at random moments, N times, then counts: the log holds every
-acknowledged event, and the table every record of the log exactly once.
+acknowledged event, and the table every record of the log exactly once. Then weir serve: all recorded SQL cases
+(the tests run a part), and five minutes of damaged plans.
 
   --cycles N   kills of one to three of the programs (default 100; about 1 s each)
   --seed S     of the moments and of what is killed (default 1)
@@ -128,7 +137,8 @@ TEXT
   dev_build weir
   test_environment
   sanitizer_environment
-  exec "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
+  "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
+  soak_serve
 }
 
 # fuzz_one TARGET SECONDS: goes on with the corpus that earlier runs have left.

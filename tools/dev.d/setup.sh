@@ -104,7 +104,7 @@ part_venv_connect() {
   # Older clients, each in a folder for PYTHONPATH.
   local version
   for version in 4.0 4.1; do
-    pip_install "$1" --no-build-isolation --no-cache-dir --no-compile --target "$1/client-$version" \
+    pip_install "$1" --no-build-isolation --no-cache-dir --target "$1/client-$version" \
       -r "deps/python/connect-client-$version.txt"
   done
 }

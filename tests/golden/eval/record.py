@@ -2,8 +2,9 @@
 
 To record again (needs Java 17 and PySpark 4.2.0, local mode, nothing from the network):
 
-    ~/.cache/weir/deps/venv-spark/bin/python tests/golden/eval/record.py
+    ~/.cache/weir/deps/venv-spark/bin/python tests/golden/eval/record.py [--all]
 
+Without --all the answers that golden.json has already are kept, and only new expressions are asked.
 The rows are SQL literals, so that both engines build them from the same text. A result is the value cast to string
 (binary: in hexadecimal), with the expression's type; where the whole column fails under ANSI, each row is asked by itself.
 """
@@ -86,11 +87,19 @@ def main():
                     values.append({"error": error_class(error)})
             return {"type": kind, "values": values}
 
-    cases = []
+    cases, known = [], {}
+    if "--all" not in sys.argv:
+        with open(os.path.join(HERE, "golden.json"), encoding="utf-8") as before:
+            recorded = json.load(before)
+        if recorded["columns"] == COLUMNS and recorded["rows"] == ROWS:
+            known = {case["expression"]: case for case in recorded["cases"]}
     with open(os.path.join(HERE, "expressions.txt"), encoding="utf-8") as lines:
         for line in lines:
             expression = line.rstrip("\n")
             if not expression or expression.startswith("# "):
+                continue
+            if expression in known:
+                cases.append(known[expression])
                 continue
             cases.append({"expression": expression, "ansi": ask(expression, True), "legacy": ask(expression, False)})
             print(len(cases), expression, file=sys.stderr)
