@@ -265,7 +265,7 @@ TEST_F(KafkaProducerTest, ARecordThatIsTooLargeFailsAlone) {
       record.topic = "t";
       record.partition = 0;
       record.value = large;
-      record.tag = static_cast<uint64_t>(1000 + i);
+      record.tag = uint64_t{1000} + static_cast<uint64_t>(i);
       ASSERT_TRUE(p->send(record).ok());
     }
     ASSERT_TRUE(p->flush(20000).ok());

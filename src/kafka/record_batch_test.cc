@@ -128,7 +128,7 @@ TEST(RecordBatch, ReadsWhatOtherClientsWrite) {
     std::string compression;
     std::string hex;
     words >> client >> compression >> hex;
-    SCOPED_TRACE(client + " " + compression);
+    SCOPED_TRACE(testing::Message() << client << " " << compression);
     std::string batch = from_hex(hex);
     auto header = validate_record_batch(batch);
     ASSERT_TRUE(header.ok()) << header.error().to_string();
