@@ -158,8 +158,15 @@ class StatementPrinter {
     if (quiet_command) {
       std::fprintf(stderr, "done in %.3f s\n", seconds);
     } else {
-      std::fprintf(stderr, "%lld row%s in %.3f s\n", static_cast<long long>(rows),
+      std::fprintf(stderr, "%lld row%s in %.3f s", static_cast<long long>(rows),
                    rows == 1 ? "" : "s", seconds);
+      const auto files =
+          result.plan ? session_.chosen_files(result.plan) : relational::ChosenFiles{};
+      if (files.read + files.skipped > 0) {
+        std::fprintf(stderr, " (%lld files read, %lld skipped)", static_cast<long long>(files.read),
+                     static_cast<long long>(files.skipped));
+      }
+      std::fputc('\n', stderr);
     }
     return {};
   }

@@ -243,6 +243,16 @@ Result<std::string> StatementBuilder::collected(const AggregateCall& call,
     type = call.call->arguments[0]->type;
     for (const auto& key : call.order)
       order += (order.empty() ? "" : ", ") + key;
+    for (const auto& key : call.order) {
+      if (!call.call->distinct || key.starts_with(value + " ")) continue;
+      return eval::kernel_error(
+          "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K",
+          fmt::format("Invalid function `{}` with WITHIN GROUP. Cannot invoke the function with "
+                      "DISTINCT and WITHIN GROUP when its argument and the ordering expression "
+                      "are not the same.",
+                      name),
+          call.expression->origin);
+    }
     if (order.empty() && finisher.order == eval::ListFinisher::Order::kAscending)
       order = value + " ASC";
   }

@@ -20,6 +20,12 @@ struct PlainParquet {
   std::vector<std::string> names;
 };
 
+// How many of a table's files a scan reads, and how many its condition leaves out.
+struct ChosenFiles {
+  int64_t read = 0;
+  int64_t skipped = 0;
+};
+
 class ScanSource : public plan::Table {
  public:
   // The columns at these positions of schema(), in this order. `condition` (over those columns; may
@@ -39,6 +45,11 @@ class ScanSource : public plan::Table {
   }
   // What its rows are: another table of the same state() gives the same ones. Empty: not known.
   virtual std::string state() const { return {}; }
+  // Of scan() with the same arguments; none where there are no files.
+  virtual std::optional<ChosenFiles> chosen_files(const std::vector<int>& /*columns*/,
+                                                  const plan::TypedPtr& /*condition*/) const {
+    return std::nullopt;
+  }
   // For the join order; none where it is not known.
   virtual std::optional<int64_t> rows_estimate() const { return std::nullopt; }
 };

@@ -160,6 +160,17 @@ std::optional<relational::PlainParquet> DeltaSource::plain_parquet(
   return plain;
 }
 
+std::optional<relational::ChosenFiles> DeltaSource::chosen_files(
+    const std::vector<int>& columns, const plan::TypedPtr& condition) const {
+  delta::ScanOptions options;
+  options.columns.emplace();
+  options.predicate = scan_predicate(condition, schema(), columns);
+  const auto planned = delta::Scan::plan(services_.fs, snapshot_, std::move(options));
+  if (!planned.ok()) return std::nullopt;
+  return relational::ChosenFiles{static_cast<int64_t>(planned->files().size()),
+                                 planned->files_skipped()};
+}
+
 std::string DeltaSource::state() const {
   return fmt::format("{} {} {}", snapshot_->path(), snapshot_->metadata().id,
                      snapshot_->version().value());

@@ -23,6 +23,8 @@ class DeltaSource final : public relational::ScanSource {
   Result<std::vector<std::unique_ptr<relational::BatchStream>>> scan(
       const std::vector<int>& columns, const plan::TypedPtr& condition, int streams) const override;
   std::string state() const override;
+  std::optional<relational::ChosenFiles> chosen_files(
+      const std::vector<int>& columns, const plan::TypedPtr& condition) const override;
   std::optional<int64_t> rows_estimate() const override;
   std::optional<relational::PlainParquet> plain_parquet(
       const std::vector<int>& columns, const plan::TypedPtr& condition) const override;

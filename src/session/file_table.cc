@@ -128,6 +128,15 @@ class FileTable final : public relational::ScanSource {
     return text;
   }
 
+  std::optional<relational::ChosenFiles> chosen_files(
+      const std::vector<int>& columns, const plan::TypedPtr& condition) const override {
+    SharedParts chosen;
+    chosen.place.assign(columns.size(), 0);
+    if (!choose_files(columns, condition, chosen).ok()) return std::nullopt;
+    return relational::ChosenFiles{static_cast<int64_t>(chosen.files.size()),
+                                   static_cast<int64_t>(files_.size() - chosen.files.size())};
+  }
+
   std::optional<relational::PlainParquet> plain_parquet(
       const std::vector<int>& columns, const plan::TypedPtr& condition) const override {
     if (request_.format != "parquet" || columns.empty()) return std::nullopt;

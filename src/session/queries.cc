@@ -1,6 +1,8 @@
 #include "session/queries.h"
 
 #include <cstring>
+#include <functional>
+#include <set>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -52,6 +54,29 @@ RelationCache::Run uncached_run(SessionState& state) {
 }
 
 }  // namespace
+
+relational::ChosenFiles files_of_plan(SessionState& state, const OperatorPtr& plan) {
+  relational::ChosenFiles all;
+  const auto optimized = plan::optimize(plan, state.folder());
+  if (!optimized.ok()) return all;
+  std::set<const plan::Operator*> seen;
+  const std::function<void(const OperatorPtr&)> walk = [&](const OperatorPtr& node) {
+    if (!seen.insert(node.get()).second) return;
+    if (const auto* scan = std::get_if<plan::op::Scan>(&node->node)) {
+      const auto* source = dynamic_cast<const relational::ScanSource*>(scan->table.get());
+      const auto files =
+          source ? source->chosen_files(scan->columns, scan->condition) : std::nullopt;
+      if (files) {
+        all.read += files->read;
+        all.skipped += files->skipped;
+      }
+    }
+    for (const auto& child : plan::children_of(*node))
+      walk(child);
+  };
+  walk(*optimized);
+  return all;
+}
 
 Result<void> cache_plan(SessionState& state, const OperatorPtr& plan, bool now,
                         std::stop_token stop) {

@@ -19,6 +19,8 @@ Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const plan::O
 // The plan's rows are held from its first use on, or calculated `now`.
 Result<void> cache_plan(SessionState& state, const plan::OperatorPtr& plan, bool now,
                         std::stop_token stop = {});
+// The files that the plan's scans read and leave out.
+relational::ChosenFiles files_of_plan(SessionState& state, const plan::OperatorPtr& plan);
 // All rows of a small result, as values; more than `rows_max` is an error.
 Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
                                                          const plan::OperatorPtr& plan,

@@ -18,6 +18,7 @@
 #include "plan/analyzer.h"
 #include "plan/statement.h"
 #include "relational/execution.h"
+#include "relational/scan_source.h"
 
 namespace weir::session {
 
@@ -99,6 +100,8 @@ class Session {
   virtual Result<void> create_temp_view(const std::string& name, plan::PlanPtr plan, bool replace,
                                         bool global) = 0;
   virtual bool drop_temp_view(const std::string& name, bool global) = 0;
+  // Of all the tables that the plan scans.
+  virtual relational::ChosenFiles chosen_files(const plan::OperatorPtr& plan) = 0;
   // The plan's rows are held for later queries that have it in them: from its first use on, or
   // calculated now (UNSUPPORTED_FEATURE where they do not fit).
   virtual Result<void> cache(const plan::OperatorPtr& plan, bool now, std::stop_token stop) = 0;

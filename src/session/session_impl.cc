@@ -79,6 +79,9 @@ class SessionImpl final : public Session {
   bool drop_temp_view(const std::string& name, bool global) override {
     return global ? state_.warehouse().drop_global_view(name) : state_.drop_temp_view(name);
   }
+  relational::ChosenFiles chosen_files(const plan::OperatorPtr& plan) override {
+    return files_of_plan(state_, plan);
+  }
   Result<void> cache(const plan::OperatorPtr& plan, bool now, std::stop_token stop) override {
     return cache_plan(state_, plan, now, std::move(stop));
   }
