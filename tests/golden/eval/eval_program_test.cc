@@ -269,6 +269,7 @@ TEST(Catalog, EveryFunctionIsInTheGoldenSetOrHere) {
                                            "try_to_timestamp",
                                            "version",
                                            "time windows",
+                                           "window",
                                            "window_time",
                                            "sequence",
                                            "quote",
