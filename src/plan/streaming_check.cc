@@ -5,7 +5,7 @@
 #include <string>
 #include <strings.h>
 
-#include "plan/operator_rewrites.h"
+#include "plan/function_catalog.h"
 
 namespace weir::plan {
 

@@ -24,6 +24,11 @@ int thread_count(int wanted) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+QueryParts with_source_list(QueryParts parts) {
+  if (parts.source != nullptr) parts.sources.push_back(std::move(parts.source));
+  return parts;
+}
+
 std::string log_folder(const QueryOptions& options, std::string_view name) {
   return io::join_path(options.checkpoint, name);
 }
@@ -33,15 +38,13 @@ std::string log_folder(const QueryOptions& options, std::string_view name) {
 MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
                                  QueryOptions options, QueryListener listener)
     : environment_(environment),
-      parts_(std::move(parts)),
+      parts_(with_source_list(std::move(parts))),
       options_(std::move(options)),
       listener_(std::move(listener)),
       offset_log_(environment.files, log_folder(options_, "offsets")),
       commit_log_(environment.files, log_folder(options_, "commits")),
       pool_(thread_count(options_.threads)),
-      outer_stop_(options_.stop, [this] { request_stop(); }) {
-  if (parts_.source != nullptr) parts_.sources.push_back(std::move(parts_.source));
-}
+      outer_stop_(options_.stop, [this] { request_stop(); }) {}
 
 MicroBatchQuery::~MicroBatchQuery() { stop(); }
 

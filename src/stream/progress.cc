@@ -112,7 +112,8 @@ base::JsonObject progress_json(const QueryProgress& progress) {
   for (const auto& [phase, us] : progress.duration_us)
     durations[phase] = us / 1000;
   json["durationMs"] = std::move(durations);
-  json["eventTime"] = event_time_json(progress);
+  if (auto event_time = event_time_json(progress); !event_time.empty())
+    json["eventTime"] = std::move(event_time);
   base::JsonArray operators;
   for (const auto& one : progress.state_operators)
     operators.push_back(operator_json(one));
