@@ -8,7 +8,10 @@ using base::error;
 using base::ErrorKind;
 
 std::string commit_log_text(const CommitLogEntry& entry) {
-  return fmt::format("v1\n{{\"nextBatchWatermarkMs\":{}}}", entry.next_batch_watermark_ms);
+  if (!entry.state)
+    return fmt::format("v1\n{{\"nextBatchWatermarkMs\":{}}}", entry.next_batch_watermark_ms);
+  return fmt::format("v1\n{{\"nextBatchWatermarkMs\":{},\"weirState\":{}}}",
+                     entry.next_batch_watermark_ms, base::json_text(*entry.state));
 }
 
 Result<CommitLogEntry> parse_commit_log(std::string_view text, std::string_view what) {
@@ -18,6 +21,7 @@ Result<CommitLogEntry> parse_commit_log(std::string_view text, std::string_view 
   if (rest.empty()) return entry;
   WEIR_ASSIGN(const base::JsonObject json, base::parse_json_object(rest, what));
   entry.next_batch_watermark_ms = base::json_int(json, "nextBatchWatermarkMs").value_or(0);
+  if (const auto* own = base::json_object(json, "weirState")) entry.state = *own;
   const base::JsonObject* state = base::json_object(json, "stateUniqueIds");
   if (version == 2 && state != nullptr && !state->empty())
     return error(ErrorKind::kUnsupported,
@@ -39,7 +43,7 @@ Result<std::optional<CommitLogEntry>> CommitLog::get(BatchId batch) {
   WEIR_ASSIGN(const auto text, log_.get(batch.value()));
   if (!text) return std::optional<CommitLogEntry>();
   WEIR_ASSIGN(CommitLogEntry entry, parse_commit_log(*text, log_.path_of(batch.value())));
-  return std::optional<CommitLogEntry>(entry);
+  return std::optional<CommitLogEntry>(std::move(entry));
 }
 
 Result<std::optional<BatchId>> CommitLog::latest() {

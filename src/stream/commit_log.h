@@ -5,7 +5,7 @@
 //
 // Read as well: {} (Spark 2.1 to 2.3), stateUniqueIds beside it (Spark 4), and v2, which names
 // state files: a checkpoint of stateful operators, refused by name because weir cannot read Spark's
-// state.
+// state. weir's own state is named by "weirState", one member an operator, what its prepare() gave.
 #pragma once
 
 #include <optional>
@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/ids.h"
+#include "base/json.h"
 #include "source/metadata_log.h"
 
 namespace weir::stream {
@@ -22,6 +23,7 @@ using base::Result;
 
 struct CommitLogEntry {
   int64_t next_batch_watermark_ms = 0;
+  std::optional<base::JsonObject> state = {};  // of a query with stateful operators
 };
 
 std::string commit_log_text(const CommitLogEntry& entry);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "sink/sink.h"
@@ -14,16 +16,17 @@ namespace weir::stream {
 struct MicroBatchQuery::Batch {
   base::BatchId id;
   int64_t timestamp_ms = 0;  // out of the offset log
-  std::string start;
-  bool start_is_initial = false;
-  std::string end;
+  int64_t watermark_ms = 0;  // out of the offset log
+  std::vector<SourcePosition> starts;
+  std::vector<std::string> ends;
   int64_t started_us = 0;  // wall clock of the trigger
   // What was found while it ran (of the attempt that succeeded).
-  int64_t rows = 0;
-  int64_t bytes = 0;
+  std::vector<int64_t> rows;  // by source
+  std::vector<int64_t> bytes;
   int64_t corrupt_rows = 0;
   int64_t dropped_rows = 0;
   sink::SinkCommit commit;
+  std::optional<base::JsonObject> state;  // what the plan's prepare() gave
 };
 
 }  // namespace weir::stream

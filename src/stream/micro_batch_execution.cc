@@ -88,17 +88,24 @@ Result<bool> MicroBatchQuery::run_trigger() {
     }
   }
   batch_->started_us = wall_us;
-  batch_->start = position_;
-  batch_->start_is_initial = position_is_initial_;
+  batch_->starts = positions_;
   set_message("Processing new data", true, true);
   WEIR_TRY(execute_batch());
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "commitOffsets");
-    WEIR_TRY(commit_log_.add(batch_->id, {.next_batch_watermark_ms = watermark_ms_}));
+    if (parts_.plan != nullptr) watermark_.update(parts_.plan->event_times());
+    auto added = commit_log_.add(
+        batch_->id, {.next_batch_watermark_ms = watermark_.current_ms(), .state = batch_->state});
+    if (!added.ok()) {
+      if (parts_.plan != nullptr) parts_.plan->roll_back();
+      return std::move(added).error();
+    }
+    if (parts_.plan != nullptr) parts_.plan->committed();
   }
   const std::unique_ptr<Batch> done = std::move(batch_);
-  position_ = done->end;
-  position_is_initial_ = false;
+  for (size_t i = 0; i < positions_.size(); ++i)
+    if (done->ends[i] != positions_[i].offset) positions_[i] = {done->ends[i], false};
+  last_watermark_ms_ = done->watermark_ms;
   next_batch_ = done->id.next();
   durations_us_["triggerExecution"] = environment_.clock.monotonic_us() - started_us;
   report(*done, started_us);
@@ -109,22 +116,37 @@ Result<bool> MicroBatchQuery::run_trigger() {
 
 // Decides what the next batch reads and makes that durable.
 Result<bool> MicroBatchQuery::plan_batch() {
-  source::LatestOffset latest;
+  auto batch = std::make_unique<Batch>();
+  OffsetLogEntry entry;
+  bool news = false;
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "latestOffset");
-    WEIR_ASSIGN(latest, parts_.source->latest_offset(
-                            position_, options_.trigger.kind == Trigger::Kind::kOnce));
+    for (size_t i = 0; i < positions_.size(); ++i) {
+      WEIR_ASSIGN(source::LatestOffset latest,
+                  parts_.sources[i]->latest_offset(positions_[i].offset,
+                                                   options_.trigger.kind == Trigger::Kind::kOnce));
+      latest_offsets_[i] = std::move(latest.latest);
+      const bool moved = latest.end != positions_[i].offset;
+      news |= moved;
+      entry.offsets.push_back(
+          moved || !positions_[i].initial ? std::optional<std::string>(latest.end) : std::nullopt);
+      batch->ends.push_back(std::move(latest.end));
+    }
   }
-  latest_offset_ = latest.latest;
-  if (latest.end == position_) return false;
-  auto batch = std::make_unique<Batch>();
+  if (!news) {
+    // Only the event time has moved on: state that waited for it is given or dropped.
+    const bool wanted = options_.batches_without_rows && parts_.plan != nullptr &&
+                        options_.trigger.kind != Trigger::Kind::kOnce && next_batch_.value() > 0 &&
+                        watermark_.current_ms() > last_watermark_ms_ &&
+                        parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000);
+    if (!wanted) return false;
+  }
   batch->id = next_batch_;
   batch->timestamp_ms = environment_.clock.now_ms();
-  batch->end = latest.end;
-  OffsetLogEntry entry{.batch_watermark_ms = watermark_ms_,
-                       .batch_timestamp_ms = batch->timestamp_ms,
-                       .conf = options_.session,
-                       .offsets = {latest.end}};
+  batch->watermark_ms = watermark_.current_ms();
+  entry.batch_watermark_ms = batch->watermark_ms;
+  entry.batch_timestamp_ms = batch->timestamp_ms;
+  entry.conf = options_.session;
   entry.conf["weir.runId"] = identity_.run_id;
   if (!sink_binding_.empty()) entry.conf["weir.sink"] = sink_binding_;
   {
@@ -149,58 +171,123 @@ Result<void> MicroBatchQuery::read_part(source::PartitionReader& reader, BatchTr
 
 Result<void> MicroBatchQuery::execute_batch() {
   Batch& batch = *batch_;
-  std::vector<std::unique_ptr<source::PartitionReader>> readers;
+  StreamPlan::Readers readers(parts_.sources.size());
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "getBatch");
-    WEIR_ASSIGN(readers,
-                parts_.source->plan(batch.start, batch.end, parts_.pipeline->source_columns()));
+    for (size_t i = 0; i < readers.size(); ++i) {
+      if (batch.starts[i].offset == batch.ends[i]) continue;
+      const auto& columns = parts_.plan != nullptr ? parts_.plan->source_columns(i)
+                                                   : parts_.pipeline->source_columns();
+      WEIR_ASSIGN(readers[i],
+                  parts_.sources[i]->plan(batch.starts[i].offset, batch.ends[i], columns));
+    }
   }
-  const int parts = static_cast<int>(readers.size());
+  std::vector<TransformCounters> counters(readers[0].size());
+  if (parts_.plan != nullptr) {
+    auto done = run_plan(readers);
+    if (!done.ok()) {
+      parts_.plan->roll_back();
+      return done;
+    }
+    return count_rows(readers, counters);
+  }
   std::unique_ptr<sink::BatchWriter> writer;
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "queryPlanning");
-    WEIR_ASSIGN(writer, parts_.sink->begin(batch.id, parts));
+    WEIR_ASSIGN(writer, parts_.sink->begin(batch.id, static_cast<int>(readers[0].size())));
   }
   const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
-  const BatchContext context{.batch = batch.id, .timestamp_us = batch.timestamp_ms * 1000};
-  std::vector<TransformCounters> counters(readers.size());
+  WEIR_TRY(run_pipeline(readers[0], *writer, counters));
+  WEIR_TRY(count_rows(readers, counters));
+  readers.clear();
+  WEIR_ASSIGN(batch.commit, writer->commit());
+  return {};
+}
+
+Result<void> MicroBatchQuery::run_pipeline(
+    const std::vector<std::unique_ptr<source::PartitionReader>>& readers, sink::BatchWriter& writer,
+    std::vector<TransformCounters>& counters) {
+  const BatchContext context{.batch = batch_->id, .timestamp_us = batch_->timestamp_ms * 1000};
   std::mutex failed_mutex;
   std::optional<Error> failed;
   std::atomic<bool> give_up = false;
-  pool_.run(parts, [&](int part, int worker) {
+  pool_.run(static_cast<int>(readers.size()), [&](int part, int worker) {
     if (give_up) return;
     const auto index = static_cast<size_t>(part);
-    auto result = read_part(*readers[index], *transforms_[static_cast<size_t>(worker)], *writer,
+    auto result = read_part(*readers[index], *transforms_[static_cast<size_t>(worker)], writer,
                             part, context, counters[index]);
     if (result.ok()) return;
     give_up = true;
     std::lock_guard lock(failed_mutex);
     if (!failed) failed = std::move(result).error();
   });
-  if (failed) {
-    (void)writer->abort();  // the first error is the one to report
-    return std::move(*failed);
+  if (!failed) return {};
+  (void)writer.abort();  // the first error is the one to report
+  return std::move(*failed);
+}
+
+// State first, then the sink: a sink that has a batch can rely on its state.
+Result<void> MicroBatchQuery::run_plan(StreamPlan::Readers& readers) {
+  Batch& batch = *batch_;
+  StreamPlan& plan = *parts_.plan;
+  const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
+  PlanBatch run{
+      .id = batch.id, .timestamp_us = batch.timestamp_ms * 1000, .stop = stop_.get_token()};
+  if (plan.has_watermark()) {
+    run.late_us = last_watermark_ms_ * 1000;
+    run.eviction_us = batch.watermark_ms * 1000;
   }
-  batch.rows = batch.bytes = batch.corrupt_rows = batch.dropped_rows = 0;
-  for (size_t part = 0; part < readers.size(); ++part) {
-    const source::ReadCounters& read = readers[part]->counters();
-    batch.rows += read.rows;
-    batch.bytes += read.bytes;
-    batch.corrupt_rows += read.corrupt_rows + counters[part].corrupt_rows;
-    batch.dropped_rows += read.dropped_rows + counters[part].dropped_rows;
+  WEIR_ASSIGN(const RowBatches rows, plan.run(run, readers, pool_));
+  if (plan.stateful()) {
+    WEIR_ASSIGN(batch.state, plan.prepare());
   }
-  readers.clear();
+  const int parts = std::max(1, std::min(static_cast<int>(rows.size()), pool_.threads()));
+  WEIR_ASSIGN(auto writer, parts_.sink->begin(batch.id, parts));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto part = static_cast<int>(i * static_cast<size_t>(parts) / rows.size());
+    auto written = writer->write(part, rows[i]);
+    if (written.ok()) continue;
+    (void)writer->abort();
+    return written;
+  }
   WEIR_ASSIGN(batch.commit, writer->commit());
+  return {};
+}
+
+Result<void> MicroBatchQuery::count_rows(const StreamPlan::Readers& readers,
+                                         const std::vector<TransformCounters>& counters) {
+  Batch& batch = *batch_;
+  batch.rows.assign(readers.size(), 0);
+  batch.bytes.assign(readers.size(), 0);
+  batch.corrupt_rows = batch.dropped_rows = 0;
+  for (size_t i = 0; i < readers.size(); ++i)
+    for (const auto& reader : readers[i]) {
+      const source::ReadCounters& read = reader->counters();
+      batch.rows[i] += read.rows;
+      batch.bytes[i] += read.bytes;
+      batch.corrupt_rows += read.corrupt_rows;
+      batch.dropped_rows += read.dropped_rows;
+    }
+  for (const TransformCounters& counted : counters) {
+    batch.corrupt_rows += counted.corrupt_rows;
+    batch.dropped_rows += counted.dropped_rows;
+  }
   return {};
 }
 
 // What may be forgotten once the batch is committed. Nothing here can undo the batch, so a failure
 // is only told.
 void MicroBatchQuery::commit_source_and_purge() {
-  auto committed = parts_.source->commit(position_);
+  Result<void> committed;
+  for (size_t i = 0; committed.ok() && i < positions_.size(); ++i)
+    committed = parts_.sources[i]->commit(positions_[i].offset);
   const base::BatchId oldest(next_batch_.value() - std::max<int64_t>(2, options_.batches_retained));
   if (committed.ok() && oldest.value() > 0) {
-    committed = offset_log_.purge_before(oldest);
+    if (parts_.plan != nullptr && parts_.plan->stateful()) {
+      auto kept = commit_log_.get(oldest);
+      if (kept.ok() && *kept && (*kept)->state) committed = parts_.plan->clean_up(*(*kept)->state);
+    }
+    if (committed.ok()) committed = offset_log_.purge_before(oldest);
     if (committed.ok()) committed = commit_log_.purge_before(oldest);
   }
   if (!committed.ok())

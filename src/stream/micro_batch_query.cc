@@ -24,6 +24,11 @@ int thread_count(int wanted) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+QueryParts with_source_list(QueryParts parts) {
+  if (parts.source != nullptr) parts.sources.push_back(std::move(parts.source));
+  return parts;
+}
+
 std::string log_folder(const QueryOptions& options, std::string_view name) {
   return io::join_path(options.checkpoint, name);
 }
@@ -33,7 +38,7 @@ std::string log_folder(const QueryOptions& options, std::string_view name) {
 MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
                                  QueryOptions options, QueryListener listener)
     : environment_(environment),
-      parts_(std::move(parts)),
+      parts_(with_source_list(std::move(parts))),
       options_(std::move(options)),
       listener_(std::move(listener)),
       offset_log_(environment.files, log_folder(options_, "offsets")),
@@ -68,15 +73,19 @@ Result<void> MicroBatchQuery::prepare() {
   identity_.name = options_.name;
   WEIR_TRY(offset_log_.open());
   WEIR_TRY(commit_log_.open());
-  for (int worker = 0; worker < pool_.threads(); ++worker) {
+  for (int worker = 0; parts_.plan == nullptr && worker < pool_.threads(); ++worker) {
     WEIR_ASSIGN(auto transform, parts_.pipeline->make_transform());
     transforms_.push_back(std::move(transform));
   }
-  WEIR_ASSIGN(sink_binding_, parts_.sink->prepare(identity_, parts_.pipeline->output_schema()));
-  WEIR_TRY(parts_.source->open(io::join_path(options_.checkpoint, "sources/0")));
+  WEIR_ASSIGN(sink_binding_, parts_.sink->prepare(identity_, output_schema()));
+  for (size_t i = 0; i < parts_.sources.size(); ++i)
+    WEIR_TRY(parts_.sources[i]->open(
+        io::join_path(options_.checkpoint, "sources/" + std::to_string(i))));
+  watermark_.set_policy(options_.watermark_policy);
   WEIR_TRY(recover());
-  if (options_.trigger.kind != Trigger::Kind::kProcessingTime)
-    WEIR_TRY(parts_.source->prepare_available_now());
+  for (const auto& source : parts_.sources)
+    if (options_.trigger.kind != Trigger::Kind::kProcessingTime)
+      WEIR_TRY(source->prepare_available_now());
 
   status_.id = identity_.query_id;
   status_.run_id = identity_.run_id;
@@ -86,7 +95,8 @@ Result<void> MicroBatchQuery::prepare() {
   status_.started_us = environment_.clock.now_us();
   status_.checkpoint = options_.checkpoint;
   status_.trigger = to_string(options_.trigger);
-  status_.source = parts_.source->description();
+  for (const auto& source : parts_.sources)
+    status_.source += (status_.source.empty() ? "" : ", ") + source->description();
   status_.sink = parts_.sink->description();
   return {};
 }
@@ -104,33 +114,59 @@ Result<void> MicroBatchQuery::check_sink_binding(const OffsetLogEntry& entry,
                options_.checkpoint, bound->second, parts_.sink->description(), sink_binding_);
 }
 
+const Schema& MicroBatchQuery::output_schema() const {
+  return parts_.plan != nullptr ? parts_.plan->output_schema() : parts_.pipeline->output_schema();
+}
+
+Result<OffsetLogEntry> MicroBatchQuery::planned(BatchId id, BatchId newest) {
+  WEIR_ASSIGN(auto entry, offset_log_.get(id));
+  if (!entry)
+    return error(ErrorKind::kCorruption,
+                 "{}: batch {} is not there though {} is: the checkpoint is not whole. Restore "
+                 "it, or start with a "
+                 "new one",
+                 offset_log_.folder(), id.value(), newest.value());
+  if (entry->offsets.size() != parts_.sources.size())
+    return error(ErrorKind::kUnsupported,
+                 "{}: batch {} has {} sources; this query has {}. A query's sources may not change "
+                 "in number: start with a new checkpoint",
+                 offset_log_.folder(), id.value(), entry->offsets.size(), parts_.sources.size());
+  return std::move(*entry);
+}
+
+// Positions behind the batch of `entry`.
+Result<void> MicroBatchQuery::take_positions(const OffsetLogEntry& entry) {
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    if (!entry.offsets[i]) continue;
+    positions_[i] = {*entry.offsets[i], false};
+  }
+  last_watermark_ms_ = entry.batch_watermark_ms;
+  return {};
+}
+
 Result<void> MicroBatchQuery::recover() {
   WEIR_ASSIGN(const auto last_planned, offset_log_.latest());
   WEIR_ASSIGN(const auto last_committed, commit_log_.latest());
+  positions_.resize(parts_.sources.size());
+  latest_offsets_.resize(parts_.sources.size());
+  const auto begin_at_the_start = [&]() -> Result<void> {
+    for (size_t i = 0; i < positions_.size(); ++i)
+      if (positions_[i].initial) {
+        WEIR_ASSIGN(positions_[i].offset, parts_.sources[i]->initial_offset());
+      }
+    return {};
+  };
   if (!last_planned) {
     if (last_committed)
       return error(ErrorKind::kCorruption,
                    "{} has commits but {} is empty: the checkpoint is not whole. Restore it, or "
                    "start with a new one",
                    commit_log_.folder(), offset_log_.folder());
-    WEIR_ASSIGN(position_, parts_.source->initial_offset());
-    return {};
+    if (parts_.plan != nullptr) WEIR_TRY(parts_.plan->open(std::nullopt, nullptr));
+    return begin_at_the_start();
   }
   const BatchId newest = *last_planned;
-  const auto entry_of = [&](BatchId id) -> Result<OffsetLogEntry> {
-    WEIR_ASSIGN(auto entry, offset_log_.get(id));
-    if (!entry)
-      return error(ErrorKind::kCorruption,
-                   "{}: batch {} is not there though {} is: the checkpoint is not whole. Restore "
-                   "it, or start with a "
-                   "new one",
-                   offset_log_.folder(), id.value(), newest.value());
-    if (entry->offsets.size() != 1)
-      return error(ErrorKind::kUnsupported, "{}: batch {} has {} sources; this query has 1",
-                   offset_log_.folder(), id.value(), entry->offsets.size());
-    return std::move(*entry);
-  };
-  WEIR_ASSIGN(OffsetLogEntry entry, entry_of(newest));
+  WEIR_ASSIGN(const OffsetLogEntry entry, planned(newest, newest));
   if (last_committed && *last_committed > newest)
     return error(ErrorKind::kCorruption,
                  "batch {} is committed but offsets end at {}: the checkpoint is not whole",
@@ -142,36 +178,49 @@ Result<void> MicroBatchQuery::recover() {
                  "checkpoint is not whole. Restore it, or start with a new one",
                  offset_log_.folder(), newest.value(), commit_log_.folder(),
                  last_committed->value());
-  if (last_committed) {
-    WEIR_ASSIGN(const auto commit, commit_log_.get(*last_committed));
-    if (commit) watermark_ms_ = commit->next_batch_watermark_ms;
+  watermark_.set(entry.batch_watermark_ms);
+  if (const auto policy = entry.conf.find("spark.sql.streaming.multipleWatermarkPolicy");
+      policy != entry.conf.end()) {
+    WEIR_ASSIGN(const WatermarkPolicy pinned, parse_watermark_policy(policy->second));
+    watermark_.set_policy(pinned);
+    options_.session[policy->first] = policy->second;
   }
+  std::optional<CommitLogEntry> commit;
+  if (last_committed) {
+    WEIR_ASSIGN(commit, commit_log_.get(*last_committed));
+    if (commit) watermark_.set(commit->next_batch_watermark_ms);
+  }
+  if (parts_.plan != nullptr)
+    WEIR_TRY(
+        parts_.plan->open(last_committed, commit && commit->state ? &*commit->state : nullptr));
+  else if (commit && commit->state && !commit->state->empty())
+    return error(ErrorKind::kConflict,
+                 "the checkpoint {} has the state of another query, this one keeps none. Start "
+                 "with a new checkpoint",
+                 options_.checkpoint);
   WEIR_TRY(check_sink_binding(entry, last_committed.has_value() || newest.value() > 0));
   if (last_committed) WEIR_TRY(parts_.sink->confirm_committed(*last_committed));
 
   if (last_committed == newest) {
     next_batch_ = newest.next();
-    position_is_initial_ = !entry.offsets[0].has_value();
-    if (entry.offsets[0]) position_ = *entry.offsets[0];
-  } else {
-    next_batch_ = newest;
-    if (newest.value() > 0) {
-      WEIR_ASSIGN(const OffsetLogEntry before, entry_of(BatchId(newest.value() - 1)));
-      position_is_initial_ = !before.offsets[0].has_value();
-      if (before.offsets[0]) position_ = *before.offsets[0];
-    }
+    WEIR_TRY(take_positions(entry));
+    return begin_at_the_start();
   }
-  if (position_is_initial_) {
-    WEIR_ASSIGN(position_, parts_.source->initial_offset());
+  next_batch_ = newest;
+  if (newest.value() > 0) {
+    WEIR_ASSIGN(const OffsetLogEntry before, planned(BatchId(newest.value() - 1), newest));
+    WEIR_TRY(take_positions(before));
   }
-  if (last_committed != newest) {
-    if (!entry.offsets[0])
+  WEIR_TRY(begin_at_the_start());
+  batch_ = std::make_unique<Batch>();
+  batch_->id = newest;
+  batch_->timestamp_ms = entry.batch_timestamp_ms;
+  batch_->watermark_ms = entry.batch_watermark_ms;
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    if (!entry.offsets[i] && parts_.sources.size() == 1)
       return error(ErrorKind::kCorruption, "{}: batch {} has no offset to read up to",
                    offset_log_.folder(), newest.value());
-    batch_ = std::make_unique<Batch>();
-    batch_->id = newest;
-    batch_->timestamp_ms = entry.batch_timestamp_ms;
-    batch_->end = *entry.offsets[0];
+    batch_->ends.push_back(entry.offsets[i].value_or(positions_[i].offset));
   }
   return {};
 }
@@ -207,7 +256,8 @@ bool MicroBatchQuery::pause_until(int64_t deadline_us) {
 
 void MicroBatchQuery::request_stop() {
   stop_.request_stop();
-  parts_.source->interrupt();
+  for (const auto& source : parts_.sources)
+    source->interrupt();
   std::lock_guard lock(mutex_);
   pause_.request_stop();
 }
@@ -290,26 +340,32 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
   progress.sink_details = batch.commit.details;
   progress.corrupt_rows = batch.corrupt_rows;
   progress.dropped_rows = batch.dropped_rows;
-  SourceProgress source;
-  source.description = parts_.source->description();
-  source.start_offset = batch.start_is_initial ? std::string() : batch.start;
-  source.end_offset = batch.end;
-  source.latest_offset = latest_offset_;
-  source.input_rows = batch.rows;
-  source.input_bytes = batch.bytes;
   const int64_t since_last_us =
       last_trigger_start_us_ < 0 ? 0 : trigger_start_us - last_trigger_start_us_;
-  source.input_rows_per_second =
-      since_last_us > 0 ? static_cast<double>(batch.rows) * 1e6 / static_cast<double>(since_last_us)
-                        : 0;
-  source.processed_rows_per_second =
-      static_cast<double>(batch.rows) * 1e6 / static_cast<double>(execution_us);
-  source.metrics = parts_.source->metrics(batch.end);
-  progress.sources.push_back(std::move(source));
+  for (size_t i = 0; i < parts_.sources.size(); ++i) {
+    SourceProgress source;
+    source.description = parts_.sources[i]->description();
+    source.start_offset = batch.starts[i].initial ? std::string() : batch.starts[i].offset;
+    source.end_offset = batch.ends[i];
+    source.latest_offset = latest_offsets_[i];
+    source.input_rows = batch.rows[i];
+    source.input_bytes = batch.bytes[i];
+    const auto rows = static_cast<double>(batch.rows[i]);
+    source.input_rows_per_second =
+        since_last_us > 0 ? rows * 1e6 / static_cast<double>(since_last_us) : 0;
+    source.processed_rows_per_second = rows * 1e6 / static_cast<double>(execution_us);
+    source.metrics = parts_.sources[i]->metrics(batch.ends[i]);
+    progress.sources.push_back(std::move(source));
+  }
+  if (parts_.plan != nullptr) {
+    progress.state_operators = parts_.plan->metrics();
+    if (parts_.plan->has_watermark()) progress.watermark_ms = batch.watermark_ms;
+    progress.event_times = parts_.plan->event_times();
+  }
   {
     std::lock_guard lock(mutex_);
     ++status_.batches;
-    status_.input_rows += batch.rows;
+    status_.input_rows += progress.input_rows();
     if (batch.commit.rows > 0 && !batch.commit.already_done)
       status_.output_rows += batch.commit.rows;
     status_.corrupt_rows += batch.corrupt_rows;

@@ -1,11 +1,12 @@
-// One streaming query: the micro-batch loop between a source and a sink.
+// One streaming query: the micro-batch loop between its sources and a sink.
 //
 // The order of batch N, which recovery relies on:
 //   1. offsets/N is durable        (what to read)
-//   2. the rows go through the pipeline into the sink's writer
-//   3. the sink commits under (query id, N)
-//   4. commits/N is durable
-//   5. only then offsets/N+1
+//   2. the rows go through the pipeline or the plan into the sink's writer
+//   3. the state of the plan's operators is durable
+//   4. the sink commits under (query id, N)
+//   5. commits/N is durable, and names that state
+//   6. only then offsets/N+1
 // A start finds the newest offsets/N. With commits/N there the query goes on after it; without,
 // batch N runs again over the same range, with the same timestamp, under the same number, and the
 // sink takes it once.
@@ -37,8 +38,10 @@
 #include "stream/offset_log.h"
 #include "stream/pipeline.h"
 #include "stream/progress.h"
+#include "stream/stream_plan.h"
 #include "stream/task_pool.h"
 #include "stream/trigger.h"
+#include "stream/watermark_tracker.h"
 
 namespace weir::stream {
 
@@ -65,13 +68,18 @@ struct QueryOptions {
   int64_t poll_interval_us =
       10'000;  // between looks at a source without news, where the trigger's interval is 0
   std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
+  bool batches_without_rows = true;  // where the event time has moved on and state waits for it
+  WatermarkPolicy watermark_policy = WatermarkPolicy::kMin;  // of a query that begins
   std::stop_token stop;  // the same as request_stop(), also while start() is under way
 };
 
+// One source and a pipeline, or the sources of a plan (in the order of its tables) and the plan.
 struct QueryParts {
   std::unique_ptr<source::Source> source;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<sink::Sink> sink;
+  std::vector<std::unique_ptr<source::Source>> sources = {};
+  std::unique_ptr<StreamPlan> plan = {};
 };
 
 // Called on the query's thread; must be quick and must not call stop() or wait().
@@ -98,6 +106,12 @@ struct QueryStatus {
   std::string trigger;
   std::string source;
   std::string sink;
+};
+
+// Where a source's next batch starts.
+struct SourcePosition {
+  std::string offset;
+  bool initial = true;  // no batch of this source has been planned
 };
 
 class MicroBatchQuery {
@@ -137,6 +151,8 @@ class MicroBatchQuery {
                   QueryListener listener);
   Result<void> prepare();
   Result<void> recover();
+  Result<OffsetLogEntry> planned(base::BatchId id, base::BatchId newest);
+  Result<void> take_positions(const OffsetLogEntry& entry);
   Result<void> check_sink_binding(const OffsetLogEntry& entry, bool something_committed) const;
 
   void run();
@@ -147,7 +163,13 @@ class MicroBatchQuery {
   Result<void> read_part(source::PartitionReader& reader, BatchTransform& transform,
                          sink::BatchWriter& writer, int part, const BatchContext& context,
                          TransformCounters& counters);
+  Result<void> run_pipeline(const std::vector<std::unique_ptr<source::PartitionReader>>& readers,
+                            sink::BatchWriter& writer, std::vector<TransformCounters>& counters);
+  Result<void> run_plan(StreamPlan::Readers& readers);
+  Result<void> count_rows(const StreamPlan::Readers& readers,
+                          const std::vector<TransformCounters>& counters);
   void commit_source_and_purge();
+  const Schema& output_schema() const;
   void report(const Batch& batch, int64_t trigger_start_us);
   bool pause_until(int64_t deadline_us);  // monotonic; false where the query is to stop
   void set_message(std::string message, bool data_available, bool trigger_active);
@@ -166,13 +188,13 @@ class MicroBatchQuery {
 
   // The loop's own state.
   base::BatchId next_batch_;
-  std::string position_;  // end of the last committed batch
-  bool position_is_initial_ = true;
-  std::unique_ptr<Batch> batch_;  // logged, not yet committed
+  std::vector<SourcePosition> positions_;  // ends of the last committed batch
+  std::unique_ptr<Batch> batch_;           // logged, not yet committed
   std::map<std::string, int64_t> durations_us_;
-  std::string latest_offset_;
+  std::vector<std::string> latest_offsets_;
   int64_t last_trigger_start_us_ = -1;
-  int64_t watermark_ms_ = 0;
+  WatermarkTracker watermark_;
+  int64_t last_watermark_ms_ = 0;  // that of the batch before
   std::stop_source stop_;
 
   mutable std::mutex mutex_;

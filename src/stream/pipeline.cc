@@ -15,6 +15,7 @@
 #include "plan/analysis.h"
 #include "sql/parser.h"
 #include "stream/json_stage.h"
+#include "stream/plain_arrays.h"
 
 namespace weir::stream {
 
@@ -113,28 +114,6 @@ struct CompiledParts {
   std::string session_zone;
   bool ansi = true;
 };
-
-// Arrays that a sink may not know (views, which point into the source's arenas) become plain ones.
-Result<std::shared_ptr<arrow::RecordBatch>> with_plain_arrays(
-    std::shared_ptr<arrow::RecordBatch> rows) {
-  const auto is_view = [](const std::shared_ptr<arrow::Field>& field) {
-    return field->type()->id() == arrow::Type::BINARY_VIEW ||
-           field->type()->id() == arrow::Type::STRING_VIEW;
-  };
-  const auto& fields = rows->schema()->fields();
-  if (std::none_of(fields.begin(), fields.end(), is_view)) return rows;
-  auto plain_fields = fields;
-  auto columns = rows->columns();
-  for (size_t i = 0; i < fields.size(); ++i) {
-    if (!is_view(fields[i])) continue;
-    const auto type =
-        fields[i]->type()->id() == arrow::Type::BINARY_VIEW ? arrow::binary() : arrow::utf8();
-    WEIR_ARROW_ASSIGN(columns[i], arrow::compute::Cast(*columns[i], type));
-    plain_fields[i] = fields[i]->WithType(type);
-  }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(plain_fields)), rows->num_rows(),
-                                  std::move(columns));
-}
 
 class CompiledTransform final : public BatchTransform {
  public:

@@ -1,5 +1,6 @@
 #include "stream/progress.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/clock.h"
@@ -39,6 +40,41 @@ base::JsonObject source_json(const SourceProgress& source) {
   return json;
 }
 
+base::JsonObject event_time_json(const QueryProgress& progress) {
+  base::JsonObject json;
+  EventTimeSeen all;
+  for (const EventTimeSeen& seen : progress.event_times) {
+    if (seen.rows == 0) continue;
+    all.max_ms = all.rows == 0 ? seen.max_ms : std::max(all.max_ms, seen.max_ms);
+    all.min_ms = all.rows == 0 ? seen.min_ms : std::min(all.min_ms, seen.min_ms);
+    all.rows += seen.rows;
+    all.sum_ms += seen.sum_ms;
+  }
+  const auto put = [&](const char* key, int64_t ms) { json[key] = base::format_utc_ms(ms * 1000); };
+  if (all.rows > 0) {
+    put("avg", static_cast<int64_t>(all.sum_ms / static_cast<double>(all.rows)));
+    put("max", all.max_ms);
+    put("min", all.min_ms);
+  }
+  if (progress.watermark_ms) put("watermark", *progress.watermark_ms);
+  return json;
+}
+
+base::JsonObject operator_json(const operators::OperatorMetrics& metrics) {
+  return {{"operatorName", metrics.name},
+          {"numRowsTotal", metrics.rows_total},
+          {"numRowsUpdated", metrics.rows_updated},
+          {"allUpdatesTimeMs", metrics.update_us / 1000},
+          {"numRowsRemoved", metrics.rows_removed},
+          {"allRemovalsTimeMs", metrics.removal_us / 1000},
+          {"commitTimeMs", metrics.commit_us / 1000},
+          {"memoryUsedBytes", metrics.memory_bytes},
+          {"numRowsDroppedByWatermark", metrics.rows_dropped_by_watermark},
+          {"numShufflePartitions", metrics.shards},
+          {"numStateStoreInstances", metrics.shards},
+          {"customMetrics", metrics.custom}};
+}
+
 }  // namespace
 
 int64_t QueryProgress::input_rows() const {
@@ -76,7 +112,12 @@ base::JsonObject progress_json(const QueryProgress& progress) {
   for (const auto& [phase, us] : progress.duration_us)
     durations[phase] = us / 1000;
   json["durationMs"] = std::move(durations);
-  json["stateOperators"] = base::JsonArray();
+  if (auto event_time = event_time_json(progress); !event_time.empty())
+    json["eventTime"] = std::move(event_time);
+  base::JsonArray operators;
+  for (const auto& one : progress.state_operators)
+    operators.push_back(operator_json(one));
+  json["stateOperators"] = std::move(operators);
   json["sources"] = std::move(sources);
   base::JsonObject sink{{"description", progress.sink_description},
                         {"numOutputRows", progress.output_rows}};

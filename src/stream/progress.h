@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "operators/stateful_operator.h"
+#include "stream/stream_plan.h"
 
 namespace weir::stream {
 
@@ -35,6 +38,9 @@ struct QueryProgress {
   // microseconds here, milliseconds in the JSON.
   std::map<std::string, int64_t> duration_us;
   std::vector<SourceProgress> sources;
+  std::vector<operators::OperatorMetrics> state_operators;
+  std::optional<int64_t> watermark_ms;  // of a plan with one
+  std::vector<EventTimeSeen> event_times;
   std::string sink_description;
   int64_t output_rows = -1;
   base::JsonObject sink_details;

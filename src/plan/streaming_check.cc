@@ -1,0 +1,291 @@
+#include "plan/streaming_check.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <strings.h>
+
+#include "plan/function_catalog.h"
+
+namespace weir::plan {
+
+using base::error;
+using base::ErrorKind;
+
+namespace {
+
+constexpr std::array kModeNames{std::string_view("append"), std::string_view("update"),
+                                std::string_view("complete")};
+
+base::Error unsupported(std::string message) {
+  return error(ErrorKind::kInvalidArgument, "{}", message)
+      .with_class("_LEGACY_ERROR_TEMP_3102")
+      .with_parameter("msg", message);
+}
+
+base::Error mode_unsupported(StreamMode mode, std::string_view operation) {
+  return error(ErrorKind::kInvalidArgument,
+               "Invalid streaming output mode: {}. This output mode is not supported for {} on "
+               "streaming DataFrames/DataSets.",
+               to_string(mode), operation)
+      .with_class("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION")
+      .with_sql_state("42KDE")
+      .with_parameter("outputMode", std::string(to_string(mode)))
+      .with_parameter("operation", std::string(operation));
+}
+
+// Spark's name of the join in its messages.
+std::string_view join_name(JoinKind kind) {
+  switch (kind) {
+    case JoinKind::kInner:
+      return "Inner";
+    case JoinKind::kCross:
+      return "Cross";
+    case JoinKind::kLeft:
+      return "LeftOuter";
+    case JoinKind::kRight:
+      return "RightOuter";
+    case JoinKind::kFull:
+      return "FullOuter";
+    case JoinKind::kLeftSemi:
+      return "LeftSemi";
+    case JoinKind::kLeftAnti:
+      return "LeftAnti";
+  }
+  return "Inner";
+}
+
+std::string_view mode_in_words(StreamMode mode) {
+  if (mode == StreamMode::kAppend) return "Append";
+  return mode == StreamMode::kUpdate ? "Update" : "Complete";
+}
+
+bool is_distinct(const TypedPtr& expression) {
+  const auto* call = std::get_if<TypedCall>(&expression->node);
+  return call != nullptr && call->distinct;
+}
+
+// Whether a conjunct of the condition says that something of the left side equals something of the
+// right.
+bool has_equality(const TypedPtr& condition, int left_width) {
+  if (condition == nullptr) return false;
+  const auto* call = std::get_if<TypedCall>(&condition->node);
+  if (call == nullptr || call->function == nullptr) return false;
+  const std::string_view name = call->function->name;
+  if (name == "and")
+    return std::any_of(call->arguments.begin(), call->arguments.end(),
+                       [&](const TypedPtr& one) { return has_equality(one, left_width); });
+  if ((name != "=" && name != "==" && name != "<=>") || call->arguments.size() != 2) return false;
+  const auto side = [&](const TypedPtr& argument) {  // -1 left, 1 right, 0 both or neither
+    const std::vector<int> columns = columns_needed({argument});
+    if (columns.empty()) return 0;
+    if (columns.back() < left_width) return -1;
+    return columns.front() >= left_width ? 1 : 0;
+  };
+  return side(call->arguments[0]) * side(call->arguments[1]) < 0;
+}
+
+bool has_watermark(const Operator& node) {
+  if (std::holds_alternative<op::Watermark>(node.node)) return true;
+  const auto children = children_of(node);
+  return std::any_of(children.begin(), children.end(),
+                     [](const OperatorPtr& child) { return has_watermark(*child); });
+}
+
+bool has_aggregate(const Operator& node) {
+  if (!node.streaming) return false;
+  if (std::holds_alternative<op::Aggregate>(node.node)) return true;
+  const auto children = children_of(node);
+  return std::any_of(children.begin(), children.end(),
+                     [](const OperatorPtr& child) { return has_aggregate(*child); });
+}
+
+class Checker {
+ public:
+  Checker(StreamMode mode, const EventTimeColumns& event_time_columns)
+      : mode_(mode), event_time_columns_(event_time_columns) {}
+
+  Result<void> check(const OperatorPtr& node) {
+    if (!node->streaming) return {};
+    for (const OperatorPtr& child : children_of(*node))
+      WEIR_TRY(check(child));
+    return std::visit([&](const auto& kind) { return check_node(*node, kind); }, node->node);
+  }
+
+ private:
+  template <typename Kind>
+  Result<void> check_node(const Operator&, const Kind&) {
+    return {};
+  }
+
+  Result<void> check_node(const Operator& node, const op::Aggregate& aggregate) {
+    if (!aggregate.sets.empty())
+      return unsupported("Grouping Sets is not supported on streaming DataFrames/Datasets");
+    if (std::any_of(aggregate.aggregates.begin(), aggregate.aggregates.end(), is_distinct))
+      return unsupported(
+          "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider "
+          "using approx_count_distinct() instead.");
+    if (mode_ != StreamMode::kAppend) return {};
+    const std::vector<bool> event_time = event_time_columns_(node);
+    for (size_t i = 0; i < aggregate.keys.size() && i < event_time.size(); ++i)
+      if (event_time[i]) return {};
+    return mode_unsupported(mode_, "streaming aggregations without watermark");
+  }
+
+  Result<void> check_node(const Operator& node, const op::Join& join) {
+    const bool left = join.left->streaming;
+    const bool right = join.right->streaming;
+    if (left && right) return check_stream_join(node, join);
+    switch (join.kind) {
+      case JoinKind::kFull:
+        return unsupported(
+            left ? "FullOuter joins with streaming DataFrames/Datasets on the left and a static "
+                   "DataFrame/Dataset on the right is not supported"
+                 : "FullOuter joins with streaming DataFrames/Datasets on the right and a static "
+                   "DataFrame/Dataset on the left is not supported");
+      case JoinKind::kLeft:
+      case JoinKind::kLeftSemi:
+        if (!right) return {};
+        return unsupported(std::string(join_name(join.kind)) +
+                           " join with a streaming DataFrame/Dataset on the right and a static "
+                           "DataFrame/Dataset on the left is not supported");
+      case JoinKind::kLeftAnti:
+        if (!right) return {};
+        return unsupported(
+            "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
+      case JoinKind::kRight:
+        if (!left) return {};
+        return unsupported(
+            "RightOuter join with a streaming DataFrame/Dataset on the left and a static "
+            "DataFrame/DataSet on the right not supported");
+      default:
+        return {};
+    }
+  }
+
+  Result<void> check_stream_join(const Operator&, const op::Join& join) {
+    const std::string name(join_name(join.kind));
+    if (join.kind == JoinKind::kLeftAnti)
+      return unsupported(
+          "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
+    const bool inner = join.kind == JoinKind::kInner || join.kind == JoinKind::kCross;
+    if (mode_ == StreamMode::kComplete || (!inner && mode_ != StreamMode::kAppend))
+      return unsupported(name +
+                         " join between two streaming DataFrames/Datasets is not supported "
+                         "in " +
+                         std::string(mode_in_words(mode_)) +
+                         (inner ? " output mode, only in Append and Update output modes"
+                                : " output mode, only in Append output mode"));
+    if (!inner && !has_watermark(*join.left) && !has_watermark(*join.right))
+      return unsupported("Stream-stream " + name +
+                         " join between two streaming DataFrame/Datasets is not supported without "
+                         "a watermark in the join keys, or a watermark on the nullable side and an "
+                         "appropriate range condition");
+    if (!has_equality(join.condition, static_cast<int>(join.left->columns.size())))
+      return unsupported("Stream-stream join without equality predicate is not supported");
+    return {};
+  }
+
+  Result<void> check_node(const Operator&, const op::SetOperation& sets) {
+    if (sets.kind == SetKind::kUnion && sets.left->streaming != sets.right->streaming)
+      return unsupported("Union between streaming and batch DataFrames/Datasets is not supported");
+    if (sets.kind == SetKind::kExcept && sets.right->streaming)
+      return unsupported("Except on a streaming DataFrame/Dataset on the right is not supported");
+    if (sets.kind == SetKind::kIntersect && sets.left->streaming && sets.right->streaming)
+      return unsupported("Intersect of streaming DataFrames/Datasets is not supported");
+    return {};
+  }
+
+  Result<void> check_node(const Operator&, const op::Sort& sort) {
+    if (mode_ == StreamMode::kComplete && has_aggregate(*sort.child)) return {};
+    return unsupported(
+        "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated "
+        "DataFrame/Dataset in Complete output mode");
+  }
+
+  Result<void> check_node(const Operator&, const op::Limit& limit) {
+    if (limit.offset > 0)
+      return unsupported("Offset is not supported on streaming DataFrames/Datasets");
+    if (mode_ == StreamMode::kUpdate)
+      return unsupported(
+          "Limits are not supported on streaming DataFrames/Datasets in Update output mode");
+    return {};
+  }
+
+  Result<void> check_node(const Operator&, const op::Sample&) {
+    return unsupported("Sampling is not supported on streaming DataFrames/Datasets");
+  }
+
+  Result<void> check_node(const Operator&, const op::CoGroupMap&) {
+    return unsupported("CoGrouping with a streaming DataFrame/Dataset is not supported");
+  }
+
+  Result<void> check_node(const Operator&, const op::Tail&) {
+    return unsupported(
+        "Cannot return immediate result on streaming DataFrames/Dataset. Queries with streaming "
+        "DataFrames/Datasets must be executed with writeStream.start().");
+  }
+
+  Result<void> check_node(const Operator& node, const op::Window& window) {
+    const std::string& column = node.columns[node.columns.size() - window.functions.size()].name;
+    return error(ErrorKind::kInvalidArgument,
+                 "Window function is not supported (as column `{}`) on streaming "
+                 "DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation "
+                 "using the WINDOW function.",
+                 column)
+        .with_class("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING")
+        .with_sql_state("42KDE")
+        .with_parameter("columnName", "`" + column + "`");
+  }
+
+  Result<void> check_node(const Operator& node, const op::Deduplicate& deduplicate) {
+    if (!deduplicate.within_watermark) return {};
+    const std::vector<bool> event_time = event_time_columns_(*deduplicate.child);
+    if (std::find(event_time.begin(), event_time.end(), true) != event_time.end()) return {};
+    (void)node;
+    return unsupported(
+        "dropDuplicatesWithinWatermark is not supported on streaming DataFrames/DataSets without "
+        "watermark");
+  }
+
+  StreamMode mode_;
+  const EventTimeColumns& event_time_columns_;
+};
+
+}  // namespace
+
+std::string_view to_string(StreamMode mode) { return kModeNames[static_cast<size_t>(mode)]; }
+
+Result<StreamMode> parse_stream_mode(std::string_view text) {
+  for (size_t i = 0; i < kModeNames.size(); ++i)
+    if (text.size() == kModeNames[i].size() &&
+        strncasecmp(text.data(), kModeNames[i].data(), text.size()) == 0)
+      return static_cast<StreamMode>(i);
+  return error(ErrorKind::kInvalidArgument,
+               "Invalid streaming output mode: {}. Accepted output modes are 'Append', 'Complete', "
+               "'Update'.",
+               text)
+      .with_class("STREAMING_OUTPUT_MODE.INVALID")
+      .with_sql_state("42KDE")
+      .with_parameter("outputMode", std::string(text));
+}
+
+Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
+                             const EventTimeColumns& event_time_columns) {
+  if (!root->streaming)
+    return unsupported(
+        "Queries without streaming sources cannot be executed with "
+        "writeStream.start()");
+  if (mode == StreamMode::kComplete && !has_aggregate(*root))
+    return mode_unsupported(mode, "no streaming aggregations");
+  return Checker(mode, event_time_columns).check(root);
+}
+
+Result<void> check_batch(const OperatorPtr& root) {
+  if (!root->streaming) return {};
+  return unsupported(
+      "Queries with streaming sources must be executed with writeStream.start(), or from a "
+      "streaming table or flow definition within a Spark Declarative Pipeline.");
+}
+
+}  // namespace weir::plan
