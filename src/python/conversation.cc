@@ -182,6 +182,7 @@ Result<void> Conversation::on_length(int32_t length) {
       if (length < 0) return nonsense(fmt::format("length {}", length));
       if (length == 0) return nonsense("an empty frame");
       if (decoder_) return nonsense("pickled rows after Arrow");
+      if (length > kPartBytesMax) return nonsense("a frame of more than a gigabyte");
       expect(State::kPickle, length);
       return {};
   }
