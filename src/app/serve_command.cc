@@ -1,5 +1,6 @@
 #include "app/serve_command.h"
 
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -8,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/command.h"
+#include "app/python_session.h"
 #include "app/stop_signal.h"
 #include "base/json.h"
 #include "base/logging.h"
@@ -50,6 +52,11 @@ struct Words {
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   int64_t session_timeout_s = 3600;
   size_t queries_max = 100;
+  std::string python;
+  std::string python_user = "auto";
+  int64_t python_memory_mb = 2048;
+  int python_workers = 16;
+  int64_t python_timeout_s = 3600;
 };
 
 void add_options(CLI::App& app, Words& words) {
@@ -79,6 +86,26 @@ void add_options(CLI::App& app, Words& words) {
       ->capture_default_str();
   app.add_option("--max-queries", words.queries_max, "Queries that run at a time; more wait")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--python", words.python,
+                 "Interpreter with pyspark that runs Python functions; else PYSPARK_PYTHON, else "
+                 "python3");
+  app.add_option("--python-user", words.python_user,
+                 "Where the server is root, Python functions run as a user of their own for each "
+                 "session, or as the server's user; auto: the latter where the former cannot read "
+                 "Python's files")
+      ->check(CLI::IsMember({"auto", "session", "server"}))
+      ->capture_default_str();
+  app.add_option("--python-memory-mb", words.python_memory_mb,
+                 "Memory of one Python worker; 0: no limit")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--python-workers", words.python_workers, "Python workers of a session")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--python-timeout-s", words.python_timeout_s,
+                 "A Python worker that says nothing for so long is ended; 0: never")
+      ->check(CLI::Range(0, 30 * 86'400))
       ->capture_default_str();
   add_output_option(app, words.output);
   app.footer(kFooter);
@@ -119,6 +146,16 @@ Result<void> finish_options(Words& words) {
   return {};
 }
 
+std::shared_ptr<python::WorkerHost> worker_host(const Words& words) {
+  python::HostOptions options;
+  options.python = words.python;
+  options.user = words.python_user == "auto"      ? python::WorkerUser::kAuto
+                 : words.python_user == "session" ? python::WorkerUser::kSession
+                                                  : python::WorkerUser::kServer;
+  options.memory_bytes = words.python_memory_mb << 20;
+  return std::make_shared<python::WorkerHost>(std::move(options));
+}
+
 void print_ready(const Words& words, int port) {
   const std::string host = words.rpc.listen.substr(0, words.rpc.listen.rfind(':'));
   const std::string address = fmt::format("sc://{}:{}", host, port);
@@ -147,9 +184,16 @@ Result<void> serve(Words& words, StopSignal& stop) {
   connect::ServiceOptions options;
   options.session_idle_us = words.session_timeout_s * 1'000'000;
   options.executions_max = words.queries_max;
-  connect::Service service(
-      [&](const std::string& id) { return session::Session::create(warehouse, id); }, clock, random,
-      options);
+  const auto workers = worker_host(words);
+  const python::FunctionOptions functions{words.python_workers, words.threads,
+                                          words.python_timeout_s * 1'000'000};
+  std::atomic<int> sessions = 0;
+  const auto make_session =
+      [&](const std::string& id) -> Result<std::unique_ptr<session::Session>> {
+    WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
+    return with_python(std::move(made), workers, sessions++, functions, clock);
+  };
+  connect::Service service(make_session, clock, random, options);
   WEIR_ASSIGN(const auto server,
               connect::RpcServer::start(
                   words.rpc, [&](const connect::CallPtr& call) { return service.begin(call); }));

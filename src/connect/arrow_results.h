@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "columnar/client_arrow.h"
 #include "columnar/data_type.h"
 
 namespace arrow {
@@ -21,13 +22,8 @@ namespace weir::connect {
 using base::Result;
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-// The same rows in another schema of as many columns: layouts (text in views, dictionaries) are
-// converted, labels (time zone, nullability, names) replaced.
-Result<BatchPtr> conform(const BatchPtr& batch, const std::shared_ptr<arrow::Schema>& schema);
-
-// As Spark's ArrowUtils: timestamps in the session's zone, year-month intervals as months.
-std::shared_ptr<arrow::Schema> client_schema(const columnar::Schema& schema,
-                                             const std::string& zone);
+using columnar::client_schema;
+using columnar::conform;
 
 struct EncodedBatch {
   int64_t rows = 0;

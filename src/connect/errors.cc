@@ -76,6 +76,7 @@ constexpr std::array kFamilies = {
     Family{"INVALID_CONF_VALUE", "argument"},
     Family{"INVALID_SAMPLING_FRACTION", "argument"},
     Family{"SQL_CONF_NOT_FOUND", "missing"},
+    Family{"PYTHON_EXCEPTION", "python"},
 };
 
 std::vector<std::string> family_classes(std::string_view family, const Error& error) {
@@ -116,6 +117,8 @@ std::vector<std::string> family_classes(std::string_view family, const Error& er
   if (family == "unsupported")
     return {"org.apache.spark.SparkUnsupportedOperationException",
             "java.lang.UnsupportedOperationException", "java.lang.RuntimeException"};
+  if (family == "python")
+    return {"org.apache.spark.api.python.PythonException", "java.lang.RuntimeException"};
   if (family == "argument")
     return {"org.apache.spark.SparkIllegalArgumentException", "java.lang.IllegalArgumentException",
             "java.lang.RuntimeException"};

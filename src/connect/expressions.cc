@@ -237,6 +237,10 @@ Result<ExpressionPtr> PlanDecoder::python_call(
     const spark::connect::CommonInlineUserDefinedFunction& function) {
   plan::PythonCall read;
   WEIR_ASSIGN(read.function, read_python_function(function));
+  for (const auto& argument : function.arguments()) {
+    if (argument.has_named_argument_expression())
+      return unsupported("a keyword argument of a Python function");
+  }
   WEIR_ASSIGN(read.arguments, expressions(function.arguments()));
   return make_expression(std::move(read));
 }

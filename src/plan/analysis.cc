@@ -6,6 +6,7 @@
 
 #include "plan/expression_analyzer.h"
 #include "plan/operator_rewrites.h"
+#include "plan/python_calls.h"
 
 namespace weir::plan {
 
@@ -105,11 +106,13 @@ bool contains_aggregate(const Expression& expression) {
     return contains_aggregate(*update->child) ||
            (update->value && contains_aggregate(*update->value));
   }
-  if (const auto* python = std::get_if<PythonCall>(&expression.node)) return any(python->arguments);
+  if (const auto* python = std::get_if<PythonCall>(&expression.node))
+    return is_python_aggregate(*python->function) || any(python->arguments);
   return false;
 }
 
 bool contains_aggregate(const Typed& expression) {
+  if (is_python_aggregate(expression)) return true;
   if (const auto* call = std::get_if<TypedCall>(&expression.node);
       call && call->function->kind == FunctionKind::kAggregate)
     return true;

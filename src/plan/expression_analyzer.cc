@@ -9,6 +9,7 @@
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
+#include "plan/python_calls.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -414,20 +415,20 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const UpdateField& update, const Expr
 }
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const PythonCall& node, const Expression& whole) {
-  constexpr int kGroupedAggregate = 202, kGroupedAggregateArrow = 252;
-  const int kind = node.function->eval_type;
-  if (kind == kGroupedAggregate || kind == kGroupedAggregateArrow) {
-    return analysis_error("UNSUPPORTED_FEATURE.PYTHON_AGGREGATE_FUNCTION", "0A000",
-                          fmt::format("The grouped aggregate function {} of Python is not "
-                                      "supported yet.",
-                                      node.function->name),
-                          whole.origin);
-  }
+  const bool aggregate = is_python_aggregate(*node.function);
+  if (aggregate && (in_aggregate_ || !aggregates_))
+    return aggregate_misplaced(node.function->name, whole);
+  const bool outer = std::exchange(in_aggregate_, in_aggregate_ || aggregate);
   std::vector<TypedPtr> arguments;
   for (const auto& argument : node.arguments) {
-    WEIR_ASSIGN(auto typed, analyze(*argument));
-    arguments.push_back(std::move(typed));
+    auto typed = analyze(*argument);
+    if (!typed.ok()) {
+      in_aggregate_ = outer;
+      return typed;
+    }
+    arguments.push_back(std::move(typed).value());
   }
+  in_aggregate_ = outer;
   return make_typed(node.function->result, true, TypedPython{node.function, std::move(arguments)},
                     whole.origin);
 }

@@ -60,6 +60,12 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Over& over, const Expression& w
         .with_parameter("invalidExprSqls", "\"" + expression_sql(whole) + "\"");
   }
   WEIR_ASSIGN(const auto spec, whole_spec(over.window, whole.origin));
+  if (const auto* python = std::get_if<PythonCall>(&over.function->node)) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          fmt::format("The Python function {} over a window is not supported yet.",
+                                      python->function->name),
+                          whole.origin);
+  }
   const auto* call = std::get_if<Call>(&over.function->node);
   const auto* function = call ? find_function(call->function) : nullptr;
   if (!function ||

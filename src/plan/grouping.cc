@@ -5,6 +5,7 @@
 #include "plan/analysis.h"
 #include "plan/expression_analyzer.h"
 #include "plan/operator_rewrites.h"
+#include "plan/python_calls.h"
 
 namespace weir::plan {
 
@@ -78,6 +79,7 @@ Result<TypedPtr> Grouping::above(const TypedPtr& expression) {
       return grouping_value(expression, *call);
     return aggregate(expression);
   }
+  if (is_python_aggregate(*expression)) return aggregate(expression);
   if (const auto* column = std::get_if<TypedColumn>(&expression->node))
     return missing(*expression, column->name);
   if (const auto* window = std::get_if<TypedWindow>(&expression->node)) {
@@ -120,6 +122,24 @@ Result<TypedPtr> Grouping::above(const TypedPtr& expression) {
 }
 
 Result<TypedPtr> Grouping::aggregate(const TypedPtr& expression) {
+  if (!aggregates_.empty()) {  // a worker computes all of them or none
+    const auto* first = std::get_if<TypedPython>(&aggregates_[0]->node);
+    const auto* here = std::get_if<TypedPython>(&expression->node);
+    if ((first == nullptr) != (here == nullptr)) {
+      const auto& name = (first ? first : here)->function->name;
+      return analysis_error("INVALID_PANDAS_UDF_PLACEMENT", "0A000",
+                            fmt::format("The group aggregate pandas UDF `{}` cannot be invoked "
+                                        "together with as other, non-pandas aggregate functions.",
+                                        name),
+                            expression->origin)
+          .with_parameter("functionList", "`" + name + "`");
+    }
+    if (first && first->function->eval_type != here->function->eval_type)
+      return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                            "Grouped aggregates of Python of different kinds in one query are not "
+                            "supported yet.",
+                            expression->origin);
+  }
   size_t slot = 0;
   while (slot < aggregates_.size() && !same_expression(*aggregates_[slot], *expression))
     ++slot;

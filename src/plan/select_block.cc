@@ -5,6 +5,7 @@
 
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
+#include "plan/python_calls.h"
 #include "plan/relation_analyzer.h"
 
 namespace weir::plan {
@@ -37,6 +38,7 @@ bool reads_rows(const Typed& expression) {
 // The name of a column that the expression reads outside of aggregates, for messages.
 std::string read_name(const Typed& expression) {
   if (const auto* column = std::get_if<TypedColumn>(&expression.node)) return column->name;
+  if (is_python_aggregate(expression)) return {};
   if (const auto* call = std::get_if<TypedCall>(&expression.node);
       call && call->function->kind == FunctionKind::kAggregate)
     return {};

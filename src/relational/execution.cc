@@ -3,7 +3,11 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+<<<<<<< HEAD
 #include "relational/observation.h"
+=======
+#include "relational/python_plan.h"
+>>>>>>> bf84e50 (python: workers for PySpark's functions (udf, pandas_udf, mapInPandas, applyInPandas, cogroups, grouped aggregates))
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
 
@@ -19,8 +23,9 @@ Result<std::unique_ptr<BatchStream>> UserFunctions::cogroup_map(const plan::Pyth
 
 namespace {
 
-Result<StreamPtr> start(const plan::OperatorPtr& plan, const ExecutionContext& context,
+Result<StreamPtr> start(const plan::OperatorPtr& given, const ExecutionContext& context,
                         bool exact) {
+  WEIR_ASSIGN(const auto plan, place_user_functions(given, context));
   auto query = context.engine.new_query();
   auto own = context;
   own.eval.volatile_state = std::make_shared<eval::VolatileState>();

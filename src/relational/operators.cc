@@ -8,6 +8,7 @@
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
 #include "relational/native_sql.h"
+#include "relational/python_plan.h"
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
@@ -433,6 +434,19 @@ Result<std::string> StatementBuilder::operator()(const op::Project& node, const 
   return fmt::format("SELECT {} FROM {}", names(made), below.clause());
 }
 
+namespace {
+
+TypedPtr conjunction_of(const TypedPtr& a, const TypedPtr& b) {
+  static const auto* const conjunction = plan::find_function("and");
+  plan::TypedCall both;
+  both.function = conjunction;
+  both.arguments = {a, b};
+  return std::make_shared<const plan::Typed>(
+      plan::Typed{DataType::of(TypeKind::kBoolean), true, std::move(both), {}});
+}
+
+}  // namespace
+
 Result<std::string> StatementBuilder::operator()(const op::Filter& node,
                                                  const plan::Operator& plan) {
   // Neighbouring filters are one condition, in the order in which they are evaluated: what an inner
@@ -447,6 +461,15 @@ Result<std::string> StatementBuilder::operator()(const op::Filter& node,
   std::vector<TypedPtr> plain, rest, guards;
   for (const auto& one : conditions)
     split_condition(one, plain, rest);
+  if (!plain.empty() &&
+      std::any_of(rest.begin(), rest.end(), [](const auto& one) { return calls_python(*one); })) {
+    // The user's functions see only the rows that the other conditions leave.
+    auto first = plain.front();
+    for (size_t i = 1; i < plain.size(); ++i)
+      first = conjunction_of(first, plain[i]);
+    child = plan::make_operator(op::Filter{child, std::move(first)}, child->columns);
+    plain.clear();
+  }
   WEIR_ASSIGN(child, with_python_stage(child, rest));
   WEIR_ASSIGN(auto below, source(child));
   for (const auto& one : plain) {
@@ -458,15 +481,9 @@ Result<std::string> StatementBuilder::operator()(const op::Filter& node,
     // What may fail comes last, behind all that guards it: DuckDB is free to evaluate conditions in
     // another order.
     guards.insert(guards.end(), rest.begin(), rest.end());
-    static const auto* const conjunction = plan::find_function("and");
     auto whole = guards.front();
-    for (size_t i = 1; i < guards.size(); ++i) {
-      plan::TypedCall both;
-      both.function = conjunction;
-      both.arguments = {whole, guards[i]};
-      whole = std::make_shared<const plan::Typed>(
-          plan::Typed{DataType::of(TypeKind::kBoolean), true, std::move(both), {}});
-    }
+    for (size_t i = 1; i < guards.size(); ++i)
+      whole = conjunction_of(whole, guards[i]);
     WEIR_ASSIGN(const auto text, condition(whole, below.scope));
     below.also(text);
   }

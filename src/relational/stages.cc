@@ -4,12 +4,17 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+<<<<<<< HEAD
 #include "plan/operator_rewrites.h"
 #include "relational/observation.h"
 #include "relational/recursion.h"
+=======
+#include "relational/python_plan.h"
+>>>>>>> bf84e50 (python: workers for PySpark's functions (udf, pandas_udf, mapInPandas, applyInPandas, cogroups, grouped aggregates))
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
+#include "relational/stream_functions.h"
 
 namespace weir::relational {
 
@@ -48,6 +53,8 @@ class StageSource final : public ScanSource {
   Open open_;
 };
 
+}  // namespace
+
 OperatorPtr stage_plan(std::vector<plan::Column> columns, Open open) {
   std::vector<columnar::Field> fields;
   op::Scan scan;
@@ -60,6 +67,8 @@ OperatorPtr stage_plan(std::vector<plan::Column> columns, Open open) {
   return plan::make_operator(std::move(scan), std::move(columns));
 }
 
+namespace {
+
 plan::Column column_of(const TypedPtr& expression, std::string name) {
   plan::Column column;
   column.name = std::move(name);
@@ -71,11 +80,7 @@ plan::Column column_of(const TypedPtr& expression, std::string name) {
 // The first `kept` columns, then one a call: each call reads its arguments from the columns after.
 class ScalarStage final : public BatchStream {
  public:
-  struct Call {
-    std::shared_ptr<const plan::PythonFunction> function;
-    std::vector<int> arguments;
-  };
-  ScalarStage(StreamPtr input, int kept, std::vector<Call> calls, UserFunctions& functions,
+  ScalarStage(StreamPtr input, int kept, std::vector<UserCall> calls, UserFunctions& functions,
               columnar::Schema schema)
       : input_(std::move(input)),
         kept_(kept),
@@ -98,13 +103,18 @@ class ScalarStage final : public BatchStream {
             batch->schema()->field(column)->WithName("_" + std::to_string(fields.size())));
         arguments.push_back(batch->column(column));
       }
-      const auto given =
-          arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), arguments);
-      WEIR_ASSIGN(auto result, functions_.scalar(*call.function, given));
-      if (result->length() != batch->num_rows())
-        return base::error(base::ErrorKind::kInvalidArgument,
-                           "the function {} gave {} values for {} rows", call.function->name,
-                           result->length(), batch->num_rows());
+      std::shared_ptr<arrow::Array> result;
+      for (const auto& function : call.functions) {
+        const auto given =
+            arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), arguments);
+        WEIR_ASSIGN(result, functions_.scalar(*function, given));
+        if (result->length() != batch->num_rows())
+          return base::error(base::ErrorKind::kInvalidArgument,
+                             "the function {} gave {} values for {} rows", function->name,
+                             result->length(), batch->num_rows());
+        fields = {arrow::field("_0", result->type())};
+        arguments = {result};
+      }
       arrays.push_back(std::move(result));
     }
     arrow::FieldVector fields;
@@ -116,38 +126,66 @@ class ScalarStage final : public BatchStream {
  private:
   StreamPtr input_;
   int kept_;
-  std::vector<Call> calls_;
+  std::vector<UserCall> calls_;
   UserFunctions& functions_;
   columnar::Schema schema_;
 };
 
-bool calls_python(const plan::Typed& expression) {
-  if (std::holds_alternative<plan::TypedPython>(expression.node)) return true;
-  for (const auto& child : plan::typed_children(expression)) {
-    if (calls_python(*child)) return true;
-  }
-  return false;
+const plan::TypedPython* python_call(const TypedPtr& expression) {
+  return std::get_if<plan::TypedPython>(&expression->node);
 }
 
-// The calls of the user's functions whose arguments hold none.
-void innermost(const TypedPtr& expression, std::vector<TypedPtr>& found) {
-  if (!calls_python(*expression)) return;
-  bool inside = false;
-  for (const auto& child : plan::typed_children(*expression)) {
-    if (calls_python(*child)) {
-      inside = true;
-      innermost(child, found);
+// A call whose only argument is another call of the same kind: one worker runs both, one after the
+// other, as Spark does (an iterator's function stands for itself).
+const plan::TypedPython* chained_call(const plan::TypedPython& call) {
+  constexpr int kPickled = 100, kArrow = 101, kPandas = 200;
+  const int kind = call.function->eval_type;
+  if (kind != kPickled && kind != kArrow && kind != kPandas) return nullptr;
+  if (call.arguments.size() != 1) return nullptr;
+  const auto* inner = python_call(call.arguments[0]);
+  return inner && inner->function->eval_type == kind ? inner : nullptr;
+}
+
+// The calls of the user's functions whose arguments hold none, but for chains; all of one kind, and
+// one only where a worker takes no more.
+class StageCalls {
+ public:
+  void collect(const TypedPtr& expression) {
+    if (!calls_python(*expression)) return;
+    if (const auto* call = python_call(expression)) {
+      const auto* last = call;
+      while (const auto* inner = chained_call(*last))
+        last = inner;
+      bool inside = false;
+      for (const auto& argument : last->arguments)
+        inside = inside || calls_python(*argument);
+      if (!inside) return add(expression, *call);
+      for (const auto& argument : last->arguments)
+        collect(argument);
+      return;
     }
+    for (const auto& child : plan::typed_children(*expression))
+      collect(child);
   }
-  if (!inside && std::holds_alternative<plan::TypedPython>(expression->node)) {
-    for (const auto& known : found) {
+  const std::vector<TypedPtr>& found() const { return found_; }
+
+ private:
+  void add(const TypedPtr& expression, const plan::TypedPython& call) {
+    for (const auto& known : found_) {
       if (known == expression ||
           (!is_volatile(*expression) && plan::same_expression(*known, *expression)))
         return;
     }
-    found.push_back(expression);
+    constexpr int kPandasIterator = 204, kArrowIterator = 251;
+    const int kind = call.function->eval_type;
+    if (!found_.empty() && (kind != kind_ || kind == kPandasIterator || kind == kArrowIterator))
+      return;  // in the next stage
+    kind_ = kind;
+    found_.push_back(expression);
   }
-}
+  std::vector<TypedPtr> found_;
+  int kind_ = 0;
+};
 
 TypedPtr column_at(const TypedPtr& expression, int index) {
   return std::make_shared<const plan::Typed>(plan::Typed{
@@ -160,9 +198,10 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
                                                         std::vector<TypedPtr>& list) {
   auto child = given;
   while (true) {
-    std::vector<TypedPtr> calls;
+    StageCalls collected;
     for (const auto& one : list)
-      innermost(one, calls);
+      collected.collect(one);
+    const auto calls = collected.found();
     if (calls.empty()) return child;
     if (!context_.functions) return unsupported("a user function");
     const bool outside = std::any_of(
@@ -178,11 +217,14 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
           plan::Typed{column.type, column.nullable, plan::TypedColumn{i, column.name}, {}}));
     }
     auto below_columns = columns;
-    std::vector<ScalarStage::Call> stage_calls;
+    std::vector<UserCall> stage_calls;
     for (const auto& call : calls) {
-      const auto& python = std::get<plan::TypedPython>(call->node);
-      ScalarStage::Call one{python.function, {}};
-      for (const auto& argument : python.arguments) {
+      UserCall one;
+      const auto* python = python_call(call);
+      for (; const auto* inner = chained_call(*python); python = inner)
+        one.functions.insert(one.functions.begin(), python->function);
+      one.functions.insert(one.functions.begin(), python->function);
+      for (const auto& argument : python->arguments) {
         one.arguments.push_back(static_cast<int>(below.list.size()));
         below_columns.push_back(column_of(argument, "_" + std::to_string(below.list.size())));
         below.list.push_back(argument);
@@ -199,6 +241,8 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
     Open open = [input, kept, stage_calls, context = context_,
                  schema = columnar::Schema::structure(std::move(fields))]() -> Result<StreamPtr> {
       WEIR_ASSIGN(auto stream, execute(input, context));
+      if (auto* streams = dynamic_cast<StreamFunctions*>(context.functions))
+        return streams->scalars(stage_calls, kept, std::move(stream));
       return StreamPtr(std::make_unique<ScalarStage>(std::move(stream), kept, stage_calls,
                                                      *context.functions, schema));
     };

@@ -1,0 +1,88 @@
+// What a worker is told before the rows: PySpark's protocol of workers, big-endian.
+//
+// split index int | Python version text | task context | folder of files text, count of includes
+// int | broadcasts: needs a decryption server byte, count int | evaluation type int | settings |
+// functions. Texts and commands are an int length and the bytes. By PySpark's version:
+//   4.2  task context as JSON text; two maps of settings (of the runner, of the evaluation) for
+//   every
+//        evaluation type; arguments as (offset int, has a name byte, name text); a result id long
+//        after each function
+//   4.1  task context in fields; one map, for Arrow's types only; for 101 the schema of the
+//   arguments
+//        as JSON text behind it; "profiling" byte before the functions; names only where functions
+//        are called with single columns
+//   4.0  as 4.1, with a barrier's port and secret in the task context and without 101's schema
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace weir::python {
+
+// PySpark's PythonEvalType.
+enum EvalType : int {
+  kPickled = 100,
+  kArrowBatched = 101,
+  kScalarPandas = 200,
+  kGroupedMapPandas = 201,
+  kGroupedAggPandas = 202,
+  kScalarPandasIter = 204,
+  kMapPandasIter = 205,
+  kCogroupedMapPandas = 206,
+  kMapArrowIter = 207,
+  kGroupedMapArrow = 209,
+  kCogroupedMapArrow = 210,
+  kGroupedMapArrowIter = 215,
+  kGroupedMapPandasIter = 216,
+  kGroupedAggPandasIter = 217,
+  kScalarArrow = 250,
+  kScalarArrowIter = 251,
+  kGroupedAggArrow = 252,
+  kGroupedAggArrowIter = 254,
+};
+
+// Lengths that are none.
+enum SpecialLength : int32_t {
+  kEndOfDataSection = -1,
+  kPythonException = -2,
+  kTimingData = -3,
+  kEndOfStream = -4,
+  kStartArrowStream = -6,
+};
+
+// Builds what goes over the wire.
+class WireBytes {
+ public:
+  void put_byte(bool value) { bytes_.push_back(value ? '\1' : '\0'); }
+  void put_int(int32_t value);
+  void put_long(int64_t value);
+  void put_text(std::string_view text);
+  const std::string& bytes() const { return bytes_; }
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+struct FunctionWords {
+  std::vector<int> offsets;           // columns of the input
+  std::vector<std::string> names;     // of keyword arguments, as relational::UserCall
+  std::vector<std::string> commands;  // pickled (function, type), the innermost first
+};
+
+struct RunHeader {
+  int version = 402;  // of PySpark: 4.2
+  std::string python_version;
+  int eval_type = 0;
+  int64_t task = 0;
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::string input_schema;  // JSON; kArrowBatched only
+  std::vector<FunctionWords> functions;
+};
+
+std::string header_bytes(const RunHeader& header);
+
+}  // namespace weir::python

@@ -1,0 +1,40 @@
+// One piece of work of a query: which functions, with which settings, by which workers.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "python/arrow_rows.h"
+#include "python/crew.h"
+#include "python/session_functions.h"
+
+namespace weir::python {
+
+struct Work {
+  std::shared_ptr<WorkerPool> pool;
+  FunctionOptions options;
+  base::Clock& clock;
+  SettingLookup settings;
+  HostFacts facts;
+};
+
+std::string setting(const Work& work, const std::string& key, const std::string& otherwise);
+// spark.sql.execution.arrow.maxRecordsPerBatch; 0 and less: no limit, which is a large one.
+int64_t rows_of_a_batch(const Work& work);
+// The header but for its functions.
+RunHeader run_header(const Work& work, const plan::PythonFunction& function);
+std::shared_ptr<arrow::Schema> worker_schema(const Work& work,
+                                             const std::vector<columnar::Field>& fields);
+base::Error unsupported(std::string_view what);
+
+Result<StreamPtr> scalar_work(Work work, std::vector<relational::UserCall> calls, int kept,
+                              StreamPtr input);
+Result<StreamPtr> map_work(Work work, const plan::PythonFunction& function, StreamPtr input);
+Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, int keys,
+                             StreamPtr input);
+Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, int keys,
+                               StreamPtr left, StreamPtr right);
+Result<StreamPtr> aggregate_work(Work work, std::vector<relational::UserCall> calls, int keys,
+                                 StreamPtr input);
+
+}  // namespace weir::python
