@@ -68,6 +68,8 @@ int count_max(char letter) {
     case 'M':
     case 'L':
     case 'E':
+    case 'Q':
+    case 'q':
     case 'z':
     case 'O':
       return 4;
@@ -194,7 +196,8 @@ base::Result<DatetimePattern> DatetimePattern::compile(std::string_view pattern,
       while (end < pattern.size() && pattern[end] == c)
         ++end;
       const int count = static_cast<int>(end - at);
-      if (count > count_max(c) || (c == 'V' && count != 2) || (c == 'E' && for_parsing)) {
+      if (count > count_max(c) || (c == 'V' && count != 2) ||
+          ((c == 'E' || c == 'Q' || c == 'q') && for_parsing)) {
         return error(ErrorKind::kUnsupported, "datetime pattern '{}': {}", pattern,
                      std::string(end - at, c));
       }
@@ -509,6 +512,19 @@ std::optional<std::string> DatetimePattern::format(int64_t micros, int64_t offse
       case 'D':
         text += fmt::format("{:0{}}", days - *days_of(year, 1, 1) + 1, n);
         break;
+      case 'Q':
+      case 'q': {
+        const auto quarter = (month + 2) / 3;
+        static constexpr std::string_view kNames[] = {"1st", "2nd", "3rd", "4th"};
+        if (n <= 2) {
+          text += fmt::format("{:0{}}", quarter, n);
+        } else if (n == 3) {
+          text += fmt::format("Q{}", quarter);
+        } else {
+          text += fmt::format("{} quarter", kNames[static_cast<size_t>(quarter - 1)]);
+        }
+        break;
+      }
       case 'a':
         text += hour < 12 ? "AM" : "PM";
         break;

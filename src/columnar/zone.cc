@@ -46,6 +46,41 @@ constexpr std::pair<std::string_view, std::string_view> kShortNames[] = {
 
 int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
+// Zone tables end with 2037; the rules of their last years go on for ever. A later time is looked
+// up in a year of those that begins with the same weekday and is as long.
+struct TableYear {
+  int64_t shift = 0;  // seconds to add
+  int64_t begin = INT64_MIN, end = INT64_MAX;
+};
+constexpr int64_t kTableEnd = 2'114'380'800;  // 2037-01-01
+
+int64_t year_begin(int64_t year) {
+  const int64_t before = year - 1;
+  const int64_t days =
+      before * 365 + floor_div(before, 4) - floor_div(before, 100) + floor_div(before, 400);
+  return (days - 719'162) * 86'400;
+}
+
+TableYear table_year(int64_t seconds) {
+  TableYear made;
+  if (seconds < kTableEnd) return made;
+  auto year = static_cast<int64_t>(static_cast<double>(seconds) / 31'556'952.0) + 1970;
+  while (year_begin(year) > seconds)
+    --year;
+  while (year_begin(year + 1) <= seconds)
+    ++year;
+  made.begin = year_begin(year);
+  made.end = year_begin(year + 1);
+  constexpr int64_t kWeek = int64_t{7} * 86'400;
+  for (int64_t known = 2009; known < 2037; ++known) {
+    const bool as_long = year_begin(known + 1) - year_begin(known) == made.end - made.begin;
+    if (!as_long || (made.begin - year_begin(known)) % kWeek != 0) continue;
+    made.shift = year_begin(known) - made.begin;
+    break;
+  }
+  return made;
+}
+
 }  // namespace
 
 base::Result<Zone> Zone::find(std::string_view name) {
@@ -69,10 +104,11 @@ base::Result<Zone> Zone::find(std::string_view name) {
 
 int64_t Zone::offset_at(int64_t utc_seconds) {
   if (!rules_ || (utc_seconds >= begin_ && utc_seconds < end_)) return offset_;
+  const auto year = table_year(utc_seconds);
   const auto info = static_cast<const tz::time_zone*>(rules_)->get_info(
-      tz::sys_seconds(std::chrono::seconds(utc_seconds)));
-  begin_ = info.begin.time_since_epoch().count();
-  end_ = info.end.time_since_epoch().count();
+      tz::sys_seconds(std::chrono::seconds(utc_seconds + year.shift)));
+  begin_ = std::max(info.begin.time_since_epoch().count() - year.shift, year.begin);
+  end_ = std::min(info.end.time_since_epoch().count() - year.shift, year.end);
   offset_ = info.offset.count();
   return offset_;
 }
@@ -100,10 +136,11 @@ int64_t Zone::to_utc(int64_t local_us) {
   constexpr int64_t kMargin = 2 * 86'400;
   const int64_t guess = local_seconds - offset_;
   if (guess >= begin_ + kMargin && guess < end_ - kMargin) return shifted(local_us, -offset_);
+  const auto year = table_year(local_seconds);
   const auto info = static_cast<const tz::time_zone*>(rules_)->get_info(
-      tz::local_seconds(std::chrono::seconds(local_seconds)));
-  begin_ = info.first.begin.time_since_epoch().count();
-  end_ = info.first.end.time_since_epoch().count();
+      tz::local_seconds(std::chrono::seconds(local_seconds + year.shift)));
+  begin_ = std::max(info.first.begin.time_since_epoch().count() - year.shift, year.begin);
+  end_ = std::min(info.first.end.time_since_epoch().count() - year.shift, year.end);
   offset_ = info.first.offset.count();
   // Unique, gap (offset before the transition moves the time forward) or overlap (the first is the
   // earlier instant).

@@ -545,7 +545,43 @@ Result<ArrayPtr> relabel_text(CastCall& call, const Vector& input) {
   return arrow::MakeArray(std::move(data));
 }
 
+// The bytes of a whole number, the highest first.
+template <typename T>
+Result<ArrayPtr> integral_to_binary(const CastCall& call, const Vector& input, int64_t rows) {
+  const FixedReader<T> values(input);
+  TextWriter writer(rows);
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!values.valid[row]) {
+      writer.add_null();
+      continue;
+    }
+    const auto bits = static_cast<uint64_t>(values[row]);
+    for (int i = static_cast<int>(sizeof(T)) - 1; i >= 0; --i)
+      writer.bytes() += static_cast<char>(bits >> (8 * i));
+    writer.end_row();
+  }
+  return writer.finish(columnar::to_arrow(call.to));
+}
+
+Result<ArrayPtr> number_to_binary(const CastCall& call, const Vector& input, int64_t rows) {
+  switch (call.from.kind()) {
+    case TypeKind::kByte:
+      return integral_to_binary<int8_t>(call, input, rows);
+    case TypeKind::kShort:
+      return integral_to_binary<int16_t>(call, input, rows);
+    case TypeKind::kInteger:
+      return integral_to_binary<int32_t>(call, input, rows);
+    case TypeKind::kLong:
+      return integral_to_binary<int64_t>(call, input, rows);
+    default:
+      return kernel_error("UNSUPPORTED_FEATURE", "0A000",
+                          fmt::format("A cast of \"{}\" to BINARY is not built.", call.from.sql()),
+                          call.origin);
+  }
+}
+
 Result<ArrayPtr> cast_number(CastCall& call, const Vector& input, int64_t rows) {
+  if (call.to.is(TypeKind::kBinary)) return number_to_binary(call, input, rows);
   switch (call.to.kind()) {
     case TypeKind::kBoolean:
       return number_to_boolean(call, input, rows);

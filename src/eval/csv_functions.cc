@@ -156,16 +156,20 @@ class CsvWriter {
   }
 
   void quoted(std::string_view text, std::string& out) const {
+    const bool broken = text.find_first_of("\r\n") != std::string_view::npos;
     const auto blank = [](char c) { return static_cast<unsigned char>(c) <= ' '; };
     while (trim_leading_ && !text.empty() && blank(text.front()))
       text.remove_prefix(1);
     while (trim_trailing_ && !text.empty() && blank(text.back()))
       text.remove_suffix(1);
+    if (text.empty()) {
+      out += empty_value_;
+      return;
+    }
     const bool has_quote = quote_ != 0 && text.find(quote_) != std::string_view::npos;
     const bool enclosed =
-        quote_ != 0 &&
-        (quote_all_ || text.find(separator_) != std::string_view::npos ||
-         text.find_first_of("\r\n") != std::string_view::npos || (has_quote && escape_quotes_));
+        quote_ != 0 && (quote_all_ || text.find(separator_) != std::string_view::npos || broken ||
+                        (has_quote && escape_quotes_));
     if (!enclosed) {
       out += text;
       return;

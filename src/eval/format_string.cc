@@ -1,12 +1,11 @@
 // format_string (printf): java.util.Formatter over SQL values.
 #include <cmath>
 
-#include <boost/algorithm/string/case_conv.hpp>
-
 #include "eval/cast.h"
 #include "eval/decimal_digits.h"
 #include "eval/list_rows.h"
 #include "eval/map_rows.h"
+#include "eval/text_case.h"
 #include "eval/utf8.h"
 #include "plan/calendar.h"
 
@@ -98,7 +97,10 @@ Result<std::vector<Piece>> parse_format(const KernelCall& call, std::string_view
 }
 
 std::string padded(const Directive& directive, const std::string& text) {
-  const auto length = character_count(text);
+  // Java counts UTF-16 units.
+  int64_t length = character_count(text);
+  for (const char c : text)
+    length += static_cast<unsigned char>(c) >= 0xF0;
   if (directive.width <= length) return text;
   const std::string blanks(static_cast<size_t>(directive.width - length), ' ');
   return directive.has('-') ? text + blanks : blanks + text;
@@ -141,7 +143,11 @@ class Formatter {
       if (argument < 1 || argument >= static_cast<int>(arguments_.size()))
         return java_error("MissingFormatArgumentException", piece.text);
       WEIR_ASSIGN(auto text, shown(directive, piece.text, static_cast<size_t>(argument), row));
-      if (directive.upper) text = boost::to_upper_copy(text);
+      if (directive.upper) {
+        std::string upper;
+        append_case(text, true, upper);
+        text = std::move(upper);
+      }
       out += padded(directive, text);
     }
     return {};
@@ -155,7 +161,14 @@ class Formatter {
     const Validity valid(vector);
     const int64_t at = vector.constant ? 0 : row;
     const auto cut = [&](std::string value) {
-      if (directive.precision >= 0) value.resize(character_position(value, directive.precision));
+      if (directive.precision >= 0) {  // of UTF-16 units; half a character is none
+        size_t end = 0;
+        for (int units = 0; end < value.size(); end += character_bytes(value, end)) {
+          units += character_bytes(value, end) > 3 ? 2 : 1;
+          if (units > directive.precision) break;
+        }
+        value.resize(end);
+      }
       return value;
     };
     const bool null = !valid[row];
@@ -208,9 +221,8 @@ class Formatter {
       return whole(directive, value, bytes, mismatch);
     }
     if (directive.conversion == 'e' || directive.conversion == 'f' || directive.conversion == 'g') {
-      if (type.is(TypeKind::kDouble))
-        return real(directive, FixedReader<double>(vector)[row], false);
-      if (type.is(TypeKind::kFloat)) return real(directive, FixedReader<float>(vector)[row], true);
+      if (type.is(TypeKind::kDouble)) return real(directive, FixedReader<double>(vector)[row]);
+      if (type.is(TypeKind::kFloat)) return real(directive, FixedReader<float>(vector)[row]);
     }
     return mismatch();
   }
@@ -251,7 +263,7 @@ class Formatter {
     }
   }
 
-  Result<std::string> real(const Directive& directive, double value, bool is_float) {
+  Result<std::string> real(const Directive& directive, double value) {
     if (std::isnan(value)) return std::string("NaN");
     if (std::isinf(value)) {
       return std::string(value < 0            ? (directive.has('(') ? "(Infinity)" : "-Infinity")
@@ -259,8 +271,7 @@ class Formatter {
                          : directive.has(' ') ? " Infinity"
                                               : "Infinity");
     }
-    auto digits = DecimalDigits::of(is_float ? plan::format_float(static_cast<float>(value))
-                                             : plan::format_double(value));
+    auto digits = DecimalDigits::of(plan::format_double(value));
     const bool negative = std::signbit(value);
     int precision = directive.precision < 0 ? 6 : directive.precision;
     char conversion = directive.conversion;
@@ -348,14 +359,18 @@ std::vector<std::vector<std::string>> split_sentences(std::string_view text) {
     places.push_back(at);
   }
   places.push_back(text.size());
+  if (text.empty()) return {};
   std::vector<std::vector<std::string>> sentences(1);
   const auto blank = [](char32_t c) { return c == ' ' || (c >= 9 && c <= 13) || c == 0xA0; };
   bool ended = false;  // a terminator was met; only closing marks and blanks since
   bool after_blank = false;
+  bool point = false;  // it was a point, after which a small letter goes on
   for (size_t i = 0; i < codes.size();) {
     const char32_t c = codes[i];
     if (word_character(c)) {
-      if (ended && after_blank && !sentences.back().empty()) sentences.emplace_back();
+      const bool small = c >= 'a' && c <= 'z';
+      if (ended && after_blank && !(point && small) && !sentences.back().empty())
+        sentences.emplace_back();
       ended = after_blank = false;
       size_t end = i + 1;
       while (end < codes.size() &&
@@ -371,6 +386,7 @@ std::vector<std::vector<std::string>> split_sentences(std::string_view text) {
     }
     if (c == '!' || c == '?' || c == '.' || c == 0x3002) {
       ended = true;
+      point = c == '.';
       after_blank = c == 0x3002;
     } else if (blank(c)) {
       after_blank = ended;

@@ -10,6 +10,7 @@
 #include "eval/list_rows.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
+#include "eval/utf8.h"
 #include "plan/calendar.h"
 #include "plan/json_options.h"
 
@@ -382,6 +383,20 @@ void find_matches(const JsonValue& value, std::span<const PathStep> steps,
   }
 }
 
+// As Spark writes JSON here: characters beyond 16 bits as two escapes.
+void append_escaped(std::string_view text, std::string& out) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t bytes = character_bytes(text, at);
+    if (bytes == 4) {
+      const uint32_t code = decode_character(text, at) - 0x10000;
+      out += fmt::format("\\u{:04X}\\u{:04X}", 0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF));
+    } else {
+      out += text.substr(at, bytes);
+    }
+    at += bytes;
+  }
+}
+
 Result<ArrayPtr> get_json_object(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]), paths(arguments[1]);
   TextWriter writer(call.rows);
@@ -404,16 +419,21 @@ Result<ArrayPtr> get_json_object(KernelCall& call, Arguments arguments) {
     const bool many = steps && std::any_of(steps->begin(), steps->end(), [](const auto& step) {
                         return step.kind == PathStep::kAny;
                       });
-    if (found.empty() || (!many && found[0]->is_null())) {
+    // A member that is null is NULL; the whole text or an element that is null is that word.
+    const bool member = steps && !steps->empty() && steps->back().kind == PathStep::kKey;
+    if (found.empty() || (!many && member && found[0]->is_null())) {
       writer.add_null();
     } else if (!many && found[0]->is_string()) {
       writer.add(std::string_view(found[0]->as_string()));
     } else if (found.size() == 1) {
-      writer.add(base::json_text(*found[0]));
+      append_escaped(base::json_text(*found[0]), writer.bytes());
+      writer.end_row();
     } else {
       auto& out = writer.bytes();
-      for (size_t i = 0; i < found.size(); ++i)
-        out += (i ? "," : "[") + base::json_text(*found[i]);
+      for (size_t i = 0; i < found.size(); ++i) {
+        out += i ? "," : "[";
+        append_escaped(base::json_text(*found[i]), out);
+      }
       out += ']';
       writer.end_row();
     }

@@ -59,16 +59,29 @@ double java_pow(double x, double y) {
     return std::numeric_limits<double>::quiet_NaN();
   return std::pow(x, y);
 }
-// One step of Newton's takes glibc's last-bit error away.
-double exact_cbrt(double x) {
-  const double root = std::cbrt(x);
-  if (x == 0 || !std::isfinite(root)) return root;
-  return root - (root * root * root - x) / (3 * root * root);
-}
+// In more digits, so that the last one is right.
+double exact_cbrt(double x) { return static_cast<double>(std::cbrt(static_cast<long double>(x))); }
 double java_sign(double x) { return std::isnan(x) || x == 0 ? x : x > 0 ? 1.0 : -1.0; }
-double to_degrees(double x) { return x * (180.0 / std::numbers::pi); }
-double to_radians(double x) { return x / 180.0 * std::numbers::pi; }
-double nanvl2(double x, double y) { return std::isnan(x) ? y : x; }
+double to_degrees(double x) { return x * 57.29577951308232; }
+double to_radians(double x) { return x * 0.017453292519943295; }
+double log2_of(double x) { return std::log(x) / std::log(2.0); }
+// -0.0 counts as 0.0.
+double atan2_of(double y, double x) { return std::atan2(y + 0.0, x + 0.0); }
+
+// The second only where the first is NaN.
+Result<ArrayPtr> nanvl(KernelCall& call, Operands arguments) {
+  const FixedReader<double> first(arguments[0]), second(arguments[1]);
+  FixedWriter<double> writer(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const bool other = first.valid[row] && std::isnan(first[row]);
+    if (!first.valid[row] || (other && !second.valid[row])) {
+      writer.set_null(row);
+    } else {
+      writer.set(row, other ? second[row] : first[row]);
+    }
+  }
+  return writer.finish(call.arrow_type);
+}
 
 template <int which>
 Result<ArrayPtr> constant(KernelCall& call, Operands) {
@@ -216,8 +229,7 @@ Result<ArrayPtr> round_floating(KernelCall& call, Operands arguments) {
         bool fits = false;
         // Two roundings must not happen: read every digit there is (a double of this size has at
         // most 17 + exponent).
-        const auto text = sizeof(T) == 4 ? plan::format_float(static_cast<float>(x))
-                                         : plan::format_double(static_cast<double>(x));
+        const auto text = plan::format_double(static_cast<double>(x));
         constexpr int kDigits = 19;
         if (std::fabs(static_cast<double>(x)) < 1e-19) return T{0};
         parse_decimal(text, 38, kDigits, digits, fits);
@@ -287,7 +299,7 @@ constexpr KernelEntry kKernels[] = {
     {"ln", logarithm<std::log, 0>},
     {"log", log_base},
     {"log10", logarithm<std::log10, 0>},
-    {"log2", logarithm<std::log2, 0>},
+    {"log2", logarithm<log2_of, 0>},
     {"log1p", logarithm<std::log1p, -1>},
     {"sign", sign},
     {"sin", map1<std::sin>},
@@ -302,9 +314,9 @@ constexpr KernelEntry kKernels[] = {
     {"degrees", map1<to_degrees>},
     {"radians", map1<to_radians>},
     {"pow", map2<java_pow>},
-    {"atan2", map2<std::atan2>},
+    {"atan2", map2<atan2_of>},
     {"hypot", map2<std::hypot>},
-    {"nanvl", map2<nanvl2>},
+    {"nanvl", nanvl},
     {"pi", constant<0>},
     {"e", constant<1>},
 };

@@ -148,6 +148,8 @@ Result<DecimalPattern> DecimalPattern::parse(const KernelCall& call, std::string
   if (quoted) return malformed("a quote without end");
   if (since_comma == 0) return malformed("a comma at the end");
   made.grouping = std::max(since_comma, 0);
+  // "#.##": the last place before the point is there in any case.
+  if (fraction && made.whole_min == 0 && made.fraction_min == 0) made.whole_min = 1;
   made.negative_prefix = "-" + made.prefix;
   made.negative_suffix = made.suffix;
   if (at < pattern.size()) {  // ";": prefix and suffix of negative numbers
@@ -217,8 +219,7 @@ std::string DecimalPattern::show(const Number& given) const {
     text = whole + text.substr(point);
     if (text.empty()) text = "0";
   }
-  const bool zero = !number.floating && text.find_first_of("123456789") == std::string::npos;
-  const bool negative = number.digits.negative && !zero;
+  const bool negative = number.digits.negative;
   return negative ? negative_prefix + text + negative_suffix : prefix + text + suffix;
 }
 

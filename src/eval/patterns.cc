@@ -252,7 +252,15 @@ Result<ArrayPtr> regexp_substr(KernelCall& call, Arguments arguments) {
   return writer.finish(call.arrow_type);
 }
 
-// The position (in characters, from 1) of the first match, 0 where there is none. The third
+// How long Java finds a text: characters beyond 16 bits are two.
+int64_t units_of(std::string_view text) {
+  int64_t units = character_count(text);
+  for (const char c : text)
+    units += static_cast<unsigned char>(c) >= 0xF0;
+  return units;
+}
+
+// The position (in Java's characters, from 1) of the first match, 0 where there is none. The third
 // argument is taken and without effect, as in Spark.
 Result<ArrayPtr> regexp_instr(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]), pattern(arguments[1]);
@@ -262,8 +270,7 @@ Result<ArrayPtr> regexp_instr(KernelCall& call, Arguments arguments) {
       [&](const Regexp& compiled, int64_t row) -> Result<void> {
         WEIR_ASSIGN(const auto found, compiled.first(call, text[row]));
         const int64_t position =
-            found ? character_count(text[row].substr(0, static_cast<size_t>((*found)[0].begin))) + 1
-                  : 0;
+            found ? units_of(text[row].substr(0, static_cast<size_t>((*found)[0].begin))) + 1 : 0;
         writer.set(row, static_cast<int32_t>(position));
         return {};
       }));

@@ -89,7 +89,14 @@ Result<ArrayPtr> initcap(KernelCall& call, Operands arguments) {
         bool word_start = true;
         for (size_t at = 0; at < text.size();) {
           const auto one = text.substr(at, character_bytes(text, at));
+          const size_t begin = out.size();
           append_case(one, word_start, out);
+          if (word_start && out.size() > begin + character_bytes(out, begin)) {
+            // Several capitals for one letter: all but the first become small.
+            const auto rest = out.substr(begin + character_bytes(out, begin));
+            out.resize(out.size() - rest.size());
+            append_case(rest, false, out);
+          }
           word_start = one == " ";
           at += one.size();
         }
@@ -318,12 +325,18 @@ Result<ArrayPtr> locate(KernelCall& call, Operands arguments) {
         call, [](std::string_view w, std::string_view t) { return find_text(t, w, 0); }, what,
         text);
   }
-  return map_fixed<int32_t>(
-      call,
-      [](std::string_view w, std::string_view t, int32_t from) {
-        return from < 1 ? 0 : find_text(t, w, from - 1);
-      },
-      what, text, FixedReader<int32_t>(arguments[2]));
+  const FixedReader<int32_t> from(arguments[2]);
+  FixedWriter<int32_t> writer(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!from.valid[row] || (what.valid[row] && text.valid[row] && from[row] < 1)) {
+      writer.set(row, 0);  // Spark: no place to begin at, no place found
+    } else if (!what.valid[row] || !text.valid[row]) {
+      writer.set_null(row);
+    } else {
+      writer.set(row, find_text(text[row], what[row], from[row] - 1));
+    }
+  }
+  return writer.finish(call.arrow_type);
 }
 
 enum class Part { kContains, kStarts, kEnds };

@@ -48,6 +48,60 @@ const CaseTable& table(bool upper) {
   return kLower;
 }
 
+// Letters whose other case is several (Unicode's SpecialCasing without conditions).
+std::string_view special_case(uint32_t code, bool upper) {
+  if (!upper) return code == 0x130 ? "i\u0307" : "";
+  switch (code) {
+    case 0xDF:
+      return "SS";
+    case 0x149:
+      return "\u02BCN";
+    case 0x1F0:
+      return "J\u030C";
+    case 0x390:
+      return "\u0399\u0308\u0301";
+    case 0x3B0:
+      return "\u03A5\u0308\u0301";
+    case 0x587:
+      return "\u0535\u0552";
+    case 0x1E96:
+      return "H\u0331";
+    case 0x1E97:
+      return "T\u0308";
+    case 0x1E98:
+      return "W\u030A";
+    case 0x1E99:
+      return "Y\u030A";
+    case 0x1E9A:
+      return "A\u02BE";
+    case 0xFB00:
+      return "FF";
+    case 0xFB01:
+      return "FI";
+    case 0xFB02:
+      return "FL";
+    case 0xFB03:
+      return "FFI";
+    case 0xFB04:
+      return "FFL";
+    case 0xFB05:
+    case 0xFB06:
+      return "ST";
+    case 0xFB13:
+      return "\u0544\u0546";
+    case 0xFB14:
+      return "\u0544\u0535";
+    case 0xFB15:
+      return "\u0544\u053B";
+    case 0xFB16:
+      return "\u054E\u0546";
+    case 0xFB17:
+      return "\u0544\u053D";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 void append_case(std::string_view text, bool upper, std::string& out) {
@@ -63,8 +117,8 @@ void append_case(std::string_view text, bool upper, std::string& out) {
     const auto one = text.substr(at, bytes);
     at += bytes;
     const auto code = decode_character(one, 0);
-    if (upper && code == 0xDF) {  // the one common letter whose upper case is two
-      out += "SS";
+    if (const auto several = special_case(code, upper); !several.empty()) {
+      out += several;
       continue;
     }
     const auto found = table(upper).find(code);

@@ -63,7 +63,7 @@ Result<ArrayPtr> encode(KernelCall& call, Arguments arguments) {
       writer.end_row();
       continue;
     }
-    if (charset == Charset::kUtf16) append_unit(0xFEFF, 2, true, out);
+    if (charset == Charset::kUtf16 && !from.empty()) append_unit(0xFEFF, 2, true, out);
     for (size_t at = 0; at < from.size(); at += character_bytes(from, at)) {
       const uint32_t code = decode_character(from, at);
       if (charset == Charset::kAscii || charset == Charset::kLatin1) {

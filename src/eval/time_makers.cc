@@ -259,8 +259,11 @@ Result<ArrayPtr> months_between(KernelCall& call, Arguments arguments) {
       writer.set(row, months);
       continue;
     }
-    const int64_t seconds_a = floor_div(floor_mod(local_a, kMicrosPerDay), kMicrosPerSecond);
-    const int64_t seconds_b = floor_div(floor_mod(local_b, kMicrosPerDay), kMicrosPerSecond);
+    // Seconds gone by since midnight: on days when clocks change not what the clock shows.
+    const int64_t seconds_a =
+        floor_div(a[row] - call.zone.to_utc(days_a * kMicrosPerDay), kMicrosPerSecond);
+    const int64_t seconds_b =
+        floor_div(b[row] - call.zone.to_utc(days_b * kMicrosPerDay), kMicrosPerSecond);
     constexpr double kSecondsInMonth = 31 * 86'400;
     const double difference =
         static_cast<double>((date_a.day - date_b.day) * 86'400 + seconds_a - seconds_b);
@@ -386,9 +389,8 @@ Result<ArrayPtr> timestamp_difference(KernelCall& call, Arguments arguments) {
           std::optional<int64_t>& out) -> Result<void> {
         const auto step = step_of(unit);
         if (!step) return bad_unit(call, unit);
-        const bool calendar = step->months != 0 || step->days;
-        const int64_t from = instant && calendar ? call.zone.to_local(a) : a;
-        const int64_t to = instant && calendar ? call.zone.to_local(b) : b;
+        const int64_t from = instant ? call.zone.to_local(a) : a;
+        const int64_t to = instant ? call.zone.to_local(b) : b;
         if (step->months == 0) {
           out = static_cast<int64_t>((static_cast<__int128>(to) - from) / step->us);
           return {};

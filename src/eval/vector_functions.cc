@@ -1,10 +1,11 @@
 // Arrays of floats as vectors: products, distances, norms. Sums as Spark makes them: in single
-// precision, eight at a time.
+// precision, eight at a time. And arrays made by counting.
 #include <cmath>
 #include <limits>
 
 #include "eval/list_rows.h"
 #include "eval/map_rows.h"
+#include "plan/calendar.h"
 
 namespace weir::eval {
 
@@ -157,7 +158,154 @@ Result<ArrayPtr> norm(KernelCall& call, Operands arguments) {
   return offsets.finish(call.arrow_type, values.finish(arrow::float32()));
 }
 
+// ---- sequence
+
+base::Error bad_sequence(const KernelCall& call, std::string_view why) {
+  return base::error(base::ErrorKind::kInvalidArgument, "{}: {}", call.call.function->name, why);
+}
+
+constexpr int64_t kElementsMax = 2147483632;
+
+int64_t number_at(const DataType& type, const Vector& vector, int64_t row) {
+  switch (type.kind()) {
+    case TypeKind::kByte:
+      return FixedReader<int8_t>(vector)[row];
+    case TypeKind::kShort:
+      return FixedReader<int16_t>(vector)[row];
+    case TypeKind::kInteger:
+    case TypeKind::kDate:
+    case TypeKind::kYearMonthInterval:
+      return FixedReader<int32_t>(vector)[row];
+    default:
+      return FixedReader<int64_t>(vector)[row];
+  }
+}
+
+// One row's numbers.
+Result<void> count_up(const KernelCall& call, int64_t first, int64_t last, int64_t step,
+                      std::vector<int64_t>& out) {
+  const bool right = first == last || (step > 0 && first < last) || (step < 0 && first > last);
+  if (!right) {
+    return bad_sequence(
+        call, fmt::format("Illegal sequence boundaries: {} to {} by {}", first, last, step));
+  }
+  const __int128 count = first == last ? 1 : (static_cast<__int128>(last) - first) / step + 1;
+  if (count > kElementsMax || static_cast<__int128>(out.size()) + count > (1 << 28)) {
+    return call.fail("COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "54000",
+                     fmt::format("Can't create array with {} elements which exceeding the array "
+                                 "size limit {}.",
+                                 static_cast<int64_t>(count), kElementsMax));
+  }
+  for (__int128 i = 0; i < count; ++i)
+    out.push_back(static_cast<int64_t>(first + i * step));
+  return {};
+}
+
+// One row's times: months and days are steps of the calendar in the session's zone.
+Result<void> walk_times(KernelCall& call, bool instant, int64_t first, int64_t last, int64_t months,
+                        int64_t step_us, std::vector<int64_t>& out) {
+  const int64_t days = step_us / plan::kMicrosPerDay, rest = step_us % plan::kMicrosPerDay;
+  if (months == 0 && (days == 0 || !instant)) return count_up(call, first, last, step_us, out);
+  const bool forward = months > 0 || step_us > 0;
+  if (first != last && forward != (first < last))
+    return bad_sequence(call, "Illegal sequence boundaries: the step leads away from the last");
+  const int64_t local = instant ? call.zone.to_local(first) : first;
+  const auto date = plan::civil_from_days(plan::floor_div(local, plan::kMicrosPerDay));
+  const int64_t time = plan::floor_mod(local, plan::kMicrosPerDay);
+  const auto begun = out.size();
+  for (int64_t i = 0; out.size() - begun < 100'000'000; ++i) {
+    const int64_t total = date.year * 12 + date.month - 1 + i * months;
+    const int64_t year = plan::floor_div(total, 12);
+    const int month = static_cast<int>(plan::floor_mod(total, 12)) + 1;
+    const int64_t day =
+        plan::days_from_civil(year, month, std::min(date.day, plan::days_in_month(year, month)));
+    const int64_t moved = (day + i * days) * plan::kMicrosPerDay + time;
+    const int64_t at = (instant ? call.zone.to_utc(moved) : moved) + i * rest;
+    if (forward ? at > last : at < last) return {};
+    out.push_back(at);
+  }
+  return call.fail("COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "54000",
+                   "A sequence of more than 100 million times.");
+}
+
+Result<ArrayPtr> sequence(KernelCall& call, Operands arguments) {
+  const auto& type = call.type_of(0);
+  const bool date = type.is(TypeKind::kDate);
+  const bool times = date || type.is(TypeKind::kTimestamp) || type.is(TypeKind::kTimestampNtz);
+  const bool stepped = arguments.size() > 2;
+  const Validity first_valid(arguments[0]), last_valid(arguments[1]);
+  ListOffsets offsets(call.rows);
+  std::vector<int64_t> all, row_values;
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (!first_valid[row] || !last_valid[row] || (stepped && !Validity(arguments[2])[row])) {
+      offsets.add_null(static_cast<int64_t>(all.size()));
+      continue;
+    }
+    const int64_t first = number_at(type, arguments[0], row);
+    const int64_t last = number_at(type, arguments[1], row);
+    int64_t step = first <= last ? 1 : -1;
+    if (stepped) step = number_at(call.type_of(2), arguments[2], row);
+    if (!times) {
+      WEIR_TRY(count_up(call, first, last, step, all));
+    } else {
+      const bool by_months = stepped && call.type_of(2).is(TypeKind::kYearMonthInterval);
+      if (!stepped) step *= plan::kMicrosPerDay;
+      if (step == 0) return bad_sequence(call, "the step must not be 0");
+      const int64_t unit = date ? plan::kMicrosPerDay : 1;
+      if (date && !by_months && step % plan::kMicrosPerDay != 0) {
+        return bad_sequence(call,
+                            "the step must be an interval of day granularity if start and end "
+                            "values are dates");
+      }
+      row_values.clear();
+      WEIR_TRY(walk_times(call, type.is(TypeKind::kTimestamp), first * unit, last * unit,
+                          by_months ? step : 0, by_months ? 0 : step, row_values));
+      for (const auto value : row_values)
+        all.push_back(value / unit);
+    }
+    offsets.end_row(static_cast<int64_t>(all.size()));
+  }
+  const auto fill = [&](auto sample) {
+    FixedWriter<decltype(sample)> writer(static_cast<int64_t>(all.size()));
+    for (size_t i = 0; i < all.size(); ++i)
+      writer.set(static_cast<int64_t>(i), static_cast<decltype(sample)>(all[i]));
+    return writer.finish(call.arrow_type->field(0)->type());
+  };
+  ArrayPtr values;
+  switch (type.kind()) {
+    case TypeKind::kByte:
+      values = fill(int8_t{});
+      break;
+    case TypeKind::kShort:
+      values = fill(int16_t{});
+      break;
+    case TypeKind::kInteger:
+    case TypeKind::kDate:
+      values = fill(int32_t{});
+      break;
+    default:
+      values = fill(int64_t{});
+  }
+  return offsets.finish(call.arrow_type, values);
+}
+
+Result<ArrayPtr> quote(KernelCall& call, Operands arguments) {
+  return map_text(
+      call,
+      [](std::string_view text, std::string& out) {
+        out += '\'';
+        for (const char c : text) {
+          if (c == '\'') out += '\\';
+          out += c;
+        }
+        out += '\'';
+      },
+      TextReader(arguments[0]));
+}
+
 constexpr KernelEntry kKernels[] = {
+    {"sequence", sequence},
+    {"quote", quote},
     {"vector_cosine_similarity", pair_of<Pair::kCosine>},
     {"vector_inner_product", pair_of<Pair::kProduct>},
     {"vector_l2_distance", pair_of<Pair::kDistance>},

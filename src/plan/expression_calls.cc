@@ -212,7 +212,8 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
   }
   const bool makes_time = name == "make_timestamp" || name == "try_make_timestamp" ||
                           name == "make_timestamp_ntz" || name == "try_make_timestamp_ntz";
-  if (makes_time && !call.arguments.empty() && call.arguments.size() < 4)
+  const size_t least = name.ends_with("_ntz") ? 2 : 1;  // only the others take a date alone
+  if (makes_time && call.arguments.size() >= least && call.arguments.size() < 4)
     return timestamp_of_date(call, name, whole);
   if (name == "nullifzero" && call.arguments.size() == 1) {
     const auto zero =

@@ -177,6 +177,47 @@ Result<Signature> schema_of_csv_rule(const Function&, const SignatureCall& call)
   return signature;
 }
 
+// ---- sequence(first, last[, step])
+
+Result<Signature> sequence_rule(const Function&, const SignatureCall& call) {
+  const auto interval = [](const DataType& type) {
+    return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+  };
+  auto type = common_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
+  const bool three = call.arguments.size() > 2;
+  if (type && is_integral(*type) && three)
+    type = common_type(*type, type_at(call, 2), call.options->ansi);
+  if (type && type->is(TypeKind::kNull)) type = of(I);
+  const bool fits =
+      type && (is_integral(*type) ? !three || is_integral(*type)
+                                  : is_datetime(*type) && (!three || interval(type_at(call, 2)) ||
+                                                           type_at(call, 2).is(TypeKind::kNull)));
+  if (!fits) {
+    return analysis_error(
+               "DATATYPE_MISMATCH.SEQUENCE_WRONG_INPUT_TYPES", "42K09",
+               "Cannot resolve \"sequence\" due to data type mismatch: `sequence` uses the wrong "
+               "parameter type. The parameter type must conform to: 1. The start and stop "
+               "expressions must resolve to the same type. 2. If start and stop expressions "
+               "resolve to the (\"TIMESTAMP\" or \"TIMESTAMP_NTZ\" or \"DATE\") type, then the "
+               "step "
+               "expression must resolve to the (\"INTERVAL\" or \"INTERVAL YEAR TO MONTH\" or "
+               "\"INTERVAL DAY TO SECOND\") type. 3. Otherwise, if start and stop expressions "
+               "resolve to the \"INTEGRAL\" type, then the step expression must resolve to the "
+               "same "
+               "type.",
+               call.origin)
+        .with_parameter("functionName", "`sequence`");
+  }
+  Signature signature{{*type, *type}, DataType::array(*type, false), some_nullable(call)};
+  if (three) {
+    const auto& step = type_at(call, 2);
+    signature.argument_types.push_back(is_integral(*type)         ? *type
+                                       : step.is(TypeKind::kNull) ? of(TypeKind::kDayTimeInterval)
+                                                                  : step);
+  }
+  return signature;
+}
+
 // ---- vectors
 
 bool is_vector(const DataType& type) { return type.is(TypeKind::kArray) && type.element().is(F); }
@@ -222,6 +263,9 @@ void add_formats(Functions& list) {
                        "A struct read from CSV text by a schema, with options."));
   list.push_back(risky("to_csv", 1, 2, to_csv_rule, "CSV text of a struct."));
   list.push_back(risky("schema_of_csv", 1, 2, schema_of_csv_rule, "Type of a CSV text, as DDL."));
+  list.push_back(risky("sequence", 2, 3, sequence_rule,
+                       "The numbers, dates or times from the first to the last, by a step."));
+  list.push_back(sure("quote", 1, 1, fixed({S}, S), "The text in quotes, quotes in it escaped."));
   list.push_back(risky("vector_cosine_similarity", 2, 2, vector_pair_rule,
                        "Cosine of the angle between two vectors."));
   list.push_back(risky("vector_inner_product", 2, 2, vector_pair_rule, "Dot product."));

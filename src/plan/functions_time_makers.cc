@@ -21,7 +21,8 @@ bool some_nullable(const SignatureCall& call) {
 Result<Signature> make_timestamp_rule(const Function& function, const SignatureCall& call) {
   const bool local = function.name.ends_with("_ntz");
   const bool may_be_null = function.name.starts_with("try_") || !call.options->ansi;
-  if (call.arguments.size() == 1) {
+  const bool of_date = function.name == "make_timestamp" || function.name == "try_make_timestamp";
+  if (call.arguments.size() == 1 && of_date) {
     if (!can_cast_implicitly(type_at(call, 0), of(Date), call.options->ansi))
       return unexpected_input(call, 0, "\"DATE\"");
     return Signature{{of(Date)}, of(local ? Ntz : Ts), some_nullable(call)};

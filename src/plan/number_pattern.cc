@@ -29,8 +29,14 @@ void add_before_blanks(std::string& out, char c) {
   out.insert(at, 1, c);
 }
 
-void drop_lone_point(std::string& out) {
-  if (out.ends_with('.')) out.pop_back();
+// A blank in the place of a digit goes before a sign that stands at the end.
+void add_blank(std::string& out) {
+  const bool sign = !out.empty() && std::string_view("+-<").find(out.back()) != std::string::npos;
+  out.insert(out.size() - (sign ? 1 : 0), 1, ' ');
+}
+
+void blank_lone_point(std::string& out) {
+  if (out.ends_with('.')) out.back() = ' ';
 }
 
 }  // namespace
@@ -320,12 +326,16 @@ std::string NumberPattern::show(Int128 value, int scale) const {
           } else if (reached || token.kind == Token::kExactDigits) {
             out += '0';
           } else {
-            out += ' ';
+            add_blank(out);
           }
         }
         break;
       case Token::kThousands:
-        out += !out.empty() && is_digit(out.back()) ? ',' : ' ';
+        if (!out.empty() && is_digit(out.back())) {
+          out += ',';
+        } else {
+          add_blank(out);
+        }
         break;
       case Token::kPoint:
         if (out.ends_with(' ')) out.back() = '0';
@@ -349,16 +359,16 @@ std::string NumberPattern::show(Int128 value, int scale) const {
         if (value < 0) add_before_blanks(out, '<');
         break;
       case Token::kCloseAngle:
-        drop_lone_point(out);
+        blank_lone_point(out);
         if (value < 0) {
           add_before_blanks(out, '>');
         } else {
-          out += ' ';
+          out += "  ";
         }
         break;
     }
   }
-  drop_lone_point(out);
+  blank_lone_point(out);
   return out.empty() || out == "+" || out == "-" ? "0" : out;
 }
 

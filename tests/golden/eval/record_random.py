@@ -180,12 +180,14 @@ ALL = ["b", "i8", "i16", "i", "l", "f", "d", "dec", "p", "s", "num", "tms", "bin
 TARGETS = ["BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(10,2)", "DECIMAL(38,18)", "STRING",
            "BINARY", "DATE", "TIMESTAMP", "TIMESTAMP_NTZ"]
 
+NOT_TRIED = ("DECIMAL(38,18)", "STRING", "BINARY", "TIMESTAMP", "FLOAT")  # their answers stand under CAST already
+
 
 def expressions():
     made = []
     for column in ALL:
         made += [f"CAST({column} AS {target})" for target in TARGETS]
-        made += [f"try_cast({column} AS {target})" for target in TARGETS]
+        made += [f"try_cast({column} AS {target})" for target in TARGETS if target not in NOT_TRIED]
         made += [f"hash({column})", f"xxhash64({column})", f"{column} IS NULL"]
     pairs = [("i8", "i8"), ("i", "j"), ("l", "m"), ("f", "g"), ("d", "e"), ("dec", "dec2"), ("p", "q"), ("i", "d"), ("i16", "dec"),
              ("l", "f")]
