@@ -3,11 +3,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
-<<<<<<< HEAD
 #include "relational/observation.h"
-=======
 #include "relational/python_plan.h"
->>>>>>> bf84e50 (python: workers for PySpark's functions (udf, pandas_udf, mapInPandas, applyInPandas, cogroups, grouped aggregates))
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
 

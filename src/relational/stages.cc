@@ -4,13 +4,10 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
-<<<<<<< HEAD
 #include "plan/operator_rewrites.h"
 #include "relational/observation.h"
 #include "relational/recursion.h"
-=======
 #include "relational/python_plan.h"
->>>>>>> bf84e50 (python: workers for PySpark's functions (udf, pandas_udf, mapInPandas, applyInPandas, cogroups, grouped aggregates))
 #include "relational/scan_source.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
