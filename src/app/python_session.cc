@@ -66,6 +66,13 @@ class PythonSession final : public session::Session {
     session_->keep(id, std::move(plan));
   }
   void forget(const std::string& id) override { session_->forget(id); }
+  relational::ChosenFiles chosen_files(const plan::OperatorPtr& plan) override {
+    return session_->chosen_files(plan);
+  }
+  Result<void> cache(const plan::OperatorPtr& plan, bool now, std::stop_token stop) override {
+    return session_->cache(plan, now, std::move(stop));
+  }
+  void uncache(const plan::OperatorPtr& plan) override { session_->uncache(plan); }
   void register_function(std::shared_ptr<const plan::PythonFunction> function) override {
     session_->register_function(std::move(function));
   }

@@ -298,10 +298,12 @@ void append_text(const DataType& type, const arrow::Array& array, int64_t row, Z
       out += plan::format_local_timestamp(value_at<int64_t>(array, row));
       return;
     case TypeKind::kDayTimeInterval:
-      out += plan::format_day_time_interval(value_at<int64_t>(array, row), type.first_unit(), type.last_unit());
+      out += plan::format_day_time_interval(value_at<int64_t>(array, row), type.first_unit(),
+                                            type.last_unit());
       return;
     case TypeKind::kYearMonthInterval:
-      out += plan::format_year_month_interval(value_at<int32_t>(array, row), type.first_unit(), type.last_unit());
+      out += plan::format_year_month_interval(value_at<int32_t>(array, row), type.first_unit(),
+                                              type.last_unit());
       return;
     case TypeKind::kArray:
       return append_list(type, static_cast<const arrow::ListArray&>(array), row, zone, ansi, out);

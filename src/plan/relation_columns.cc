@@ -233,9 +233,9 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Sample& node, const PlanNode& 
         fmt::format("Sampling fraction ({}) must be on interval [0, 1].", node.upper - node.lower),
         whole.origin);
   }
-  return make_operator(
-      op::Sample{child, node.lower, node.upper, node.with_replacement, node.seed.value_or(0), node.ordered},
-      child->columns, child->streaming);
+  return make_operator(op::Sample{child, node.lower, node.upper, node.with_replacement,
+                                  node.seed.value_or(0), node.ordered},
+                       child->columns, child->streaming);
 }
 
 Result<OperatorPtr> RelationAnalyzer::visit(const Repartition& node, const PlanNode& whole) {
