@@ -144,7 +144,9 @@ Result<AggregateProgram> AggregateProgram::compile(const std::vector<plan::Typed
           .with_sql_state("0A000");
     }
     AggregateCallPlan plan;
-    WEIR_ASSIGN(plan.maker, any_aggregate(calls[c], context));
+    auto maker = any_aggregate(calls[c], context);
+    if (!maker.ok()) return std::move(maker).error().with_context(call->function->name);
+    plan.maker = std::move(maker).value();
     if (call->distinct) {
       WEIR_ASSIGN(plan.maker, distinct_aggregate(std::move(plan.maker)));
     }
