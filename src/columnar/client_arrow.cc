@@ -21,6 +21,18 @@ std::shared_ptr<arrow::Field> client_field(const Field& field, const std::string
   return arrow::field(field.name, client_type(field.type(), zone), field.nullable);
 }
 
+// Of several fields of one name each gets its number, as Spark's ArrowUtils does it.
+std::string unique_name(const DataType& type, size_t at) {
+  const auto& name = type.fields()[at].name;
+  size_t before = 0, all = 0;
+  for (size_t i = 0; i < type.fields().size(); ++i) {
+    if (type.fields()[i].name != name) continue;
+    ++all;
+    before += i < at;
+  }
+  return all > 1 ? name + "_" + std::to_string(before) : name;
+}
+
 TypePtr client_type(const DataType& type, const std::string& zone) {
   switch (type.kind()) {
     case TypeKind::kTimestamp:
@@ -36,8 +48,10 @@ TypePtr client_type(const DataType& type, const std::string& zone) {
           arrow::field("value", client_type(type.value(), zone), type.contains_null()));
     case TypeKind::kStruct: {
       std::vector<std::shared_ptr<arrow::Field>> fields;
-      for (const auto& field : type.fields())
-        fields.push_back(client_field(field, zone));
+      for (size_t i = 0; i < type.fields().size(); ++i) {
+        const auto& field = type.fields()[i];
+        fields.push_back(client_field(field, zone)->WithName(unique_name(type, i)));
+      }
       return arrow::struct_(std::move(fields));
     }
     default:

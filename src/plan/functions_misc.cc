@@ -111,8 +111,9 @@ Result<Signature> uniform_rule(const Function&, const SignatureCall& call) {
     type = common ? *common : of(D);
   }
   if (type.is(TypeKind::kNull)) type = of(I);
-  Signature signature{
-      {type, type}, type, call.arguments[0]->nullable || call.arguments[1]->nullable};
+  // The bounds are known before: NULL only where one of them is.
+  const auto null = [&](size_t i) { return call.arguments[i]->type.is(TypeKind::kNull); };
+  Signature signature{{type, type}, type, null(0) || null(1)};
   if (call.arguments.size() > 2) signature.argument_types.push_back(of(L));
   return signature;
 }

@@ -82,8 +82,7 @@ Result<TypedPtr> RelationAnalyzer::grouping_key(const Expression& key, bool sql,
                                                 const SelectBlock& block) {
   const auto* literal = std::get_if<Literal>(&key.node);
   const auto* number = literal ? std::get_if<int64_t>(&literal->value) : nullptr;
-  if (number && *number >= 0 && literal->type.is(TypeKind::kInteger) && sql &&
-      settings_.group_by_ordinal) {
+  if (number && literal->type.is(TypeKind::kInteger) && sql && settings_.group_by_ordinal) {
     if (*number < 1 || *number > static_cast<int64_t>(block.items.size())) {
       return analysis_error("GROUP_BY_POS_OUT_OF_RANGE", "42805",
                             fmt::format("GROUP BY position {} is not in select list (valid range "

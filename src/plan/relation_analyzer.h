@@ -203,7 +203,12 @@ class RelationAnalyzer final : public QueryContext {
   int depth_ = 0;
   int view_depth_ = 0;
   std::vector<const std::vector<Column>*> outers_;
-  std::vector<std::shared_ptr<CommonTables>> common_tables_;
+  struct CommonFrame {
+    std::shared_ptr<CommonTables> tables;
+    size_t depth = 0;  // definitions and subqueries around it
+  };
+  std::vector<CommonFrame> common_tables_;
+  size_t definitions_ = 0;  // of common tables that are being analysed
   std::unordered_map<const PlanNode*, std::shared_ptr<Recursion>> recursions_;  // by their UNION
   int64_t recursion_ids_ = 0;
   std::unordered_map<int64_t, std::vector<PlanInstance>> plan_instances_;

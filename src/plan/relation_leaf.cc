@@ -44,14 +44,20 @@ Result<OperatorPtr> RelationAnalyzer::visit(const NamedTable& node, const PlanNo
     const auto policy = settings_.conf.find("spark.sql.legacy.ctePrecedencePolicy");
     const bool outer_first =
         policy != settings_.conf.end() && boost::iequals(policy->second, "LEGACY");
-    for (size_t i = 0; i < common_tables_.size(); ++i) {
-      const auto& tables = common_tables_[outer_first ? i : common_tables_.size() - 1 - i];
-      const auto found = tables->find(key);
-      if (found == tables->end()) continue;
-      if (found->second.reading)
-        return recursive_reference(found->second, node.name[0], whole.origin);
-      return common_table(found->second, node.name[0], whole.origin);
+    CommonTableEntry* chosen = nullptr;
+    size_t depth = 0;
+    for (size_t i = common_tables_.size(); i-- > 0;) {
+      const auto& frame = common_tables_[i];
+      const auto found = frame.tables->find(key);
+      if (found == frame.tables->end()) continue;
+      // LEGACY: seen from a definition or a subquery, what is outside of it goes first.
+      if (chosen && frame.depth >= depth) continue;
+      chosen = &found->second;
+      depth = frame.depth;
+      if (!outer_first) break;
     }
+    if (chosen && chosen->reading) return recursive_reference(*chosen, node.name[0], whole.origin);
+    if (chosen) return common_table(*chosen, node.name[0], whole.origin);
   }
   WEIR_ASSIGN(auto entry, catalog_.find(node, whole.origin));
   if (const auto* table = std::get_if<TablePtr>(&entry.content))
@@ -133,7 +139,7 @@ Result<OperatorPtr> RelationAnalyzer::common_table(CommonTableEntry& entry, cons
 
 Result<OperatorPtr> RelationAnalyzer::visit(const With& node, const PlanNode&) {
   const auto tables = std::make_shared<CommonTables>();
-  common_tables_.push_back(tables);
+  common_tables_.push_back({tables, definitions_ + outers_.size()});
   const auto run = [&]() -> Made {
     for (const auto& table : node.tables) {
       const auto key = boost::to_lower_copy(table.name);
@@ -150,7 +156,9 @@ Result<OperatorPtr> RelationAnalyzer::visit(const With& node, const PlanNode&) {
         }
         (*tables)[key] = reading;
       }
+      ++definitions_;
       auto made = analyze(table.plan);
+      --definitions_;
       if (node.recursive) tables->erase(key);
       if (!made.ok()) return made;
       auto plan = visible(*made);

@@ -344,6 +344,10 @@ class CogroupWork final : public GroupWork {
       if (order == 0 || (order < 0) == (i == 0)) {
         for (const auto& rows : std::exchange(sides_[at].group, {}))
           WEIR_TRY(send_rows(*worker, outs_[at], rows));
+      } else {  // PySpark wants a batch, an empty one too
+        WEIR_ARROW_ASSIGN(const auto none, arrow::RecordBatch::MakeEmpty(outs_[at].schema()));
+        WEIR_ASSIGN(auto bytes, outs_[at].rows(none));
+        worker->send(std::move(bytes));
       }
       worker->send(ArrowOut::end());
     }
