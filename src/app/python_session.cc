@@ -20,6 +20,8 @@ class PythonSession final : public session::Session {
   }
   ~PythonSession() override { close(); }
 
+  python::ClosableFunctions& functions() { return *functions_; }
+
   const std::string& id() const override { return session_->id(); }
   Result<void> set(const std::string& key, const std::string& value) override {
     return session_->set(key, value);
@@ -95,11 +97,13 @@ class PythonSession final : public session::Session {
 
 }  // namespace
 
-std::unique_ptr<session::Session> with_python(std::unique_ptr<session::Session> session,
-                                              std::shared_ptr<python::WorkerHost> host, int slot,
-                                              const python::FunctionOptions& options,
-                                              base::Clock& clock) {
-  return std::make_unique<PythonSession>(std::move(session), std::move(host), slot, options, clock);
+SessionWithPython with_python(std::unique_ptr<session::Session> session,
+                              std::shared_ptr<python::WorkerHost> host, int slot,
+                              const python::FunctionOptions& options, base::Clock& clock) {
+  auto made =
+      std::make_unique<PythonSession>(std::move(session), std::move(host), slot, options, clock);
+  auto& functions = made->functions();
+  return {std::move(made), &functions};
 }
 
 }  // namespace weir::app

@@ -8,10 +8,14 @@
 
 namespace weir::app {
 
+struct SessionWithPython {
+  std::unique_ptr<session::Session> session;
+  python::ClosableFunctions* functions;  // the session's
+};
+
 // The session given, which runs user functions by `host` until it is closed.
-std::unique_ptr<session::Session> with_python(std::unique_ptr<session::Session> session,
-                                              std::shared_ptr<python::WorkerHost> host, int slot,
-                                              const python::FunctionOptions& options,
-                                              base::Clock& clock);
+SessionWithPython with_python(std::unique_ptr<session::Session> session,
+                              std::shared_ptr<python::WorkerHost> host, int slot,
+                              const python::FunctionOptions& options, base::Clock& clock);
 
 }  // namespace weir::app

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -169,6 +170,35 @@ void print_ready(const Words& words, int port) {
   std::fflush(stdout);
 }
 
+// Where Python workers reach the service: a port of its own, for this machine, with a token of its
+// own, opened when one asks. May be called from several threads.
+class LocalPort {
+ public:
+  LocalPort(base::Random& random, connect::RpcServer::Begin begin)
+      : random_(random), begin_(std::move(begin)) {}
+
+  Result<std::string> url() {
+    const std::lock_guard lock(mutex_);
+    if (!server_) {
+      options_.listen = "localhost:0";
+      options_.token = base::uuid(random_);
+      WEIR_ASSIGN(server_, connect::RpcServer::start(options_, begin_));
+    }
+    return fmt::format("sc://localhost:{}/;token={}", server_->port(), options_.token);
+  }
+  void stop(int64_t grace_ms) {
+    const std::lock_guard lock(mutex_);
+    if (server_) server_->stop(grace_ms);
+  }
+
+ private:
+  base::Random& random_;
+  const connect::RpcServer::Begin begin_;
+  std::mutex mutex_;
+  connect::RpcServerOptions options_;
+  std::unique_ptr<connect::RpcServer> server_;
+};
+
 Result<void> serve(Words& words, StopSignal& stop) {
   WEIR_TRY(finish_options(words));
   const auto files = io::local_file_system();
@@ -188,12 +218,17 @@ Result<void> serve(Words& words, StopSignal& stop) {
   const python::FunctionOptions functions{words.python_workers, words.threads,
                                           words.python_timeout_s * 1'000'000};
   std::atomic<int> sessions = 0;
-  const auto make_session =
-      [&](const std::string& id) -> Result<std::unique_ptr<session::Session>> {
+  const auto make_session = [&](const std::string& id) -> Result<connect::SessionEngine> {
     WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
-    return with_python(std::move(made), workers, sessions++, functions, clock);
+    auto with = with_python(std::move(made), workers, sessions++, functions, clock);
+    connect::SessionEngine one{std::move(with.session), with.functions, nullptr};
+    return one;
   };
+  std::unique_ptr<LocalPort> local;
+  options.local_url = [&local] { return local->url(); };
   connect::Service service(make_session, clock, random, options);
+  local = std::make_unique<LocalPort>(
+      random, [&service](const connect::CallPtr& call) { return service.begin(call); });
   WEIR_ASSIGN(const auto server,
               connect::RpcServer::start(
                   words.rpc, [&](const connect::CallPtr& call) { return service.begin(call); }));
@@ -201,6 +236,7 @@ Result<void> serve(Words& words, StopSignal& stop) {
   stop.wait();
   service.stop();
   constexpr int64_t kGraceMs = 1000;
+  local->stop(kGraceMs);
   server->stop(kGraceMs);
   return {};
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "connect/requests.h"
+
 namespace weir::connect {
 
 namespace {
@@ -31,10 +33,10 @@ bool is_uuid(std::string_view text) {
 
 }  // namespace
 
-ClientSession::ClientSession(std::string id, std::string server_side_id,
-                             std::shared_ptr<session::Session> engine, base::Clock& clock,
-                             base::Random& random)
-    : id_(std::move(id)),
+ClientSession::ClientSession(std::string user, std::string id, std::string server_side_id,
+                             SessionEngine engine, base::Clock& clock, base::Random& random)
+    : user_(std::move(user)),
+      id_(std::move(id)),
       server_side_id_(std::move(server_side_id)),
       engine_(std::move(engine)),
       clock_(clock),
@@ -102,6 +104,17 @@ void ClientSession::set_made(const std::string& relation) {
   if (made_.size() > kMadeMax) made_.pop_front();
 }
 
+Result<streaming::StreamQueries*> ClientSession::queries() const {
+  if (!engine_.queries) return unsupported("streaming by this server");
+  return engine_.queries.get();
+}
+
+bool ClientSession::busy() const {
+  const auto all = operations();
+  return std::any_of(all.begin(), all.end(), [](const auto& one) { return !one->ended(); }) ||
+         (engine_.queries && !engine_.queries->active().empty());
+}
+
 void ClientSession::touch() {
   const std::scoped_lock lock(mutex_);
   used_us_ = clock_.monotonic_us();
@@ -115,7 +128,8 @@ int64_t ClientSession::used_us() const {
 void ClientSession::close() {
   for (const OperationPtr& operation : operations())
     operation->interrupt();
-  engine_->close();
+  if (engine_.queries) engine_.queries->close();
+  engine_.session->close();
 }
 
 Result<ClientSessionPtr> SessionBook::locate(const Key& key, const std::string& observed,
@@ -142,8 +156,8 @@ Result<ClientSessionPtr> SessionBook::locate(const Key& key, const std::string& 
         "The existing Spark server driver instance has restarted. Please reconnect.");
   if (!make) return handle_error("SESSION_NOT_FOUND", key.second, "Session not found.");
   WEIR_ASSIGN(auto engine, make_(key.second));
-  auto session = std::make_shared<ClientSession>(key.second, base::uuid(random_), std::move(engine),
-                                                 clock_, random_);
+  auto session = std::make_shared<ClientSession>(key.first, key.second, base::uuid(random_),
+                                                 std::move(engine), clock_, random_);
   sessions_[key] = session;
   return session;
 }
@@ -183,17 +197,14 @@ void SessionBook::expire(int64_t session_idle_us, int64_t operation_detached_us)
   {
     const std::scoped_lock lock(mutex_);
     for (auto entry = sessions_.begin(); entry != sessions_.end();) {
-      bool busy = false;
       for (const OperationPtr& operation : entry->second->operations()) {
         const auto detached = operation->detached_since_us();
         if (detached && now - *detached > operation_detached_us) {
           operation->interrupt();
           entry->second->remove_operation(operation->names().operation_id);
-        } else {
-          busy = busy || !operation->ended();
         }
       }
-      if (!busy && now - entry->second->used_us() > session_idle_us) {
+      if (now - entry->second->used_us() > session_idle_us && !entry->second->busy()) {
         idle.push_back(entry->second);
         entry = sessions_.erase(entry);
       } else {

@@ -16,8 +16,11 @@
 #include "base/random.h"
 #include "connect/artifacts.h"
 #include "connect/errors.h"
+#include "connect/listener_bus.h"
 #include "connect/operation.h"
+#include "python/session_functions.h"
 #include "session/session.h"
+#include "streaming/stream_queries.h"
 
 namespace weir::connect {
 
@@ -31,14 +34,26 @@ struct StorageLevel {
   int replication = 1;
 };
 
+// What runs a client session's work; ends in the reverse order.
+struct SessionEngine {
+  std::unique_ptr<session::Session> session;
+  python::ClosableFunctions* functions = nullptr;     // of the session; null: no Python functions
+  std::unique_ptr<streaming::StreamQueries> queries;  // null: no streaming
+};
+
 class ClientSession {
  public:
-  ClientSession(std::string id, std::string server_side_id,
-                std::shared_ptr<session::Session> engine, base::Clock& clock, base::Random& random);
+  ClientSession(std::string user, std::string id, std::string server_side_id, SessionEngine engine,
+                base::Clock& clock, base::Random& random);
 
+  const std::string& user() const { return user_; }
   const std::string& id() const { return id_; }
   const std::string& server_side_id() const { return server_side_id_; }
-  session::Session& engine() const { return *engine_; }
+  session::Session& engine() const { return *engine_.session; }
+  python::ClosableFunctions* functions() const { return engine_.functions; }
+  // UNSUPPORTED_FEATURE where there is no streaming.
+  Result<streaming::StreamQueries*> queries() const;
+  ListenerBus& listeners() { return listeners_; }
   ErrorBook& errors() { return errors_; }
   ArtifactStore& artifacts() { return artifacts_; }
 
@@ -60,14 +75,18 @@ class ClientSession {
 
   void touch();
   int64_t used_us() const;
+  // An execution or a streaming query runs.
+  bool busy() const;
   // Interrupts everything and drops what the session holds.
   void close();
 
  private:
   static constexpr size_t kMadeMax = 100;
+  const std::string user_;
   const std::string id_;
   const std::string server_side_id_;
-  const std::shared_ptr<session::Session> engine_;
+  const SessionEngine engine_;
+  ListenerBus listeners_;
   base::Clock& clock_;
   ErrorBook errors_;
   ArtifactStore artifacts_;
@@ -80,8 +99,7 @@ class ClientSession {
 using ClientSessionPtr = std::shared_ptr<ClientSession>;
 
 // Makes the engine of a new client session.
-using SessionMaker =
-    std::function<Result<std::unique_ptr<session::Session>>(const std::string& session_id)>;
+using SessionMaker = std::function<Result<SessionEngine>(const std::string& session_id)>;
 
 class SessionBook {
  public:

@@ -98,6 +98,18 @@ Result<void> Execution::run_command(const Command& command) {
     case Command::kCheckpointCommand:
       WEIR_TRY(run_checkpoint(command.checkpoint_command()));
       break;
+    case Command::kWriteStreamOperationStart:
+      WEIR_TRY(run_write_stream(command.write_stream_operation_start()));
+      break;
+    case Command::kStreamingQueryCommand:
+      WEIR_TRY(run_query_command(command.streaming_query_command()));
+      break;
+    case Command::kStreamingQueryManagerCommand:
+      WEIR_TRY(run_manager_command(command.streaming_query_manager_command()));
+      break;
+    case Command::kStreamingQueryListenerBusCommand:
+      WEIR_TRY(run_bus_command(command.streaming_query_listener_bus_command()));
+      break;
     case Command::kRemoveCachedRemoteRelationCommand:
       session_.engine().forget(
           command.remove_cached_remote_relation_command().relation().relation_id());

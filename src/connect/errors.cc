@@ -77,6 +77,7 @@ constexpr std::array kFamilies = {
     Family{"INVALID_SAMPLING_FRACTION", "argument"},
     Family{"SQL_CONF_NOT_FOUND", "missing"},
     Family{"PYTHON_EXCEPTION", "python"},
+    Family{"STREAM_FAILED", "stream"},
 };
 
 std::vector<std::string> family_classes(std::string_view family, const Error& error) {
@@ -117,6 +118,8 @@ std::vector<std::string> family_classes(std::string_view family, const Error& er
   if (family == "unsupported")
     return {"org.apache.spark.SparkUnsupportedOperationException",
             "java.lang.UnsupportedOperationException", "java.lang.RuntimeException"};
+  if (family == "stream")
+    return {"org.apache.spark.sql.streaming.StreamingQueryException", "java.lang.Exception"};
   if (family == "python")
     return {"org.apache.spark.api.python.PythonException", "java.lang.RuntimeException"};
   if (family == "argument")

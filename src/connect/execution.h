@@ -11,6 +11,10 @@ class SqlCommand;
 class WriteOperation;
 class WriteOperationV2;
 class CheckpointCommand;
+class StreamingQueryCommand;
+class StreamingQueryListenerBusCommand;
+class StreamingQueryManagerCommand;
+class WriteStreamOperationStart;
 }  // namespace spark::connect
 
 namespace weir::connect {
@@ -18,7 +22,11 @@ namespace weir::connect {
 struct ExecutionOptions {
   int64_t batch_bytes = 4 << 20;  // of Arrow data in one response, about
   int64_t chunk_bytes = 0;        // a larger batch is cut into pieces of bytes; 0: not allowed
+  std::function<Result<std::string>()> local_url = {};  // ServiceOptions
 };
+
+// Commands that do nothing but wait for streaming queries and their events.
+bool waits_for_queries(const spark::connect::Plan& plan);
 
 class Execution {
  public:
@@ -36,6 +44,12 @@ class Execution {
   Result<void> run_write(const spark::connect::WriteOperation& write);
   Result<void> run_write_to(const spark::connect::WriteOperationV2& write);
   Result<void> run_checkpoint(const spark::connect::CheckpointCommand& command);
+  Result<void> run_write_stream(const spark::connect::WriteStreamOperationStart& write);
+  Result<void> run_query_command(const spark::connect::StreamingQueryCommand& command);
+  Result<void> run_manager_command(const spark::connect::StreamingQueryManagerCommand& command);
+  Result<void> run_bus_command(const spark::connect::StreamingQueryListenerBusCommand& command);
+  Result<std::shared_ptr<streaming::BatchFunction>> batch_function(std::string command,
+                                                                   std::string python_version);
   Result<void> send_rows(const columnar::Schema& schema, relational::BatchStream& stream);
   Result<void> send_batch(const std::shared_ptr<arrow::RecordBatch>& batch);
   Result<void> send_text(const std::string& column, std::string text);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kCallThreads = 16;
 constexpr size_t kWaitingMax = 1000;
+constexpr size_t kWaitsMax = 1000;
 constexpr int64_t kJanitorUs = 5'000'000;
 constexpr int64_t kChunkBytes = 32 << 20;  // of batches that are one huge row; clients take 128 MiB
 
@@ -216,10 +217,11 @@ Service::Service(SessionMaker make, base::Clock& clock, base::Random& random,
                  ServiceOptions options)
     : clock_(clock),
       random_(random),
-      options_(options),
+      options_(std::move(options)),
       sessions_(std::move(make), clock, random),
       calls_(kCallThreads, kWaitingMax),
-      executions_(options.executions_max, kWaitingMax),
+      executions_(options_.executions_max, kWaitingMax),
+      waits_(kWaitsMax, 0),
       janitor_([this](std::stop_token stop) {
         while (clock_.sleep_for_us(kJanitorUs, stop))
           sessions_.expire(options_.session_idle_us, options_.operation_detached_us);
@@ -283,6 +285,7 @@ Result<OperationPtr> Service::start(const std::string& request, const CallPtr&,
                                       message->client_observed_server_side_session_id()));
   bool reattachable = false;
   ExecutionOptions options;
+  options.local_url = options_.local_url;
   for (const auto& option : message->request_options()) {
     if (option.has_reattach_options()) reattachable = option.reattach_options().reattachable();
     if (option.has_result_chunking_options() &&
@@ -300,7 +303,8 @@ Result<OperationPtr> Service::start(const std::string& request, const CallPtr&,
   WEIR_ASSIGN(
       auto operation,
       session->add_operation(id, {message->tags().begin(), message->tags().end()}, reattachable));
-  const bool posted = executions_.post([this, session, operation, message, options] {
+  auto& workers = waits_for_queries(message->plan()) ? waits_ : executions_;
+  const bool posted = workers.post([this, session, operation, message, options] {
     Execution execution(*session, *operation, random_, options);
     const auto done = execution.run(message->plan());
     message->Clear();

@@ -15,6 +15,9 @@ struct ServiceOptions {
   int64_t session_idle_us = int64_t{60} * 60 * 1'000'000;
   int64_t operation_detached_us = int64_t{5} * 60 * 1'000'000;
   size_t executions_max = 100;  // at a time; more wait
+  // Where Python workers of this machine reach this service, "sc://localhost:1234/;token=…"; with
+  // a slash and parameters. Called at the first foreachBatch; may be empty.
+  std::function<Result<std::string>()> local_url = {};
 };
 
 class Service {
@@ -56,6 +59,7 @@ class Service {
   SessionBook sessions_;
   WorkerPool calls_;       // short work of unary calls, and parsing
   WorkerPool executions_;  // queries
+  WorkerPool waits_;       // what waits for streaming queries: much longer, and without work
   std::jthread janitor_;
 };
 

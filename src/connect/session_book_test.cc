@@ -40,9 +40,12 @@ class SessionBookTest : public testing::Test {
   base::SystemRandom random_;
   std::unique_ptr<relational::DuckEngine> engine_;
   std::shared_ptr<session::Warehouse> warehouse_;
-  SessionBook book_{
-      [this](const std::string& id) { return session::Session::create(warehouse_, id); }, clock_,
-      random_};
+  SessionBook book_{[this](const std::string& id) -> Result<SessionEngine> {
+                      SessionEngine engine;
+                      WEIR_ASSIGN(engine.session, session::Session::create(warehouse_, id));
+                      return engine;
+                    },
+                    clock_, random_};
 };
 
 TEST_F(SessionBookTest, AnIdleSessionGoesWithAllThatItHolds) {

@@ -189,11 +189,12 @@ class ValueWriter {
 
 }  // namespace
 
-Result<std::string> pickle_rows(const arrow::RecordBatch& given, const columnar::Schema& schema) {
+Result<std::string> pickle_rows(const arrow::RecordBatch& given, const columnar::Schema& schema,
+                                bool named) {
   constexpr int64_t kFrameRows = 100;
   const auto whole = arrow::RecordBatch::Make(given.schema(), given.num_rows(), given.columns());
   WEIR_ASSIGN(const auto rows, columnar::conform(whole, columnar::to_arrow_schema(schema)));
-  bool converted = false;
+  bool converted = named;
   for (const auto& field : schema.fields())
     converted = converted || needs_conversion(field.type());
   const auto json = converted ? base::json_text(schema.to_json()) : std::string();

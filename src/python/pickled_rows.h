@@ -19,8 +19,9 @@ namespace weir::python {
 using base::Result;
 using relational::BatchPtr;
 
-// Frames of 100 rows each.
-Result<std::string> pickle_rows(const arrow::RecordBatch& rows, const columnar::Schema& schema);
+// Frames of 100 rows each; `named`: rows are PySpark's Rows, whatever their types.
+Result<std::string> pickle_rows(const arrow::RecordBatch& rows, const columnar::Schema& schema,
+                                bool named = false);
 // What follows the last frame.
 std::string pickles_end();
 // One frame's values: a list of a value a row, or of a tuple a row where there are several columns.

@@ -27,8 +27,19 @@ bool takes_names(const RunHeader& header) {
   }
 }
 
+void put_map(const std::vector<std::pair<std::string, std::string>>& map, WireBytes& out) {
+  out.put_int(static_cast<int32_t>(map.size()));
+  for (const auto& [key, value] : map) {
+    out.put_text(key);
+    out.put_text(value);
+  }
+}
+
 void put_task_context(const RunHeader& header, WireBytes& out) {
   if (header.version >= kV42) {
+    base::JsonObject properties;
+    for (const auto& [key, value] : header.properties)
+      properties[key] = value;
     const base::JsonObject context{{"isBarrier", false},
                                    {"stageId", 0},
                                    {"partitionId", header.task},
@@ -36,7 +47,7 @@ void put_task_context(const RunHeader& header, WireBytes& out) {
                                    {"taskAttemptId", header.task},
                                    {"cpus", 1},
                                    {"resources", base::JsonObject()},
-                                   {"localProperties", base::JsonObject()}};
+                                   {"localProperties", std::move(properties)}};
     out.put_text(base::json_text(context));
     return;
   }
@@ -51,15 +62,7 @@ void put_task_context(const RunHeader& header, WireBytes& out) {
   out.put_long(header.task);
   out.put_int(1);  // cpus
   out.put_int(0);  // resources
-  out.put_int(0);  // properties
-}
-
-void put_map(const std::vector<std::pair<std::string, std::string>>& map, WireBytes& out) {
-  out.put_int(static_cast<int32_t>(map.size()));
-  for (const auto& [key, value] : map) {
-    out.put_text(key);
-    out.put_text(value);
-  }
+  put_map(header.properties, out);
 }
 
 void put_settings(const RunHeader& header, WireBytes& out) {
@@ -70,6 +73,7 @@ void put_settings(const RunHeader& header, WireBytes& out) {
     put_map(of_evaluation, out);
     return;
   }
+  if (header.eval_type == kPlain) return;
   if (header.eval_type != kPickled) {
     put_map(header.settings, out);
     if (header.eval_type == kArrowBatched && header.version >= kV41)
@@ -106,6 +110,10 @@ std::string header_bytes(const RunHeader& header) {
   out.put_int(0);
   out.put_int(header.eval_type);
   put_settings(header, out);
+  if (header.eval_type == kPlain) {
+    out.put_text(header.functions.at(0).commands.at(0));
+    return out.take();
+  }
   out.put_int(static_cast<int32_t>(header.functions.size()));
   const bool names = takes_names(header);
   for (const auto& function : header.functions) {

@@ -12,6 +12,7 @@
 //        as JSON text behind it; "profiling" byte before the functions; names only where functions
 //        are called with single columns
 //   4.0  as 4.1, with a barrier's port and secret in the task context and without 101's schema
+// Evaluation type 0 has no functions but one command, and before 4.2 no settings.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,7 @@ namespace weir::python {
 
 // PySpark's PythonEvalType.
 enum EvalType : int {
+  kPlain = 0,  // rows in, rows out, the command holds the serializers too (foreach)
   kPickled = 100,
   kArrowBatched = 101,
   kScalarPandas = 200,
@@ -78,6 +80,7 @@ struct RunHeader {
   std::string python_version;
   int eval_type = 0;
   int64_t task = 0;
+  std::vector<std::pair<std::string, std::string>> properties;  // of the task context
   std::vector<std::pair<std::string, std::string>> settings;
   std::string input_schema;  // JSON; kArrowBatched only
   std::vector<FunctionWords> functions;

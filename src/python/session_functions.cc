@@ -86,6 +86,15 @@ class SessionFunctions final : public ClosableFunctions {
     return cogroup_work(std::move(work), function, keys, std::move(left), std::move(right));
   }
 
+  Result<void> for_each(const plan::PythonFunction& function, StreamPtr rows, int part,
+                        int64_t batch_id, std::stop_token stop) override {
+    WEIR_ASSIGN(auto work, new_work());
+    return each_work(std::move(work), function, std::move(rows), part, batch_id, stop);
+  }
+  std::unique_ptr<BatchWorker> for_each_batch(BatchFunctionWords words) override {
+    return std::make_unique<BatchWorker>(pool_, std::move(words));
+  }
+
  private:
   Result<Work> new_work() {
     WEIR_ASSIGN(auto facts, pool_->host().start());

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "python/batch_worker.h"
 #include "python/worker_host.h"
 #include "relational/stream_functions.h"
 
@@ -23,6 +24,12 @@ using SettingLookup = std::function<std::optional<std::string>(const std::string
 
 class ClosableFunctions : public relational::StreamFunctions {
  public:
+  // writeStream.foreach(): `function` as the client has pickled it, with its serializers.
+  virtual Result<void> for_each(const plan::PythonFunction& function,
+                                std::unique_ptr<relational::BatchStream> rows, int part,
+                                int64_t batch_id, std::stop_token stop) = 0;
+  // writeStream.foreachBatch(). Its worker is started by start(), or by the first batch.
+  virtual std::unique_ptr<BatchWorker> for_each_batch(BatchFunctionWords words) = 0;
   // Ends the workers, of running queries too; nothing can be run any more.
   virtual void close() = 0;
 };

@@ -34,6 +34,9 @@ Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, in
                              StreamPtr input);
 Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, int keys,
                                StreamPtr left, StreamPtr right);
+// foreach: part `part` of a batch, by one worker.
+Result<void> each_work(Work work, const plan::PythonFunction& function, StreamPtr rows, int part,
+                       int64_t batch_id, const std::stop_token& stop);
 Result<StreamPtr> aggregate_work(Work work, std::vector<relational::UserCall> calls, int keys,
                                  StreamPtr input);
 

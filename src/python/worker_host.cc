@@ -233,7 +233,7 @@ Result<std::string> WorkerHost::request(const std::string& words, int passed) {
   return receive(kAnswerTimeoutMs);
 }
 
-Result<WorkerHost::Forked> WorkerHost::fork(int slot) {
+Result<WorkerHost::Forked> WorkerHost::fork(int slot, const std::string& url) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(start_locked());
   int ends[2];
@@ -244,6 +244,7 @@ Result<WorkerHost::Forked> WorkerHost::fork(int slot) {
     ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &kBytes, sizeof(kBytes));
   }
   const base::JsonObject words{{"do", "fork"},
+                               {"url", url},
                                {"uid", facts_.users ? kFirstUser + slot % kUsers : -1},
                                {"memory", options_.memory_bytes},
                                {"files", options_.files_max}};

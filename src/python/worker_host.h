@@ -52,8 +52,9 @@ class WorkerHost {
     int pid = 0;
     int socket = -1;  // owned by the caller
   };
-  // A new worker of the session's user `slot` (0 …).
-  Result<Forked> fork(int slot);
+  // A new worker of the session's user `slot` (0 …). With a `url` it runs foreachBatch instead of
+  // functions: PySpark's foreach_batch_worker, whose session is the one there.
+  Result<Forked> fork(int slot, const std::string& url = {});
   void kill(int pid);
   // "signal 9", "exit code 1"; empty for a worker that lives or is not known any more.
   std::string how_ended(int pid);

@@ -60,8 +60,8 @@ void WorkerPool::release(int pid, int socket) {
   changed_.notify_all();
 }
 
-Result<WorkerPtr> WorkerPool::make() {
-  auto forked = host_->fork(slot_);
+Result<WorkerPtr> WorkerPool::make(const std::string& url) {
+  auto forked = host_->fork(slot_, url);
   const std::lock_guard lock(mutex_);
   if (!forked.ok()) {
     --count_;
@@ -71,22 +71,50 @@ Result<WorkerPtr> WorkerPool::make() {
   return std::make_unique<Worker>(shared_from_this(), forked->pid, forked->socket);
 }
 
-Result<WorkerPtr> WorkerPool::take(const std::stop_token& stop) {
+Result<void> WorkerPool::wait_for_room(const std::stop_token& stop) {
   const auto patience = std::chrono::steady_clock::now() + kPatience;
+  std::unique_lock lock(mutex_);
+  const bool free = changed_.wait_until(
+      lock, stop, patience, [&] { return closed_ || !idle_.empty() || count_ < workers_max_; });
+  if (stop.stop_requested())
+    return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
+  if (!free)
+    return base::error(base::ErrorKind::kResourceExhausted,
+                       "all {} Python workers of the session are busy (weir serve "
+                       "--python-workers)",
+                       workers_max_);
+  return {};
+}
+
+Result<WorkerPtr> WorkerPool::take(const std::stop_token& stop) {
   while (true) {
     WEIR_ASSIGN(auto worker, take_another());
     if (worker) return worker;
-    std::unique_lock lock(mutex_);
-    const bool free = changed_.wait_until(
-        lock, stop, patience, [&] { return closed_ || !idle_.empty() || count_ < workers_max_; });
-    if (stop.stop_requested())
-      return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
-    if (!free)
-      return base::error(base::ErrorKind::kResourceExhausted,
-                         "all {} Python workers of the session are busy (weir serve "
-                         "--python-workers)",
-                         workers_max_);
+    WEIR_TRY(wait_for_room(stop));
   }
+}
+
+Result<WorkerPtr> WorkerPool::take_for_batches(const std::string& url,
+                                               const std::stop_token& stop) {
+  while (true) {
+    WEIR_TRY(wait_for_room(stop));
+    WorkerPtr unused;  // one that waits for functions makes room; dropped when the lock is free
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return base::error(base::ErrorKind::kCancelled, "the session was closed");
+      if (count_ < workers_max_) {
+        ++count_;
+        break;
+      }
+      if (!idle_.empty()) {
+        unused = std::move(idle_.back());
+        idle_.pop_back();
+        unused->pool_ = shared_from_this();
+        taken_.push_back(unused->pid_);
+      }
+    }
+  }
+  return make(url);
 }
 
 Result<WorkerPtr> WorkerPool::take_another() {

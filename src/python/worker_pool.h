@@ -46,6 +46,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   WorkerHost& host() { return *host_; }
   // Waits for a while where all are taken; then kResourceExhausted.
   Result<WorkerPtr> take(const std::stop_token& stop);
+  // A new one that runs foreachBatch (WorkerHost::fork); not to be given back.
+  Result<WorkerPtr> take_for_batches(const std::string& url, const std::stop_token& stop);
   // One more, or null where there is none to be had now.
   Result<WorkerPtr> take_another();
   void give_back(WorkerPtr worker);
@@ -54,7 +56,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
 
  private:
   friend class Worker;
-  Result<WorkerPtr> make();
+  Result<void> wait_for_room(const std::stop_token& stop);
+  Result<WorkerPtr> make(const std::string& url = {});
   void release(int pid, int socket);
 
   const std::shared_ptr<WorkerHost> host_;

@@ -59,6 +59,18 @@ def limit(which, value):
     resource.setrlimit(which, (value, value))
 
 
+def for_each_batch(sock, url):
+    os.environ["SPARK_CONNECT_LOCAL_URL"] = url
+    os.environ.setdefault("SPARK_HOME", "/tmp")  # only has to be there
+    from pyspark.sql.connect.streaming.worker import foreach_batch_worker
+
+    infile = os.fdopen(os.dup(sock.fileno()), "rb", 65536)
+    outfile = os.fdopen(os.dup(sock.fileno()), "wb", 65536)
+    foreach_batch_worker.main(infile, outfile)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def work(sock, words):
     """A worker from here on: it never comes back."""
     import resource
@@ -84,6 +96,8 @@ def work(sock, words):
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != template:
         os._exit(0)
+    if words["url"]:
+        return for_each_batch(sock, words["url"])
     infile = os.fdopen(os.dup(sock.fileno()), "rb", 65536)
     outfile = os.fdopen(os.dup(sock.fileno()), "wb", 65536)
     while sock.recv(1, socket.MSG_PEEK):
@@ -100,6 +114,11 @@ def work(sock, words):
 
 
 def fork(words, sock):
+    if words["url"]:
+        try:  # once, for all that follow
+            import pyspark.sql.connect.streaming.worker.foreach_batch_worker
+        except Exception:
+            pass  # the worker says it
     pid = os.fork()
     if pid == 0:
         try:
