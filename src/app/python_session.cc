@@ -51,6 +51,19 @@ class PythonSession final : public session::Session {
                                            Observed observed) override {
     return session_->run(plan, std::move(observed));
   }
+  Result<plan::OperatorPtr> optimize(const plan::OperatorPtr& plan) override {
+    return session_->optimize(plan);
+  }
+  eval::EvalContext eval_context() const override { return session_->eval_context(); }
+  Result<std::unique_ptr<BatchStream>> run_optimized(const plan::OperatorPtr& plan,
+                                                     const eval::EvalContext& eval,
+                                                     Observed observed) override {
+    return session_->run_optimized(plan, eval, std::move(observed));
+  }
+  Result<session::StreamTarget> stream_target(const session::StreamTargetRequest& request,
+                                              std::stop_token stop) override {
+    return session_->stream_target(request, std::move(stop));
+  }
   Result<std::string> explain(const plan::PlanPtr& plan, plan::Explain::Mode mode) override {
     return session_->explain(plan, mode);
   }
@@ -60,6 +73,9 @@ class PythonSession final : public session::Session {
   Result<void> create_temp_view(const std::string& name, plan::PlanPtr plan, bool replace,
                                 bool global) override {
     return session_->create_temp_view(name, std::move(plan), replace, global);
+  }
+  void put_temp_view(const std::string& name, plan::OperatorPtr plan) override {
+    session_->put_temp_view(name, std::move(plan));
   }
   bool drop_temp_view(const std::string& name, bool global) override {
     return session_->drop_temp_view(name, global);

@@ -23,6 +23,7 @@
 namespace weir::session {
 
 using base::Result;
+using columnar::Schema;
 using relational::BatchStream;
 
 class Warehouse;  // warehouse.h: the durable catalog, and opening and writing tables
@@ -63,6 +64,20 @@ struct WriteRequest {
   bool create = false, replace = false;     // writeTo().create(), replace(), createOrReplace()
 };
 
+// writeStream.toTable().
+struct StreamTargetRequest {
+  plan::Name table;
+  std::string format;  // has to be the table's where it is there; empty: the session's default
+  Schema schema = Schema::structure({});  // of the rows
+  std::vector<std::string> partition_by;
+  std::optional<std::string> path;  // of a table that is made
+  plan::Options properties;         // of a table that is made
+};
+struct StreamTarget {
+  std::string format;
+  std::string path;  // absolute
+};
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -93,12 +108,25 @@ class Session {
   using Observed = std::function<void(const std::string& name, relational::BatchPtr row)>;
   virtual Result<std::unique_ptr<BatchStream>> run(const plan::OperatorPtr& plan,
                                                    Observed observed = {}) = 0;
+  // For who runs a plan again and again (streaming queries): optimize() once; then run it as it
+  // stands, each time over the tables as they are then. The context is the caller's.
+  virtual Result<plan::OperatorPtr> optimize(const plan::OperatorPtr& plan) = 0;
+  virtual eval::EvalContext eval_context() const = 0;
+  virtual Result<std::unique_ptr<BatchStream>> run_optimized(const plan::OperatorPtr& plan,
+                                                             const eval::EvalContext& eval,
+                                                             Observed observed = {}) = 0;
+  // Where the rows of a streaming query into a table of the catalog go; the table is made, empty,
+  // where there is none.
+  virtual Result<StreamTarget> stream_target(const StreamTargetRequest& request,
+                                             std::stop_token stop) = 0;
   // parsed, analysed, optimised, physical; mode as in EXPLAIN.
   virtual Result<std::string> explain(const plan::PlanPtr& plan, plan::Explain::Mode mode) = 0;
   virtual Result<void> write(const WriteRequest& request, std::stop_token stop) = 0;
 
   virtual Result<void> create_temp_view(const std::string& name, plan::PlanPtr plan, bool replace,
                                         bool global) = 0;
+  // Of a typed plan; in the place of one of that name.
+  virtual void put_temp_view(const std::string& name, plan::OperatorPtr plan) = 0;
   virtual bool drop_temp_view(const std::string& name, bool global) = 0;
   // Of all the tables that the plan scans.
   virtual relational::ChosenFiles chosen_files(const plan::OperatorPtr& plan) = 0;

@@ -48,6 +48,8 @@ class SessionCatalog final : public plan::Catalog {
 
   Result<plan::TablePtr> open_entry(const TableEntry& entry, const plan::TableState& state,
                                     const plan::Options& options, const plan::Origin& origin) const;
+  // The Delta tables of a plan that was kept at their newest version.
+  Result<plan::OperatorPtr> refreshed(const plan::OperatorPtr& plan) const;
 
  private:
   Result<plan::CatalogEntry> view_entry(plan::OperatorPtr plan, Name qualifier);
@@ -58,7 +60,6 @@ class SessionCatalog final : public plan::Catalog {
   Result<std::optional<int64_t>> timestamp_of(const plan::TableState& state,
                                               const plan::Options& options,
                                               const plan::Origin& origin) const;
-  Result<plan::OperatorPtr> refreshed(const plan::OperatorPtr& plan) const;
 
   SessionState& state_;
   std::string database_;

@@ -4,6 +4,7 @@
 #include "session/queries.h"
 #include "session/session.h"
 #include "session/statements.h"
+#include "session/stream_target.h"
 #include "session/writers.h"
 #include "sql/parser.h"
 
@@ -53,6 +54,24 @@ class SessionImpl final : public Session {
                                            Observed observed) override {
     return run_plan(state_, plan, std::move(observed));
   }
+  Result<plan::OperatorPtr> optimize(const plan::OperatorPtr& plan) override {
+    return plan::optimize(plan, state_.folder());
+  }
+  eval::EvalContext eval_context() const override { return state_.eval_context(); }
+  Result<std::unique_ptr<BatchStream>> run_optimized(const plan::OperatorPtr& plan,
+                                                     const eval::EvalContext& eval,
+                                                     Observed observed) override {
+    WEIR_ASSIGN(const auto now, catalog_.refreshed(plan));
+    auto context = state_.execution_context();
+    context.eval = eval;
+    context.observed = std::move(observed);
+    return relational::execute(now, context);
+  }
+  Result<StreamTarget> stream_target(const StreamTargetRequest& request,
+                                     std::stop_token stop) override {
+    const StopBoth both(stop, closed_.get_token());
+    return find_stream_target(state_, request, both.token());
+  }
   Result<std::string> explain(const plan::PlanPtr& plan, plan::Explain::Mode mode) override {
     return explain_plan(state_, plan, mode);
   }
@@ -75,6 +94,9 @@ class SessionImpl final : public Session {
                                  "views.",
                                  quoted_word(name)))
         .with_parameter("relationName", quoted_word(name));
+  }
+  void put_temp_view(const std::string& name, plan::OperatorPtr plan) override {
+    state_.put_temp_view(name, {std::move(plan), {}, {}, {}}, true);
   }
   bool drop_temp_view(const std::string& name, bool global) override {
     return global ? state_.warehouse().drop_global_view(name) : state_.drop_temp_view(name);

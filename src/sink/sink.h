@@ -66,6 +66,9 @@ class Sink {
     return {};
   }
   virtual Result<std::unique_ptr<BatchWriter>> begin(BatchId batch, int parts) = 0;
+  // The query is to stop: what waits for another program, now or later, ends soon with kCancelled.
+  // The one call that any thread may make at any time.
+  virtual void interrupt() {}
 };
 
 }  // namespace weir::sink

@@ -78,12 +78,15 @@ Result<bool> MicroBatchQuery::run_trigger() {
   if (batch_ == nullptr) {
     WEIR_ASSIGN(const bool planned, plan_batch());
     if (!planned) {
-      std::lock_guard lock(mutex_);
-      look_without_data_ = look;
-      status_.message = "Waiting for data to arrive";
-      status_.data_available = false;
-      status_.trigger_active = false;
-      changed_.notify_all();
+      {
+        std::lock_guard lock(mutex_);
+        look_without_data_ = look;
+        status_.message = "Waiting for data to arrive";
+        status_.data_available = false;
+        status_.trigger_active = false;
+        changed_.notify_all();
+      }
+      if (listener_.on_idle) listener_.on_idle();
       return false;
     }
   }

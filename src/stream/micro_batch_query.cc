@@ -17,8 +17,6 @@ using base::ErrorKind;
 
 namespace {
 
-constexpr size_t kProgressKept = 100;
-
 int thread_count(int wanted) {
   if (wanted > 0) return wanted;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -57,6 +55,7 @@ Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment
   std::unique_ptr<MicroBatchQuery> query(
       new MicroBatchQuery(environment, std::move(parts), std::move(options), std::move(listener)));
   WEIR_TRY(query->prepare());
+  if (query->listener_.on_start) query->listener_.on_start(query->id(), query->run_id());
   query->thread_ = std::jthread([query = query.get()] { query->run(); });
   return query;
 }
@@ -230,15 +229,19 @@ void MicroBatchQuery::run() {
   const bool stopped = stop_.stop_requested();
   batch_.reset();
   lock_.reset();
-  std::lock_guard lock(mutex_);
-  active_ = false;
-  status_.active = false;
-  status_.trigger_active = false;
-  status_.message = "Stopped";
-  if (!result.ok() && !(stopped && result.error().kind() == ErrorKind::kCancelled)) {
-    error_ = std::move(result).error();
-    status_.message = "Terminated with error: " + error_->to_string();
+  {
+    std::lock_guard lock(mutex_);
+    active_ = false;
+    status_.active = false;
+    status_.data_available = false;
+    status_.trigger_active = false;
+    status_.message = "Stopped";
+    if (!result.ok() && !(stopped && result.error().kind() == ErrorKind::kCancelled)) {
+      error_ = std::move(result).error();
+      status_.message = "Terminated with error: " + error_->to_string();
+    }
   }
+  if (listener_.on_end) listener_.on_end(error_ ? &*error_ : nullptr);
   changed_.notify_all();
 }
 
@@ -258,6 +261,7 @@ void MicroBatchQuery::request_stop() {
   stop_.request_stop();
   for (const auto& source : parts_.sources)
     source->interrupt();
+  parts_.sink->interrupt();
   std::lock_guard lock(mutex_);
   pause_.request_stop();
 }
@@ -280,15 +284,17 @@ bool MicroBatchQuery::wait_for(int64_t timeout_us) {
                            [this] { return !active_; });
 }
 
-Result<void> MicroBatchQuery::process_all_available() {
+Result<void> MicroBatchQuery::process_all_available(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   const uint64_t before = look_;
   if (options_.trigger.interval_us == 0) {
     ++hurry_;
     pause_.request_stop();
   }
-  changed_.wait(lock, [&] { return !active_ || look_without_data_ > before; });
+  const bool done =
+      changed_.wait(lock, stop, [&] { return !active_ || look_without_data_ > before; });
   if (options_.trigger.interval_us == 0) --hurry_;
+  if (!done) return error(ErrorKind::kCancelled, "the wait was stopped");
   if (error_) return *error_;
   return {};
 }
@@ -371,7 +377,7 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
     status_.corrupt_rows += batch.corrupt_rows;
     status_.dropped_rows += batch.dropped_rows;
     recent_.push_back(progress);
-    if (recent_.size() > kProgressKept) recent_.pop_front();
+    if (recent_.size() > options_.progress_kept) recent_.pop_front();
   }
   if (listener_.on_progress) listener_.on_progress(progress);
 }

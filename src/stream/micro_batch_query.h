@@ -70,6 +70,7 @@ struct QueryOptions {
   std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
   bool batches_without_rows = true;  // where the event time has moved on and state waits for it
   WatermarkPolicy watermark_policy = WatermarkPolicy::kMin;  // of a query that begins
+  size_t progress_kept = 100;                                // entries of recent_progress()
   std::stop_token stop;  // the same as request_stop(), also while start() is under way
 };
 
@@ -82,8 +83,12 @@ struct QueryParts {
   std::unique_ptr<StreamPlan> plan = {};
 };
 
-// Called on the query's thread; must be quick and must not call stop() or wait().
+// Called on the query's thread (on_start: by the one that starts it); must be quick and must not
+// call stop() or wait().
 struct QueryListener {
+  std::function<void(const std::string& id, const std::string& run_id)> on_start;
+  std::function<void()> on_idle;                   // a look found nothing to do
+  std::function<void(const base::Error*)> on_end;  // null: stopped, or nothing was left to do
   std::function<void(const QueryProgress&)> on_progress;
   std::function<void(const base::Error&, int attempt)> on_retry;
 };
@@ -132,8 +137,8 @@ class MicroBatchQuery {
   // False where it still runs after `timeout_us` of real time.
   bool wait_for(int64_t timeout_us);
   // Until all that the source had at the time of the call is in the sink. Real time; the error
-  // where the query ended.
-  Result<void> process_all_available();
+  // where the query ended. kCancelled where `stop` is requested first.
+  Result<void> process_all_available(std::stop_token stop = {});
 
   bool active() const;
   std::optional<base::Error> failure() const;  // what ended it
@@ -141,7 +146,7 @@ class MicroBatchQuery {
   const std::string& run_id() const { return identity_.run_id; }
   const std::string& name() const { return options_.name; }
   QueryStatus status() const;
-  std::vector<QueryProgress> recent_progress() const;  // the last 100, oldest first
+  std::vector<QueryProgress> recent_progress() const;  // the newest progress_kept, oldest first
   std::optional<QueryProgress> last_progress() const;
 
  private:
@@ -198,7 +203,7 @@ class MicroBatchQuery {
   std::stop_source stop_;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   bool active_ = true;
   std::optional<base::Error> error_;
   QueryStatus status_;

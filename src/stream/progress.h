@@ -43,6 +43,7 @@ struct QueryProgress {
   std::vector<EventTimeSeen> event_times;
   std::string sink_description;
   int64_t output_rows = -1;
+  std::map<std::string, std::shared_ptr<arrow::RecordBatch>> observed;  // one row a name
   base::JsonObject sink_details;
   int64_t corrupt_rows = 0;
   int64_t dropped_rows = 0;

@@ -261,6 +261,7 @@ Result<RowBatches> StreamPlan::run(const PlanBatch& batch, Readers& readers, Tas
   run.eval.volatile_state = std::make_shared<eval::VolatileState>();
   run.read.resize(tables_.size());
   began_ = true;
+  observed_.clear();
   for (Piece* piece : watermarks_)
     piece->seen = {.delay_ms = piece->seen.delay_ms};
   for (Piece* piece : stateful_)
@@ -420,8 +421,11 @@ Result<RowBatches> StreamPlan::run_statement(Piece& piece, Run& run) {
     return made;
   };
   const plan::OperatorPtr bound = bind(piece.node);
-  return environment_.execute(plan::make_operator(bound->node, shown(bound->columns)), run.eval,
-                              run.batch.stop);
+  return environment_.execute(
+      plan::make_operator(bound->node, shown(bound->columns)), run.eval, run.batch.stop,
+      [&](const std::string& name, std::shared_ptr<arrow::RecordBatch> row) {
+        observed_[name] = std::move(row);
+      });
 }
 
 Result<base::JsonObject> StreamPlan::prepare() {

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -38,9 +39,12 @@ struct PlanEnvironment {
   std::function<Result<std::unique_ptr<StatefulOperator>>(const plan::OperatorPtr&,
                                                           int64_t operator_id)>
       make_operator;
-  // The rows of a stateless statement's visible columns. May be null: then such a plan is refused.
+  // The rows of a stateless statement's visible columns; `observed` gets the row of each observe()
+  // in it. May be null: then such a plan is refused.
+  using Observed =
+      std::function<void(const std::string& name, std::shared_ptr<arrow::RecordBatch>)>;
   std::function<Result<RowBatches>(const plan::OperatorPtr&, const eval::EvalContext&,
-                                   std::stop_token)>
+                                   std::stop_token, const Observed& observed)>
       execute;
   eval::EvalContext eval;  // the session's; the timestamp is the batch's
 };
@@ -90,6 +94,10 @@ class StreamPlan {
 
   std::vector<EventTimeSeen> event_times() const;
   std::vector<operators::OperatorMetrics> metrics() const;
+  // What observe() saw in the last batch: one row a name.
+  const std::map<std::string, std::shared_ptr<arrow::RecordBatch>>& observed() const {
+    return observed_;
+  }
 
   struct Piece;  // stream_plan.cc
 
@@ -117,6 +125,7 @@ class StreamPlan {
   Piece* root_ = nullptr;
   std::vector<int> visible_;  // of the root's columns
   bool began_ = false;
+  std::map<std::string, std::shared_ptr<arrow::RecordBatch>> observed_;
 };
 
 }  // namespace weir::stream

@@ -406,7 +406,8 @@ TEST(StreamPlan, AStatementRunsOnceABatchOverTheRowsBelow) {
   script.root = sorted;
   int runs = 0;
   script.environment.execute = [&](const plan::OperatorPtr& bound, const eval::EvalContext&,
-                                   std::stop_token) -> Result<RowBatches> {
+                                   std::stop_token,
+                                   const PlanEnvironment::Observed&) -> Result<RowBatches> {
     ++runs;
     const auto& tail = std::get<op::Tail>(bound->node);
     EXPECT_FALSE(bound->streaming);

@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <bit>
+#include <charconv>
+
+#include "io/file_system.h"
+#include "stream/offset_log.h"
+#include "streaming/stream_start.h"
+
+namespace weir::streaming {
+
+using base::error;
+using base::ErrorKind;
+
+namespace {
+
+constexpr const char* kPartitions = "spark.sql.shuffle.partitions";
+constexpr const char* kProvider = "spark.sql.streaming.stateStore.providerClass";
+constexpr const char* kPolicy = "spark.sql.streaming.multipleWatermarkPolicy";
+constexpr const char* kDefaultProvider =
+    "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider";
+constexpr int64_t kShardsMax = 1024;
+
+Result<int64_t> number_of(const std::string& key, const std::string& text) {
+  int64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code == std::errc() && end == text.data() + text.size() && number >= 0) return number;
+  return error(ErrorKind::kInvalidArgument,
+               "The value '{}' in the config \"{}\" is invalid. It should be a number.", text, key)
+      .with_class("INVALID_CONF_VALUE.TYPE_MISMATCH")
+      .with_sql_state("22022")
+      .with_parameter("confName", key)
+      .with_parameter("confValue", text)
+      .with_parameter("confType", "int");
+}
+
+Result<std::string> provider_of(const std::string& name) {
+  const auto dot = name.rfind('.');
+  const std::string last = dot == std::string::npos ? name : name.substr(dot + 1);
+  if (last == "HDFSBackedStateStoreProvider") return std::string("memory");
+  if (last == "RocksDBStateStoreProvider") return std::string("rocksdb");
+  return unsupported_in_stream("the state store provider " + name);
+}
+
+// What the newest batch of the checkpoint was planned with. A checkpoint that cannot be read is
+// refused when the query opens it.
+std::map<std::string, std::string> pinned_before(io::FileSystem& files,
+                                                 const std::string& checkpoint) {
+  const std::string folder = io::join_path(checkpoint, "offsets");
+  const auto there = files.exists(folder);
+  if (!there.ok() || !*there) return {};
+  stream::OffsetLog log(files, folder);
+  const auto newest = log.latest();
+  if (!newest.ok() || !*newest) return {};
+  auto entry = log.get(**newest);
+  if (!entry.ok() || !*entry) return {};
+  return std::move((*entry)->conf);
+}
+
+}  // namespace
+
+base::Error unsupported_in_stream(std::string_view what) {
+  return error(ErrorKind::kUnsupported, "The feature is not supported: {} in a streaming query.",
+               what)
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
+}
+
+Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& files,
+                             const std::string& checkpoint) {
+  const auto before = pinned_before(files, checkpoint);
+  QueryConf conf;
+  for (const char* key : {kPartitions, kProvider, kPolicy}) {
+    if (const auto old = before.find(key); old != before.end()) {
+      conf.pinned[key] = old->second;
+    } else if (auto now = session.get(key)) {
+      conf.pinned[key] = std::move(*now);
+    } else if (key == kProvider) {
+      conf.pinned[key] = kDefaultProvider;
+    }
+  }
+  WEIR_ASSIGN(conf.provider, provider_of(conf.pinned[kProvider]));
+  WEIR_ASSIGN(conf.policy, stream::parse_watermark_policy(conf.pinned[kPolicy]));
+  // A number that the user chose; Spark's own default says nothing about this machine.
+  WEIR_ASSIGN(const int64_t partitions, number_of(kPartitions, conf.pinned[kPartitions]));
+  if (session.all_set().contains(kPartitions) || before.contains(kPartitions))
+    conf.shards = static_cast<int>(
+        std::bit_ceil(static_cast<uint64_t>(std::clamp<int64_t>(partitions, 1, kShardsMax))));
+  const auto flag = session.get("spark.sql.streaming.noDataMicroBatches.enabled");
+  conf.batches_without_rows = !flag || *flag != "false";
+  const auto number = [&](const char* key, auto& target) -> Result<void> {
+    const auto text = session.get(key);
+    if (!text) return {};
+    WEIR_ASSIGN(const int64_t value, number_of(key, *text));
+    target = static_cast<std::remove_reference_t<decltype(target)>>(value);
+    return {};
+  };
+  WEIR_TRY(number("spark.sql.streaming.numRecentProgressUpdates", conf.progress_kept));
+  WEIR_TRY(number("spark.sql.streaming.minBatchesToRetain", conf.batches_retained));
+  if (const auto delay = session.get("spark.sql.streaming.pollingDelay")) {
+    std::string text = *delay;
+    if (text.ends_with("ms")) text.resize(text.size() - 2);
+    WEIR_ASSIGN(const int64_t ms, number_of("spark.sql.streaming.pollingDelay", text));
+    conf.poll_interval_us = ms * 1000;
+  }
+  return conf;
+}
+
+}  // namespace weir::streaming

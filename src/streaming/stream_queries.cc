@@ -1,0 +1,186 @@
+#include "streaming/stream_queries.h"
+
+#include <algorithm>
+#include <set>
+
+#include "session/warehouse.h"
+#include "streaming/stream_query.h"
+#include "streaming/stream_start.h"
+
+namespace weir::streaming {
+
+using base::error;
+using base::ErrorKind;
+using StartedPtr = std::shared_ptr<StartedQuery>;
+
+namespace {
+
+constexpr size_t kEndedKept = 100;
+
+class Queries final : public StreamQueries {
+ public:
+  Queries(stream::QueryEnvironment environment, session::Session& session)
+      : environment_(environment), session_(session) {}
+  ~Queries() override { close(); }
+
+  Result<StreamQueryPtr> start(StreamWrite write) override;
+
+  std::vector<StreamQueryPtr> active() const override {
+    std::vector<StreamQueryPtr> found;
+    for (auto& query : all())
+      if (query->active()) found.push_back(std::move(query));
+    return found;
+  }
+  StreamQueryPtr find(std::string_view id) const override {
+    const auto queries = all();
+    for (auto query = queries.rbegin(); query != queries.rend(); ++query)
+      if ((*query)->id() == id || (*query)->run_id() == id) return *query;
+    return nullptr;
+  }
+  StreamQueryPtr find_run(std::string_view id, std::string_view run_id) const override {
+    for (const auto& query : all())
+      if (query->id() == id && query->run_id() == run_id) return query;
+    return nullptr;
+  }
+  Result<bool> wait_any(std::optional<int64_t> timeout_us, std::stop_token stop) override {
+    return hub_->wait_any(timeout_us, std::move(stop));
+  }
+  void reset_terminated() override { hub_->reset_terminated(); }
+  int64_t add_listener(QueryEvents events) override { return hub_->add(std::move(events)); }
+  void remove_listener(int64_t listener) override { hub_->remove(listener); }
+
+  void close() override {
+    stop_.request_stop();
+    const auto queries = all();
+    for (const auto& query : queries)
+      query->request_stop();
+    for (const auto& query : queries)
+      (void)query->stop();
+  }
+
+ private:
+  // Holds a name while its query starts.
+  class NameHold {
+   public:
+    NameHold(Queries& queries, std::string name) : queries_(queries), name_(std::move(name)) {}
+    ~NameHold() {
+      const std::lock_guard lock(queries_.mutex_);
+      queries_.starting_.erase(name_);
+    }
+
+   private:
+    Queries& queries_;
+    std::string name_;
+  };
+
+  std::vector<StartedPtr> all() const {
+    const std::lock_guard lock(mutex_);
+    return queries_;
+  }
+  Result<std::unique_ptr<NameHold>> hold_name(const std::string& name);
+  Result<void> end_active_run(const std::string& checkpoint);
+  void keep(StartedPtr query);
+
+  const stream::QueryEnvironment environment_;
+  session::Session& session_;
+  const std::shared_ptr<QueryHub> hub_ = std::make_shared<QueryHub>();
+  std::stop_source stop_;
+  mutable std::mutex mutex_;
+  std::vector<StartedPtr> queries_;  // oldest start first
+  std::set<std::string> starting_;   // names
+};
+
+Result<std::unique_ptr<Queries::NameHold>> Queries::hold_name(const std::string& name) {
+  if (name.empty()) return std::unique_ptr<NameHold>();
+  const std::lock_guard lock(mutex_);
+  const bool taken = starting_.contains(name) ||
+                     std::any_of(queries_.begin(), queries_.end(), [&](const StartedPtr& query) {
+                       return query->name() == name && query->active();
+                     });
+  if (taken)
+    return error(ErrorKind::kInvalidArgument,
+                 "Cannot start query with name {} as a query with that name is already active in "
+                 "this SparkSession",
+                 name);
+  starting_.insert(name);
+  return std::make_unique<NameHold>(*this, name);
+}
+
+// One run at a time works on a checkpoint.
+Result<void> Queries::end_active_run(const std::string& checkpoint) {
+  for (const auto& query : all()) {
+    if (query->checkpoint() != checkpoint || !query->active()) continue;
+    if (session_.get("spark.sql.streaming.stopActiveRunOnRestart").value_or("true") == "false")
+      return error(
+          ErrorKind::kConflict,
+          "Cannot start query with id {} as another query with same id is already active. Perhaps "
+          "you are attempting to restart a query from checkpoint that is already active. You may "
+          "stop the old query by setting the SQL configuration: "
+          "spark.conf.set(\"spark.sql.streaming.stopActiveRunOnRestart\", true) and retry.",
+          query->id());
+    WEIR_TRY(query->stop());
+  }
+  return {};
+}
+
+void Queries::keep(StartedPtr query) {
+  std::vector<StartedPtr> dropped;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  queries_.push_back(std::move(query));
+  const auto ended = static_cast<size_t>(std::count_if(
+      queries_.begin(), queries_.end(), [](const StartedPtr& one) { return !one->active(); }));
+  size_t excess = ended > kEndedKept ? ended - kEndedKept : 0;
+  std::erase_if(queries_, [&](const StartedPtr& one) {
+    if (excess == 0 || one->active()) return false;
+    --excess;
+    dropped.push_back(one);
+    return true;
+  });
+}
+
+Result<StreamQueryPtr> Queries::start(StreamWrite write) {
+  if (stop_.stop_requested())
+    return error(ErrorKind::kCancelled, "the session is closed: no query can start in it");
+  WEIR_ASSIGN(const auto mode, plan::parse_stream_mode(write.mode.empty() ? "append" : write.mode));
+  const std::string format = sink_format(session_, write);
+  WEIR_TRY(check_sink(write, format, mode));
+  WEIR_ASSIGN(const auto hold, hold_name(write.name));
+  WEIR_ASSIGN(const auto planned, plan_stream(session_, write.plan, mode));
+  WEIR_ASSIGN(const auto checkpoint, find_checkpoint(session_, write, format, environment_.random));
+  WEIR_TRY(end_active_run(checkpoint.folder));
+  if (format == "memory" && mode != plan::StreamMode::kComplete)
+    WEIR_TRY(refuse_recovery(environment_.files, checkpoint));
+  WEIR_ASSIGN(const auto conf, query_conf(session_, environment_.files, checkpoint.folder));
+  const int threads = session_.warehouse().services().threads;
+  WEIR_ASSIGN(auto parts, make_parts(session_, environment_.files, planned.optimized, mode, conf,
+                                     checkpoint.folder, threads));
+  WEIR_ASSIGN(auto sink,
+              make_sink(session_, write, format, mode, planned.optimized, stop_.get_token()));
+  parts.sink = std::move(sink.sink);
+  stream::QueryOptions options;
+  options.name = write.name;
+  options.checkpoint = checkpoint.folder;
+  options.trigger = write.trigger;
+  options.threads = threads;
+  options.session = conf.pinned;
+  options.watermark_policy = conf.policy;
+  options.batches_without_rows = conf.batches_without_rows;
+  options.progress_kept = conf.progress_kept;
+  options.batches_retained = conf.batches_retained;
+  options.poll_interval_us = conf.poll_interval_us;
+  if (sink.view) session_.put_temp_view(write.name, sink.view);
+  QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized)};
+  WEIR_ASSIGN(auto query, StartedQuery::start(environment_, std::move(parts), std::move(options),
+                                              hub_, std::move(texts), checkpoint.temporary));
+  keep(query);
+  return StreamQueryPtr(query);
+}
+
+}  // namespace
+
+std::unique_ptr<StreamQueries> StreamQueries::create(stream::QueryEnvironment environment,
+                                                     session::Session& session) {
+  return std::make_unique<Queries>(environment, session);
+}
+
+}  // namespace weir::streaming

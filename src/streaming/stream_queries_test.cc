@@ -1,0 +1,396 @@
+// Queries of a session from their plan to their sink: memory streams in, a manual clock.
+#include "streaming/stream_queries.h"
+
+#include <filesystem>
+
+#include <arrow/api.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/cast.h"
+#include "eval/zone.h"
+#include "relational/duck_engine.h"
+#include "session/stream_table.h"
+#include "session/warehouse.h"
+#include "source/memory_source.h"
+
+namespace weir::streaming {
+namespace {
+
+using columnar::DataType;
+using columnar::Schema;
+using columnar::TypeKind;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr int64_t kSecond = 1'000'000;
+
+class MemoryStream final : public session::StreamTable {
+ public:
+  explicit MemoryStream(std::shared_ptr<source::MemorySource::Data> data, Schema schema)
+      : data_(std::move(data)), schema_(std::move(schema)) {}
+  const Schema& schema() const override { return schema_; }
+  std::string_view provider() const override { return "memory"; }
+  std::string description() const override { return "MemoryStream"; }
+  Result<std::unique_ptr<source::Source>> make_source() const override {
+    return std::unique_ptr<source::Source>(std::make_unique<source::MemorySource>(data_));
+  }
+
+ private:
+  std::shared_ptr<source::MemorySource::Data> data_;
+  Schema schema_;
+};
+
+class StreamQueriesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("weir_streaming_" + base::uuid(random_));
+    std::filesystem::create_directories(folder_);
+    engine_ = relational::DuckEngine::open({}).value();
+    warehouse_ = session::Warehouse::open({*fs_, clock_, random_, *engine_, 2}, path("w")).value();
+    session_ = session::Session::create(warehouse_, "one").value();
+    queries_ = StreamQueries::create({*fs_, clock_, random_}, *session_);
+    data_ = add_stream("s");
+  }
+  void TearDown() override {
+    queries_.reset();
+    session_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  // A stream (k bigint, t timestamp) under a temporary view's name.
+  std::shared_ptr<source::MemorySource::Data> add_stream(const std::string& name) {
+    const auto schema =
+        DataType::structure({columnar::make_field("k", DataType::of(TypeKind::kLong)),
+                             columnar::make_field("t", DataType::of(TypeKind::kTimestamp))});
+    auto data = std::make_shared<source::MemorySource::Data>(schema);
+    std::vector<plan::Column> columns(2);
+    for (size_t i = 0; i < 2; ++i) {
+      columns[i].name = schema.fields()[i].name;
+      columns[i].type = schema.fields()[i].type();
+      columns[i].id = static_cast<int64_t>(i + 1);
+    }
+    session_->put_temp_view(
+        name, plan::make_operator(
+                  plan::op::Scan{std::make_shared<MemoryStream>(data, schema), {0, 1}, nullptr},
+                  std::move(columns), true));
+    return data;
+  }
+  static std::shared_ptr<arrow::RecordBatch> events(
+      const std::vector<std::pair<int64_t, int64_t>>& rows) {
+    arrow::Int64Builder keys;
+    arrow::TimestampBuilder times(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"),
+                                  arrow::default_memory_pool());
+    for (const auto& [key, seconds] : rows) {
+      EXPECT_TRUE(keys.Append(key).ok());
+      EXPECT_TRUE(times.Append(seconds * kSecond).ok());
+    }
+    return arrow::RecordBatch::Make(
+        arrow::schema({arrow::field("k", arrow::int64()), arrow::field("t", times.type())}),
+        static_cast<int64_t>(rows.size()),
+        {keys.Finish().ValueOrDie(), times.Finish().ValueOrDie()});
+  }
+  void add(const std::vector<int64_t>& keys) {
+    std::vector<std::pair<int64_t, int64_t>> rows;
+    for (const int64_t key : keys)
+      rows.emplace_back(key, key);
+    data_->add(events(rows));
+  }
+
+  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  plan::PlanPtr query(const std::string& text) { return session_->parse(text).value(); }
+  // Column t of the view under a watermark.
+  plan::PlanPtr delayed(const std::string& view, int64_t seconds) {
+    return plan::make_plan(plan::WithWatermark{query("SELECT * FROM " + view), "t",
+                                               std::to_string(seconds) + " seconds"});
+  }
+  StreamWrite write(const std::string& text, const std::string& format,
+                    const std::string& mode = "append") {
+    StreamWrite made;
+    made.plan = query(text);
+    made.format = format;
+    made.mode = mode;
+    if (format == "memory") made.name = "out";
+    return made;
+  }
+  StreamQueryPtr started(StreamWrite write) {
+    auto query = queries_->start(std::move(write));
+    if (!query.ok()) throw std::runtime_error(query.error().to_string());
+    return *query;
+  }
+  std::string refusal(StreamWrite write) {
+    auto query = queries_->start(std::move(write));
+    return query.ok() ? "" : query.error().to_string();
+  }
+  static void process(const StreamQueryPtr& query) {
+    const auto done = query->process_all_available({});
+    EXPECT_TRUE(done.ok()) << done.error().to_string();
+  }
+  std::vector<std::string> rows(const std::string& text) {
+    auto result = session_->sql(text, {});
+    if (!result.ok()) return {result.error().to_string()};
+    if (!result->plan) return {};
+    auto stream = session_->run(result->plan);
+    if (!stream.ok()) return {stream.error().to_string()};
+    std::vector<std::string> all;
+    while (true) {
+      auto batch = (*stream)->next({});
+      if (!batch.ok()) return {batch.error().to_string()};
+      if (!*batch) return all;
+      append((*stream)->schema(), **batch, all);
+    }
+  }
+  static void append(const Schema& schema, const arrow::RecordBatch& batch,
+                     std::vector<std::string>& rows) {
+    auto zone = eval::Zone::find("UTC").value();
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      std::string text;
+      for (int i = 0; i < batch.num_columns(); ++i) {
+        if (i > 0) text += "|";
+        if (batch.column(i)->IsNull(row))
+          text += "NULL";
+        else
+          eval::append_text(schema.fields()[static_cast<size_t>(i)].type(), *batch.column(i), row,
+                            zone, true, text);
+      }
+      rows.push_back(text);
+    }
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<io::FileSystem> fs_ = io::local_file_system();
+  base::ManualClock clock_;
+  base::SystemRandom random_;
+  std::unique_ptr<relational::DuckEngine> engine_;
+  std::shared_ptr<session::Warehouse> warehouse_;
+  std::unique_ptr<session::Session> session_;
+  std::unique_ptr<StreamQueries> queries_;
+  std::shared_ptr<source::MemorySource::Data> data_;
+};
+
+TEST_F(StreamQueriesTest, RowsOfTheMemorySinkAreAViewOfItsName) {
+  const auto query = started(write("SELECT k * 2 AS d FROM s WHERE k > 1", "memory"));
+  add({1, 2, 3});
+  process(query);
+  EXPECT_THAT(rows("SELECT * FROM out ORDER BY d"), ElementsAre("4", "6"));
+  add({4});
+  process(query);
+  EXPECT_THAT(rows("SELECT sum(d) FROM out"), ElementsAre("18"));
+}
+
+TEST_F(StreamQueriesTest, StateGoesOnFromTheCheckpoint) {
+  for (const char* provider : {"HDFSBackedStateStoreProvider", "RocksDBStateStoreProvider"}) {
+    ASSERT_TRUE(session_
+                    ->set("spark.sql.streaming.stateStore.providerClass",
+                          std::string("org.apache.spark.sql.execution.streaming.state.") + provider)
+                    .ok());
+    data_ = add_stream("s");
+    auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "memory", "complete");
+    counts.options["checkpointlocation"] = path(provider);
+    auto query = started(counts);
+    add({1, 1, 2});
+    process(query);
+    EXPECT_THAT(rows("SELECT * FROM out"), UnorderedElementsAre("1|2", "2|1"));
+    ASSERT_TRUE(query->stop().ok());
+    const std::string id = query->id();
+    query = started(counts);
+    EXPECT_EQ(query->id(), id);
+    add({2, 3});
+    process(query);
+    EXPECT_THAT(rows("SELECT * FROM out"), UnorderedElementsAre("1|2", "2|2", "3|1"));
+    ASSERT_TRUE(query->stop().ok());
+  }
+}
+
+TEST_F(StreamQueriesTest, WindowsLeaveByTheWatermark) {
+  auto windows = write("SELECT 1", "memory");
+  session_->put_temp_view("w", session_->analyze(delayed("s", 10)).value());
+  windows.plan =
+      query("SELECT window.start AS s, count(*) AS n FROM w GROUP BY window(t, '5 seconds')");
+  const auto query = started(windows);
+  add({10, 11, 12, 13, 14, 15});
+  process(query);
+  EXPECT_THAT(rows("SELECT * FROM out"), IsEmpty());
+  add({25});
+  process(query);
+  EXPECT_THAT(rows("SELECT unix_timestamp(s), n FROM out"), ElementsAre("10|5"));
+  add({10});
+  process(query);
+  EXPECT_THAT(rows("SELECT count(*) FROM out"), ElementsAre("1"));
+  const auto progress = query->last_progress();
+  ASSERT_TRUE(progress);
+  EXPECT_THAT(*progress, HasSubstr("\"numRowsDroppedByWatermark\":1"));
+}
+
+TEST_F(StreamQueriesTest, DeltaTablesByPathAndByName) {
+  auto by_path = write("SELECT k, k % 2 AS p FROM s", "delta");
+  by_path.path = path("t");
+  by_path.partition_by = {"p"};
+  by_path.options["checkpointlocation"] = path("c1");
+  auto by_name = write("SELECT k FROM s", "delta");
+  by_name.table = plan::Name{"events"};
+  by_name.options["checkpointlocation"] = path("c2");
+  auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "delta", "complete");
+  counts.table = plan::Name{"counts"};
+  counts.options["checkpointlocation"] = path("c3");
+  const std::vector<StreamQueryPtr> all{started(by_path), started(by_name), started(counts)};
+  for (int round = 0; round < 2; ++round) {
+    add({1, 2});
+    for (const auto& query : all)
+      process(query);
+  }
+  EXPECT_THAT(rows("SELECT k, p FROM delta.`" + path("t") + "` ORDER BY k"),
+              ElementsAre("1|1", "1|1", "2|0", "2|0"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "t" / "p=0"));
+  EXPECT_THAT(rows("SELECT * FROM events ORDER BY k"), ElementsAre("1", "1", "2", "2"));
+  EXPECT_THAT(rows("SELECT * FROM counts ORDER BY k"), ElementsAre("1|2", "2|2"));
+}
+
+TEST_F(StreamQueriesTest, AStaticSideIsReadAnewForEachBatch) {
+  rows("CREATE TABLE names (k BIGINT, n STRING) USING delta");
+  rows("INSERT INTO names VALUES (1, 'one')");
+  const auto query =
+      started(write("SELECT s.k, n FROM s LEFT JOIN names ON s.k = names.k", "memory"));
+  add({1, 2});
+  process(query);
+  rows("INSERT INTO names VALUES (2, 'two')");
+  add({2});
+  process(query);
+  EXPECT_THAT(rows("SELECT * FROM out"), UnorderedElementsAre("1|one", "2|NULL", "2|two"));
+}
+
+TEST_F(StreamQueriesTest, RefusalsInSparksWords) {
+  EXPECT_THAT(refusal(write("SELECT k, count(*) FROM s GROUP BY k", "memory")),
+              HasSubstr("[STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION]"));
+  EXPECT_THAT(refusal(write("SELECT * FROM s", "memory", "some")),
+              HasSubstr("[STREAMING_OUTPUT_MODE.INVALID]"));
+  EXPECT_THAT(refusal(write("SELECT 1", "memory")), HasSubstr("[WRITE_STREAM_NOT_ALLOWED]"));
+  auto nameless = write("SELECT * FROM s", "memory");
+  nameless.name.clear();
+  EXPECT_THAT(refusal(nameless), HasSubstr("queryName must be specified for memory sink"));
+  auto delta = write("SELECT * FROM s", "delta");
+  delta.path = path("t");
+  EXPECT_THAT(refusal(delta), HasSubstr("checkpointLocation must be specified either through "
+                                        "option(\"checkpointLocation\", ...)"));
+  EXPECT_THAT(refusal(write("SELECT * FROM s", "orc")), HasSubstr("[UNSUPPORTED_FEATURE]"));
+}
+
+TEST_F(StreamQueriesTest, AnAppendingMemorySinkCannotGoOn) {
+  auto kept = write("SELECT k FROM s", "memory");
+  kept.options["checkpointlocation"] = path("c");
+  const auto query = started(kept);
+  add({1});
+  process(query);
+  ASSERT_TRUE(query->stop().ok());
+  EXPECT_THAT(refusal(kept), HasSubstr("This query does not support recovering from checkpoint "
+                                       "location. Delete " +
+                                       path("c/offsets") + " to start over."));
+}
+
+TEST_F(StreamQueriesTest, NamesAndCheckpointsHaveOneQuery) {
+  auto first = write("SELECT k FROM s", "memory");
+  const auto query = started(first);
+  EXPECT_THAT(refusal(first), HasSubstr("Cannot start query with name out as a query with that "
+                                        "name is already active in this SparkSession"));
+  ASSERT_TRUE(query->stop().ok());
+  EXPECT_NE(started(first)->id(), query->id());
+
+  auto counts = write("SELECT count(*) FROM s", "noop", "complete");
+  counts.options["checkpointlocation"] = path("c");
+  const auto old = started(counts);
+  const auto now = started(counts);
+  EXPECT_EQ(old->id(), now->id());
+  EXPECT_FALSE(old->active());
+  EXPECT_EQ(queries_->find(now->id()), now);
+  EXPECT_EQ(queries_->find_run(old->id(), old->run_id()), old);
+  ASSERT_TRUE(session_->set("spark.sql.streaming.stopActiveRunOnRestart", "false").ok());
+  EXPECT_THAT(refusal(counts), HasSubstr("as another query with same id is already active"));
+
+  auto other = session::Session::create(warehouse_, "two").value();
+  other->put_temp_view("s", session_->analyze(this->query("SELECT * FROM s")).value());
+  auto others = StreamQueries::create({*fs_, clock_, random_}, *other);
+  const auto refused = others->start(counts);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("is in use by"));
+}
+
+TEST_F(StreamQueriesTest, AFailedQueryTellsWhy) {
+  std::vector<std::string> heard;
+  QueryEvents events;
+  events.started = [&](const std::string&, const std::string&, const std::string& name,
+                       const std::string&) { heard.push_back("started " + name); };
+  events.progress = [&](const std::string&) { heard.push_back("progress"); };
+  events.terminated = [&](const std::string&, const std::string&, const base::Error* error) {
+    heard.push_back(error == nullptr ? "ended" : error->error_class());
+  };
+  const int64_t listener = queries_->add_listener(events);
+  const auto query = started(write("SELECT 10 / (k - 2) FROM s", "memory"));
+  add({1});
+  process(query);
+  add({2});
+  EXPECT_THAT(query->process_all_available({}).error().error_class(), "STREAM_FAILED");
+  const auto ended = query->wait(std::nullopt, {});
+  ASSERT_FALSE(ended.ok());
+  EXPECT_THAT(ended.error().to_string(),
+              HasSubstr("[STREAM_FAILED] Query [id = " + query->id() + ", runId = " +
+                        query->run_id() + "] terminated with exception: [DIVIDE_BY_ZERO]"));
+  EXPECT_FALSE(query->active());
+  EXPECT_FALSE(queries_->wait_any(0, {}).ok());
+  queries_->reset_terminated();
+  EXPECT_FALSE(queries_->wait_any(0, {}).value());
+  ASSERT_TRUE(query->stop().ok());
+  queries_->remove_listener(listener);
+  EXPECT_THAT(heard, ElementsAre("started out", "progress", "STREAM_FAILED"));
+  EXPECT_THAT(queries_->active(), IsEmpty());
+}
+
+class Batches final : public BatchFunction {
+ public:
+  explicit Batches(session::Session& session) : session_(session) {}
+  Result<void> run(const plan::OperatorPtr& rows, int64_t batch_id, std::stop_token) override {
+    if (batch_id == fail_at) return base::error(base::ErrorKind::kInvalidArgument, "not this one");
+    for (int look = 0; look < 2; ++look) {  // as often as one likes
+      WEIR_ASSIGN(const auto stream, session_.run(rows));
+      while (true) {
+        WEIR_ASSIGN(const auto batch, stream->next({}));
+        if (batch == nullptr) break;
+        count += batch->num_rows();
+      }
+    }
+    seen.push_back(std::to_string(batch_id) + ": " + std::to_string(count));
+    count = 0;
+    return {};
+  }
+  int64_t fail_at = -1;
+  int64_t count = 0;
+  std::vector<std::string> seen;
+
+ private:
+  session::Session& session_;
+};
+
+TEST_F(StreamQueriesTest, ForeachBatchGetsEachBatchOnce) {
+  auto function = std::make_shared<Batches>(*session_);
+  auto each = write("SELECT k FROM s", "");
+  each.for_each_batch = function;
+  const auto query = started(each);
+  add({1, 2});
+  process(query);
+  add({3});
+  process(query);
+  EXPECT_THAT(function->seen, ElementsAre("0: 4", "1: 2"));
+  function->fail_at = 2;
+  add({4});
+  EXPECT_FALSE(query->process_all_available({}).ok());
+  const auto ended = query->wait(std::nullopt, {});
+  ASSERT_FALSE(ended.ok());
+  EXPECT_THAT(ended.error().to_string(),
+              HasSubstr("[FOREACH_BATCH_USER_FUNCTION_ERROR] An error occurred in the user "
+                        "provided function in foreach batch sink. Reason: not this one"));
+}
+
+}  // namespace
+}  // namespace weir::streaming
