@@ -7,6 +7,11 @@ base::Error sql_error(std::string error_class, std::string_view sql_state, std::
   return plan::analysis_error(std::move(error_class), sql_state, std::move(message), origin);
 }
 
+base::Error plain_error(std::string error_class, std::string message, const Origin& origin) {
+  return base::Error(base::ErrorKind::kInvalidArgument, message + plan::origin_context(origin))
+      .with_class(std::move(error_class));
+}
+
 base::Error unsupported(std::string_view what, const Origin& origin) {
   return base::error(base::ErrorKind::kUnsupported,
                      "The feature is not supported: {}. SQLSTATE: 0A000{}", what,

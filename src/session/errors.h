@@ -16,6 +16,8 @@ using plan::Origin;
 // An error of a class of Spark's: "<message> SQLSTATE: …".
 base::Error sql_error(std::string error_class, std::string_view sql_state, std::string message,
                       const Origin& origin = {});
+// The same for a class without SQL state.
+base::Error plain_error(std::string error_class, std::string message, const Origin& origin = {});
 // The same of kind kUnsupported: UNSUPPORTED_FEATURE.
 base::Error unsupported(std::string_view what, const Origin& origin = {});
 

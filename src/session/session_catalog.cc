@@ -9,6 +9,7 @@
 #include "session/delta_source.h"
 #include "session/file_table.h"
 #include "session/queries.h"
+#include "session/stream_sources.h"
 #include "sql/parser.h"
 
 namespace weir::session {
@@ -31,6 +32,16 @@ std::optional<std::string> option_of(const plan::Options& options, std::string_v
   for (const auto& [key, value] : options)
     if (same(key, name)) return value;
   return std::nullopt;
+}
+
+base::Error not_streaming(const Name& name, const plan::Origin& origin) {
+  return plain_error(
+             "_LEGACY_ERROR_TEMP_1008",
+             fmt::format("{} is not a temp view of streaming logical plan, please use batch "
+                         "API such as `DataFrameReader.table` to read it.",
+                         quoted_name(name)),
+             origin)
+      .with_parameter("quoted", quoted_name(name));
 }
 
 Result<std::optional<int64_t>> version_of(const plan::TableState& state,
@@ -103,10 +114,10 @@ Result<plan::CatalogEntry> SessionCatalog::view_entry(OperatorPtr plan, Name qua
 Result<plan::CatalogEntry> SessionCatalog::find(const plan::NamedTable& table,
                                                 const plan::Origin& origin) {
   const Name& name = table.name;
-  if (table.streaming) return unsupported("a table read as a stream", origin);
   const bool time_travel = table.state.version || table.state.timestamp;
   if (temporary_ && name.size() == 1) {
     if (const auto view = state_.temp_view(name[0])) {
+      if (table.streaming && !view->plan->streaming) return not_streaming(name, origin);
       if (time_travel) return unsupported("time travel on the view " + quoted_name(name), origin);
       WEIR_ASSIGN(auto plan, refreshed(view->plan));
       return view_entry(std::move(plan), {lower_case(name[0])});
@@ -115,6 +126,7 @@ Result<plan::CatalogEntry> SessionCatalog::find(const plan::NamedTable& table,
   if (name.size() == 2 && same(name[0], kGlobalTemp)) {
     const auto view = state_.warehouse().global_view(name[1]);
     if (!view) return table_not_found(name, origin);
+    if (table.streaming && !view->streaming) return not_streaming(name, origin);
     WEIR_ASSIGN(auto plan, refreshed(view));
     return view_entry(std::move(plan), {std::string(kGlobalTemp), lower_case(name[1])});
   }
@@ -122,16 +134,32 @@ Result<plan::CatalogEntry> SessionCatalog::find(const plan::NamedTable& table,
   if (found) {
     Name qualifier{std::string(kCatalogName), found->database, found->name};
     if (found->is_view()) {
+      if (table.streaming) {
+        return plain_error(
+                   "_LEGACY_ERROR_TEMP_1018",
+                   fmt::format("{} is a permanent view, which is not supported by streaming "
+                               "reading API such as `DataStreamReader.table` yet.",
+                               quoted_name(qualifier)),
+                   origin)
+            .with_parameter("quoted", quoted_name(qualifier));
+      }
       if (time_travel) return unsupported("time travel on the view " + quoted_name(name), origin);
       WEIR_ASSIGN(auto plan, view_plan(*found, origin));
       return view_entry(std::move(plan), std::move(qualifier));
     }
-    WEIR_ASSIGN(auto opened, open_entry(*found, table.state, table.options, origin));
+    WEIR_ASSIGN(auto opened, table.streaming
+                                 ? stream_entry(*found, table.options, origin)
+                                 : open_entry(*found, table.state, table.options, origin));
     return plan::CatalogEntry{std::move(opened), std::move(qualifier)};
   }
   if (name.size() == 2) {
     const std::string provider = lower_case(name[0]);
     if (provider == "delta" || is_file_format(provider)) {
+      if (table.streaming) {
+        StreamRequest request = stream_request(provider, {name[1]}, table.options);
+        WEIR_ASSIGN(auto stream, open_stream(state_.services(), std::move(request), origin));
+        return plan::CatalogEntry{TablePtr(std::move(stream)), {provider, name[1]}};
+      }
       WEIR_ASSIGN(auto opened, open_path(provider, name[1], table.state, table.options, origin));
       return plan::CatalogEntry{std::move(opened), {provider, name[1]}};
     }
@@ -366,11 +394,48 @@ Result<TablePtr> SessionCatalog::open_entry(const TableEntry& entry, const plan:
   return TablePtr(std::move(opened));
 }
 
+StreamRequest SessionCatalog::stream_request(std::string format, std::vector<std::string> paths,
+                                             plan::Options options) const {
+  StreamRequest request;
+  request.format = std::move(format);
+  request.paths = std::move(paths);
+  request.options = std::move(options);
+  if (is_file_format(request.format) && !option_of(request.options, "timeZone"))
+    request.options["timeZone"] = state_.zone();
+  request.infer_schema =
+      lower_case(state_.get("spark.sql.streaming.schemaInference").value_or("false")) == "true";
+  request.case_sensitive = state_.flag("spark.sql.caseSensitive");
+  request.infer_partition_types =
+      state_.flag("spark.sql.sources.partitionColumnTypeInference.enabled");
+  request.ntz = state_.get("spark.sql.timestampType") == "TIMESTAMP_NTZ";
+  return request;
+}
+
+Result<TablePtr> SessionCatalog::stream_entry(const TableEntry& entry, const plan::Options& options,
+                                              const plan::Origin& origin) const {
+  plan::Options all = entry.provider == "delta" ? plan::Options() : entry.options;
+  for (const auto& [key, value] : options)
+    all[key] = value;
+  StreamRequest request = stream_request(entry.provider, {entry.location}, std::move(all));
+  if (is_file_format(entry.provider)) {
+    request.schema = entry.schema;
+    // A managed table has no folder before its first rows.
+    WEIR_TRY(state_.services().fs.make_dirs(entry.location));
+  }
+  WEIR_ASSIGN(auto stream, open_stream(state_.services(), std::move(request), origin));
+  return TablePtr(std::move(stream));
+}
+
 Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan::Origin& origin) {
   const std::string format =
       lower_case(source.format.empty() ? state_.get("spark.sql.sources.default").value_or("delta")
                                        : source.format);
-  if (source.streaming) return unsupported("the streaming source " + format, origin);
+  if (source.streaming) {
+    StreamRequest request = stream_request(format, source.paths, source.options);
+    request.schema = source.schema;
+    WEIR_ASSIGN(auto stream, open_stream(state_.services(), std::move(request), origin));
+    return TablePtr(std::move(stream));
+  }
   std::vector<std::string> paths = source.paths;
   if (paths.empty()) {
     if (const auto path = option_of(source.options, "path")) paths = {*path};

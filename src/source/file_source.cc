@@ -460,7 +460,7 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
     if (folders.index_of(field.name) < 0) in_files.push_back(field);
   request.file_schema = Schema::structure(std::move(in_files));
   WEIR_ASSIGN(const auto format, codec::make_file_format(request));
-  if (!format->unknown_options().empty())
+  if (!format->unknown_options().empty() && spec.unknown == UnknownOptions::kRefuse)
     return error(ErrorKind::kInvalidArgument,
                  "neither the file source nor the format {} has an option '{}'", spec.format,
                  format->unknown_options().front());

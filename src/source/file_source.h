@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "io/file_system.h"
+#include "source/option_text.h"
 #include "source/source.h"
 
 namespace weir::source {
@@ -25,8 +26,9 @@ struct FileSourceSpec {
   std::optional<Schema> schema;  // needed but for text
   // Of the source: maxFilesPerTrigger, maxBytesPerTrigger, latestFirst, maxFileAge,
   // recursiveFileLookup, pathGlobFilter, fileNameOnly, modifiedBefore, modifiedAfter
-  // (2020-06-01T13:00:00); the others are the format's. What neither knows is refused by name.
+  // (2020-06-01T13:00:00); the others are the format's.
   std::map<std::string, std::string> options;
+  UnknownOptions unknown = UnknownOptions::kRefuse;  // what neither knows
 };
 
 Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock& clock,

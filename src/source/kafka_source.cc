@@ -427,18 +427,23 @@ std::map<std::string, std::string> KafkaSource::metrics(const std::string& end) 
 
 Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
                                                   const std::map<std::string, std::string>& options,
-                                                  KafkaClientFactory open_client) {
-  WEIR_ASSIGN(KafkaSourceOptions parsed, parse_kafka_source_options(options));
+                                                  KafkaClientFactory open_client,
+                                                  UnknownOptions unknown) {
+  WEIR_ASSIGN(KafkaSourceOptions parsed, parse_kafka_source_options(options, unknown));
   WEIR_ASSIGN(auto client, open_client(parsed.client));
   return std::unique_ptr<Source>(std::make_unique<KafkaSource>(
       environment, std::move(parsed), std::move(open_client), std::move(client)));
 }
 
-Result<std::unique_ptr<Source>> make_kafka_source(
-    KafkaSourceEnvironment environment, const std::map<std::string, std::string>& options) {
-  return make_kafka_source(environment, options, [environment](const kafka::ClientOptions& client) {
-    return kafka::Client::open(client, environment.clock, environment.random);
-  });
+Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
+                                                  const std::map<std::string, std::string>& options,
+                                                  UnknownOptions unknown) {
+  return make_kafka_source(
+      environment, options,
+      [environment](const kafka::ClientOptions& client) {
+        return kafka::Client::open(client, environment.clock, environment.random);
+      },
+      unknown);
 }
 
 }  // namespace weir::source

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "io/file_system.h"
+#include "source/option_text.h"
 #include "source/source.h"
 
 namespace weir::kafka {
@@ -46,10 +47,12 @@ using KafkaClientFactory =
 // maxOffsetsPerTrigger, minOffsetsPerTrigger, maxTriggerDelay; kafka.*. What it does not do is
 // refused by name. readAheadBytes (weir's): fetched and not yet taken, all partitions together; 32
 // MiB.
-Result<std::unique_ptr<Source>> make_kafka_source(
-    KafkaSourceEnvironment environment, const std::map<std::string, std::string>& options);
 Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
                                                   const std::map<std::string, std::string>& options,
-                                                  KafkaClientFactory open_client);
+                                                  UnknownOptions unknown = UnknownOptions::kRefuse);
+Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
+                                                  const std::map<std::string, std::string>& options,
+                                                  KafkaClientFactory open_client,
+                                                  UnknownOptions unknown = UnknownOptions::kRefuse);
 
 }  // namespace weir::source

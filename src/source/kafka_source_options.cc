@@ -173,8 +173,8 @@ std::string KafkaSourceOptions::strategy() const {
 }
 
 Result<KafkaSourceOptions> parse_kafka_source_options(
-    const std::map<std::string, std::string>& values) {
-  Options options(values);
+    const std::map<std::string, std::string>& values, UnknownOptions unknown) {
+  Options options(values, unknown);
   KafkaSourceOptions parsed;
   WEIR_TRY(take_strategy(options, parsed));
   WEIR_TRY(take_start(options, parsed));

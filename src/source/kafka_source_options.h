@@ -8,6 +8,7 @@
 
 #include "kafka/client_options.h"
 #include "source/kafka_offsets.h"
+#include "source/option_text.h"
 
 namespace weir::source {
 
@@ -38,6 +39,7 @@ struct KafkaSourceOptions {
 };
 
 Result<KafkaSourceOptions> parse_kafka_source_options(
-    const std::map<std::string, std::string>& options);
+    const std::map<std::string, std::string>& options,
+    UnknownOptions unknown = UnknownOptions::kRefuse);
 
 }  // namespace weir::source

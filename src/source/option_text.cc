@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "base/logging.h"
+
 namespace weir::source {
 
 using base::error;
@@ -91,7 +93,8 @@ Result<int64_t> parse_byte_size(std::string_view text, std::string_view option) 
   return result;
 }
 
-Options::Options(const std::map<std::string, std::string>& values) {
+Options::Options(const std::map<std::string, std::string>& values, UnknownOptions unknown)
+    : unknown_(unknown) {
   for (const auto& [name, text] : values)
     values_[lower(name)] = {name, text};
 }
@@ -160,6 +163,11 @@ Result<void> Options::refuse(std::string_view name, std::string_view reason) {
 
 Result<void> Options::require_all_taken(std::string_view what) const {
   if (values_.empty()) return {};
+  if (unknown_ == UnknownOptions::kIgnore) {
+    for (const auto& [key, value] : values_)
+      base::log_warn("{} has no option '{}': it is ignored", what, value.name);
+    return {};
+  }
   return error(ErrorKind::kInvalidArgument, "{} has no option '{}'", what,
                values_.begin()->second.name);
 }

@@ -173,8 +173,9 @@ int64_t rate_rows_until(int64_t seconds, int64_t rows_per_second, int64_t ramp_u
 }
 
 Result<std::unique_ptr<Source>> make_rate_source(io::FileSystem& files, base::Clock& clock,
-                                                 const std::map<std::string, std::string>& values) {
-  Options options(values);
+                                                 const std::map<std::string, std::string>& values,
+                                                 UnknownOptions unknown) {
+  Options options(values, unknown);
   WEIR_ASSIGN(const auto rate, options.take_integer("rowsPerSecond", 1));
   WEIR_ASSIGN(const auto ramp_up_us, options.take_duration_us("rampUpTime"));
   WEIR_ASSIGN(const auto parts, options.take_integer("numPartitions", 1));

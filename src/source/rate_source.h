@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "io/file_system.h"
+#include "source/option_text.h"
 #include "source/source.h"
 
 namespace weir::source {
@@ -21,6 +22,7 @@ namespace weir::source {
 int64_t rate_rows_until(int64_t seconds, int64_t rows_per_second, int64_t ramp_up_seconds);
 
 Result<std::unique_ptr<Source>> make_rate_source(io::FileSystem& files, base::Clock& clock,
-                                                 const std::map<std::string, std::string>& options);
+                                                 const std::map<std::string, std::string>& options,
+                                                 UnknownOptions unknown = UnknownOptions::kRefuse);
 
 }  // namespace weir::source
