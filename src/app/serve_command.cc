@@ -18,6 +18,7 @@
 #include "connect/service.h"
 #include "relational/duck_engine.h"
 #include "session/warehouse.h"
+#include "streaming/stream_queries.h"
 
 namespace weir::app {
 namespace {
@@ -222,6 +223,7 @@ Result<void> serve(Words& words, StopSignal& stop) {
     WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
     auto with = with_python(std::move(made), workers, sessions++, functions, clock);
     connect::SessionEngine one{std::move(with.session), with.functions, nullptr};
+    one.queries = streaming::StreamQueries::create({*files, clock, random}, *one.session);
     return one;
   };
   std::unique_ptr<LocalPort> local;

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import warnings
 
 import pytest
@@ -31,7 +32,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    started = Server(tmp_path_factory.mktemp("warehouse"))
+    started = Server(tmp_path_factory.mktemp("warehouse"), "--python", sys.executable)
     yield started
     assert started.stop() == 0
 
