@@ -221,7 +221,7 @@ Service::Service(SessionMaker make, base::Clock& clock, base::Random& random,
       sessions_(std::move(make), clock, random),
       calls_(kCallThreads, kWaitingMax),
       executions_(options_.executions_max, kWaitingMax),
-      waits_(kWaitsMax, 0),
+      waits_(kWaitsMax, kWaitingMax),
       janitor_([this](std::stop_token stop) {
         while (clock_.sleep_for_us(kJanitorUs, stop))
           sessions_.expire(options_.session_idle_us, options_.operation_detached_us);

@@ -61,7 +61,6 @@ def limit(which, value):
 
 def for_each_batch(sock, url):
     os.environ["SPARK_CONNECT_LOCAL_URL"] = url
-    os.environ.setdefault("SPARK_HOME", "/tmp")  # only has to be there
     from pyspark.sql.connect.streaming.worker import foreach_batch_worker
 
     infile = os.fdopen(os.dup(sock.fileno()), "rb", 65536)
@@ -115,6 +114,7 @@ def work(sock, words):
 
 def fork(words, sock):
     if words["url"]:
+        os.environ.setdefault("SPARK_HOME", "/tmp")  # only has to be there
         try:  # once, for all that follow
             import pyspark.sql.connect.streaming.worker.foreach_batch_worker
         except Exception:
