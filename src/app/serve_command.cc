@@ -10,12 +10,12 @@
 #include <CLI/CLI.hpp>
 
 #include "app/command.h"
-#include "app/python_session.h"
 #include "app/stop_signal.h"
 #include "base/json.h"
 #include "base/logging.h"
 #include "connect/rpc_server.h"
 #include "connect/service.h"
+#include "python/session_functions.h"
 #include "relational/duck_engine.h"
 #include "session/warehouse.h"
 #include "streaming/stream_queries.h"
@@ -221,10 +221,13 @@ Result<void> serve(Words& words, StopSignal& stop) {
   std::atomic<int> sessions = 0;
   const auto make_session = [&](const std::string& id) -> Result<connect::SessionEngine> {
     WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
-    auto with = with_python(std::move(made), workers, sessions++, functions, clock);
-    connect::SessionEngine one{std::move(with.session), with.functions, nullptr};
-    one.queries = streaming::StreamQueries::create({*files, clock, random}, *one.session);
-    return one;
+    auto made_functions = python::session_functions(
+        workers, sessions++, functions,
+        [session = made.get()](const std::string& key) { return session->get(key); }, clock);
+    auto* const python = made_functions.get();
+    made->set_user_functions(std::move(made_functions));
+    auto queries = streaming::StreamQueries::create({*files, clock, random}, *made);
+    return connect::SessionEngine{std::move(made), python, std::move(queries)};
   };
   std::unique_ptr<LocalPort> local;
   options.local_url = [&local] { return local->url(); };

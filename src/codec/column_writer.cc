@@ -80,7 +80,7 @@ ColumnWriter::ColumnWriter(const DataType& type)
       width_(width_of(type.kind())) {}
 
 Result<std::unique_ptr<ColumnWriter>> ColumnWriter::create(const DataType& type) {
-  if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
+  if (type.is_interval()) {
     return base::error(base::ErrorKind::kUnsupported, "reading type {} from text",
                        type.simple_string());
   }

@@ -37,7 +37,7 @@ struct StorageLevel {
 // What runs a client session's work; ends in the reverse order.
 struct SessionEngine {
   std::unique_ptr<session::Session> session;
-  python::ClosableFunctions* functions = nullptr;     // of the session; null: no Python functions
+  python::SessionFunctions* functions = nullptr;     // of the session; null: no Python functions
   std::unique_ptr<streaming::StreamQueries> queries;  // null: no streaming
 };
 
@@ -50,7 +50,7 @@ class ClientSession {
   const std::string& id() const { return id_; }
   const std::string& server_side_id() const { return server_side_id_; }
   session::Session& engine() const { return *engine_.session; }
-  python::ClosableFunctions* functions() const { return engine_.functions; }
+  python::SessionFunctions* functions() const { return engine_.functions; }
   // UNSUPPORTED_FEATURE where there is no streaming.
   Result<streaming::StreamQueries*> queries() const;
   ListenerBus& listeners() { return listeners_; }

@@ -36,7 +36,7 @@ class KeptBatch final : public streaming::BatchFunction {
 
 class EachRow final : public streaming::RowFunction {
  public:
-  EachRow(python::ClosableFunctions& functions, plan::PythonFunction function)
+  EachRow(python::SessionFunctions& functions, plan::PythonFunction function)
       : functions_(functions), function_(std::move(function)) {}
 
   Result<void> run(std::unique_ptr<relational::BatchStream> rows, int part, int64_t batch_id,
@@ -45,7 +45,7 @@ class EachRow final : public streaming::RowFunction {
   }
 
  private:
-  python::ClosableFunctions& functions_;
+  python::SessionFunctions& functions_;
   const plan::PythonFunction function_;
 };
 
@@ -56,7 +56,7 @@ std::shared_ptr<streaming::BatchFunction> batch_function_of(
   return std::make_shared<KeptBatch>(session, random, std::move(worker));
 }
 
-std::shared_ptr<streaming::RowFunction> row_function_of(python::ClosableFunctions& functions,
+std::shared_ptr<streaming::RowFunction> row_function_of(python::SessionFunctions& functions,
                                                         plan::PythonFunction function) {
   return std::make_shared<EachRow>(functions, std::move(function));
 }

@@ -13,7 +13,7 @@ namespace weir::connect {
 std::shared_ptr<streaming::BatchFunction> batch_function_of(
     session::Session& session, base::Random& random, std::unique_ptr<python::BatchWorker> worker);
 
-std::shared_ptr<streaming::RowFunction> row_function_of(python::ClosableFunctions& functions,
+std::shared_ptr<streaming::RowFunction> row_function_of(python::SessionFunctions& functions,
                                                         plan::PythonFunction function);
 
 }  // namespace weir::connect

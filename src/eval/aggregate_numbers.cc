@@ -254,8 +254,7 @@ class LongSumState final : public SlotState<SumSlot<int64_t>> {
     return mode_ != Overflow::kFails;
   }
   base::Error over() const {
-    const bool interval = expression_->type.is(TypeKind::kDayTimeInterval) ||
-                          expression_->type.is(TypeKind::kYearMonthInterval);
+    const bool interval = expression_->type.is_interval();
     return overflow(*expression_, interval ? "interval" : "long");
   }
 
@@ -263,8 +262,11 @@ class LongSumState final : public SlotState<SumSlot<int64_t>> {
   Overflow mode_;
 };
 
-class DoubleSumState final : public SlotState<SumSlot<double>> {
+// One double a group, NULL before the first value. `Fold` takes what is there and the next value.
+template <typename Fold>
+class DoubleFoldState final : public SlotState<SumSlot<double>> {
  public:
+  explicit DoubleFoldState(double start) : start_(start) {}
   Result<void> update(std::span<const ArrayPtr> arguments,
                       std::span<const uint32_t> groups) override {
     if (arguments[0]->type_id() == arrow::Type::NA) return {};
@@ -272,7 +274,7 @@ class DoubleSumState final : public SlotState<SumSlot<double>> {
     const FixedReader<double> values(vector);
     for_each_valid(values.valid, groups.size(), [&](size_t row) {
       auto& slot = slots_[groups[row]];
-      slot.sum += values[static_cast<int64_t>(row)];
+      slot.sum = Fold()(slot.any ? slot.sum : start_, values[static_cast<int64_t>(row)]);
       slot.any = true;
     });
     return {};
@@ -291,35 +293,9 @@ class DoubleSumState final : public SlotState<SumSlot<double>> {
       return slot.any;
     });
   }
-};
 
-class ProductState final : public SlotState<SumSlot<double>> {
- public:
-  Result<void> update(std::span<const ArrayPtr> arguments,
-                      std::span<const uint32_t> groups) override {
-    const Vector vector{arguments[0], false};
-    const FixedReader<double> values(vector);
-    for_each_valid(values.valid, groups.size(), [&](size_t row) {
-      auto& slot = slots_[groups[row]];
-      slot.sum = (slot.any ? slot.sum : 1.0) * values[static_cast<int64_t>(row)];
-      slot.any = true;
-    });
-    return {};
-  }
-  Result<void> merge(std::span<const ArrayPtr> states, std::span<const uint32_t> groups) override {
-    return update(states, groups);
-  }
-  Result<void> store(std::vector<ArrayPtr>& out) override {
-    WEIR_ASSIGN(auto made, finish());
-    out.push_back(std::move(made));
-    return {};
-  }
-  Result<ArrayPtr> finish() override {
-    return fixed_column<double>(of(TypeKind::kDouble), slots_, [](const auto& slot, double& made) {
-      made = slot.sum;
-      return slot.any;
-    });
-  }
+ private:
+  double start_;
 };
 
 struct MeanSlot {
@@ -706,10 +682,6 @@ std::unique_ptr<AggregateState> fold_state(const DataType& type, Fold fold) {
   return std::make_unique<FoldState<T, Fold>>(type, fold);
 }
 
-bool is_interval(const DataType& type) {
-  return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-}
-
 void add_fold(AggregateMaker& made, const DataType& type, std::string_view name) {
   made.state_fields = {make_field("value", type)};
   if (type.is(TypeKind::kBoolean) || type.is(TypeKind::kNull)) {
@@ -747,11 +719,13 @@ void add_sum(AggregateMaker& made, const plan::TypedPtr& expression, bool trying
     };
   } else if (type.is(TypeKind::kDouble)) {
     made.state_fields = {make_field("sum", type)};
-    made.make = [](const EvalContext&) { return std::make_unique<DoubleSumState>(); };
+    made.make = [](const EvalContext&) {
+      return std::make_unique<DoubleFoldState<std::plus<>>>(0.0);
+    };
   } else {
     made.state_fields = {make_field("sum", of(TypeKind::kLong)),
                          make_field("over", of(TypeKind::kBoolean))};
-    const bool interval = is_interval(type);
+    const bool interval = type.is_interval();
     made.make = [expression, trying, interval](const EvalContext& context) {
       const auto mode = trying                     ? Overflow::kNull
                         : context.ansi || interval ? Overflow::kFails
@@ -769,7 +743,7 @@ void add_mean(AggregateMaker& made, const plan::TypedPtr& expression, bool tryin
     made.make = [expression, trying](const EvalContext& context) {
       return std::make_unique<DecimalState>(expression, true, context.ansi && !trying);
     };
-  } else if (is_interval(type)) {
+  } else if (type.is_interval()) {
     made.state_fields = {make_field("sum", DataType::decimal(38, 0)), count};
     made.make = [expression, trying](const EvalContext&) {
       return std::make_unique<IntervalMeanState>(expression, !trying);
@@ -805,7 +779,9 @@ Result<AggregateMaker> number_aggregate(const plan::TypedPtr& expression) {
     add_mean(made, expression, name == "try_avg");
   } else if (name == "product") {
     made.state_fields = {make_field("product", of(TypeKind::kDouble))};
-    made.make = [](const EvalContext&) { return std::make_unique<ProductState>(); };
+    made.make = [](const EvalContext&) {
+      return std::make_unique<DoubleFoldState<std::multiplies<>>>(1.0);
+    };
   } else if (name == "min" || name == "max") {
     const auto& type = call.arguments[0]->type;
     if (!type.is_nested() && !plan::is_text(type) && !type.is(TypeKind::kBinary) &&

@@ -199,9 +199,6 @@ Result<ArrayPtr> shift_time(KernelCall& call, const Vector& time, const DataType
       us, FixedReader<int32_t>(delta));
 }
 
-bool is_interval(const DataType& type) {
-  return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-}
 bool is_datetime(const DataType& type) {
   return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
          type.is(TypeKind::kTimestampNtz);
@@ -211,7 +208,7 @@ template <Op op>
 Result<ArrayPtr> temporal(KernelCall& call, Operands arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
-  if (is_interval(a) && is_interval(b)) {
+  if (a.is_interval() && b.is_interval()) {
     return a.is(TypeKind::kDayTimeInterval) ? integral<op, int64_t>(call, arguments)
                                             : integral<op, int32_t>(call, arguments);
   }
@@ -249,9 +246,9 @@ template <Op op>
 Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
   const auto& a = call.type_of(0);
   const auto& b = call.type_of(1);
-  if (op == Op::kMultiply && (is_interval(a) || is_interval(b)))
+  if (op == Op::kMultiply && (a.is_interval() || b.is_interval()))
     return scale_interval(call, arguments, false);
-  if (is_datetime(a) || is_interval(a) || is_datetime(b) || is_interval(b))
+  if (is_datetime(a) || a.is_interval() || is_datetime(b) || b.is_interval())
     return temporal<op>(call, arguments);
   switch (call.type().kind()) {
     case TypeKind::kByte:
@@ -272,7 +269,7 @@ Result<ArrayPtr> arithmetic(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> divide(KernelCall& call, Operands arguments) {
-  if (is_interval(call.type_of(0))) return scale_interval(call, arguments, true);
+  if (call.type_of(0).is_interval()) return scale_interval(call, arguments, true);
   const bool strict = call.ansi() && !is_try(call);
   if (call.type().is(TypeKind::kDouble)) {
     return map_failing<double>(
@@ -366,7 +363,7 @@ Result<ArrayPtr> remainder(KernelCall& call, Operands arguments) {
 }
 
 Result<ArrayPtr> integral_divide(KernelCall& call, Operands arguments) {
-  if (is_interval(call.type_of(0))) return interval_quotient(call, arguments);
+  if (call.type_of(0).is_interval()) return interval_quotient(call, arguments);
   const auto fail_or_null = [&](std::optional<int64_t>&) -> Result<void> {
     if (call.ansi()) return divide_by_zero(call);
     return {};

@@ -17,8 +17,6 @@ constexpr int kDecimalScaleMin =
 
 DataType of(TypeKind kind) { return DataType::of(kind); }
 
-bool is_interval(const DataType& type) { return type.is_interval(); }
-
 bool is_datetime(const DataType& type) {
   return type.is(TypeKind::kDate) || type.is(TypeKind::kTimestamp) ||
          type.is(TypeKind::kTimestampNtz);
@@ -138,7 +136,7 @@ std::optional<DataType> common_type(const DataType& a, const DataType& b, bool a
   if (b.is(TypeKind::kNull)) return a;
   if (a.is_numeric() && b.is_numeric()) return common_numeric(a, b, ansi);
   if (is_datetime(a) && is_datetime(b)) return common_datetime(a, b);
-  if (is_interval(a) && a.kind() == b.kind()) {
+  if (a.is_interval() && a.kind() == b.kind()) {
     return DataType::interval(a.kind(), std::min(a.first_unit(), b.first_unit()),
                               std::max(a.last_unit(), b.last_unit()));
   }
@@ -185,11 +183,11 @@ bool can_cast(const DataType& from, const DataType& to, bool ansi) {
     default:
       break;
   }
-  if (is_interval(from) && from.kind() == to.kind()) return true;
+  if (from.is_interval() && from.kind() == to.kind()) return true;
   // Numbers count one unit.
   const auto one_unit = [](const DataType& t) { return t.first_unit() == t.last_unit(); };
-  if (is_interval(from)) return one_unit(from) && (is_integral(to) || to.is(TypeKind::kDecimal));
-  if (is_interval(to)) return one_unit(to) && (is_integral(from) || from.is(TypeKind::kDecimal));
+  if (from.is_interval()) return one_unit(from) && (is_integral(to) || to.is(TypeKind::kDecimal));
+  if (to.is_interval()) return one_unit(to) && (is_integral(from) || from.is(TypeKind::kDecimal));
   if (to.is(TypeKind::kBinary)) return !ansi && is_integral(from);
   return to.is(TypeKind::kBoolean) || to.is(TypeKind::kTimestamp);
 }
@@ -206,10 +204,10 @@ bool can_cast_implicitly(const DataType& from, const DataType& to, bool ansi) {
     const auto common = common_type(from, to, ansi);
     return common && common->same_type(to);
   }
-  if (is_text(from)) return !is_interval(to);
+  if (is_text(from)) return !to.is_interval();
   if (is_text(to)) return !from.is(TypeKind::kBinary) || !ansi;
   if (from.is_numeric() && to.is_numeric()) return true;
-  if (is_interval(from) && from.kind() == to.kind()) return true;
+  if (from.is_interval() && from.kind() == to.kind()) return true;
   return is_datetime(from) && is_datetime(to);
 }
 

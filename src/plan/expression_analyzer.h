@@ -143,8 +143,6 @@ class ExpressionAnalyzer {
   SelectItem item_of_column(size_t index, const Origin& origin) const;
 
   // expression_calls.cc
-  static base::Error wrong_number_of_arguments(std::string_view name, const Function& function,
-                                               size_t count, const Origin& origin);
   Result<int64_t> window_duration(const Expression& expression);
   Result<TypedPtr> between(const Call& call, const Origin& origin);
   Result<TypedPtr> plain_call(const Call& call, const std::string& name, const Function& function,

@@ -54,23 +54,6 @@ base::Error no_such_function(const std::string& name, const Origin& origin) {
                       "[`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]");
 }
 
-base::Error wrong_count(std::string_view name, const Function& function, int count,
-                        const Origin& origin) {
-  const auto expected =
-      function.arguments_max < 0 ? fmt::format("> {}", function.arguments_min - 1)
-      : function.arguments_min == function.arguments_max
-          ? std::to_string(function.arguments_min)
-          : fmt::format("[{}, {}]", function.arguments_min, function.arguments_max);
-  return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
-                        fmt::format("The `{}` requires {} parameters but the actual number is {}. "
-                                    "Please, refer to the functions' documentation for a fix.",
-                                    name, expected, count),
-                        origin)
-      .with_parameter("functionName", fmt::format("`{}`", name))
-      .with_parameter("expectedNum", expected)
-      .with_parameter("actualNum", std::to_string(count));
-}
-
 base::Error syntax_unsupported(std::string_view name, std::string_view syntax,
                                const Origin& origin) {
   return analysis_error("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", "42000",
@@ -179,12 +162,6 @@ std::optional<DataType> cast_function(std::string_view name) {
 }
 
 }  // namespace
-
-base::Error ExpressionAnalyzer::wrong_number_of_arguments(std::string_view name,
-                                                          const Function& function, size_t count,
-                                                          const Origin& origin) {
-  return wrong_count(name, function, static_cast<int>(count), origin);
-}
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
   const auto name = dotted_lower(call.function);
@@ -491,7 +468,7 @@ Result<TypedPtr> ExpressionAnalyzer::call_function(const Function& function, std
   const int count = static_cast<int>(arguments.size());
   if (count < function.arguments_min ||
       (function.arguments_max >= 0 && count > function.arguments_max))
-    return wrong_count(name, function, count, origin);
+    return wrong_argument_count(name, function, count, origin);
   SignatureCall call{name, std::move(arguments), &options_, origin};
   WEIR_ASSIGN(auto signature, function.rule(function, call));
   WEIR_CHECK(signature.argument_types.size() == call.arguments.size(),
@@ -661,7 +638,7 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
     // Percentiles of intervals are intervals.
     if (function.name.starts_with("percentile_") && !typed.within_group.empty()) {
       const auto& key = typed.within_group[0].expression->type;
-      if (key.is(TypeKind::kDayTimeInterval) || key.is(TypeKind::kYearMonthInterval))
+      if (key.is_interval())
         copy.type = copy.type.is(TypeKind::kArray) ? DataType::array(key, false) : key;
     }
     return std::make_shared<const Typed>(std::move(copy));
@@ -682,7 +659,8 @@ Result<TypedPtr> ExpressionAnalyzer::grouping_call(const Call& call, const std::
   const bool id = name != "grouping";
   const auto& function = grouping_function(id);
   if (!id && call.arguments.size() != 1)
-    return wrong_count(name, function, static_cast<int>(call.arguments.size()), whole.origin);
+    return wrong_argument_count(name, function, static_cast<int>(call.arguments.size()),
+                                whole.origin);
   TypedCall typed;
   typed.function = &function;
   for (const auto& argument : call.arguments) {

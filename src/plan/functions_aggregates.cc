@@ -10,8 +10,6 @@ DataType of(TypeKind kind) { return DataType::of(kind); }
 
 const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
 
-bool is_interval(const DataType& type) { return type.is_interval(); }
-
 Result<bool> castable(const SignatureCall& call, size_t i, TypeKind kind,
                       std::string_view required) {
   if (!can_cast_implicitly(type_at(call, i), of(kind), call.options->ansi))
@@ -23,7 +21,8 @@ Result<bool> castable(const SignatureCall& call, size_t i, TypeKind kind,
 SignatureRule sum_or_interval() {
   return [plain = sum_rule()](const Function& function,
                               const SignatureCall& call) -> Result<Signature> {
-    if (is_interval(type_at(call, 0))) return Signature{{type_at(call, 0)}, type_at(call, 0), true};
+    if (type_at(call, 0).is_interval())
+      return Signature{{type_at(call, 0)}, type_at(call, 0), true};
     return plain(function, call);
   };
 }
@@ -31,7 +30,7 @@ SignatureRule sum_or_interval() {
 SignatureRule average_or_interval() {
   return [plain = average_rule()](const Function& function,
                                   const SignatureCall& call) -> Result<Signature> {
-    if (is_interval(type_at(call, 0)))
+    if (type_at(call, 0).is_interval())
       return Signature{{type_at(call, 0)}, of(type_at(call, 0).kind()), true};
     return plain(function, call);
   };
@@ -117,7 +116,7 @@ SignatureRule percentile() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto& value = type_at(call, 0);
     Signature signature{{}, of(D), true};
-    if (is_interval(value)) {
+    if (value.is_interval()) {
       signature.argument_types.push_back(value);
       signature.result = of(value.kind());
     } else {
@@ -142,7 +141,7 @@ SignatureRule approximate_percentile() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     auto value = type_at(call, 0);
     if (is_text(value) || value.is(TypeKind::kNull)) value = of(D);
-    const bool fits = value.is_numeric() || is_interval(value) || value.is(TypeKind::kDate) ||
+    const bool fits = value.is_numeric() || value.is_interval() || value.is(TypeKind::kDate) ||
                       value.is(TypeKind::kTimestamp) || value.is(TypeKind::kTimestampNtz);
     if (!fits)
       return unexpected_input(
@@ -219,7 +218,7 @@ SignatureRule vectors() {
 SignatureRule histogram() {
   return [](const Function&, const SignatureCall& call) -> Result<Signature> {
     const auto& value = type_at(call, 0);
-    if (!value.is_numeric() && !is_interval(value) && !value.is(TypeKind::kDate) &&
+    if (!value.is_numeric() && !value.is_interval() && !value.is(TypeKind::kDate) &&
         !value.is(TypeKind::kTimestamp) && !value.is(TypeKind::kTimestampNtz))
       return unexpected_input(call, 0, "\"NUMERIC\"");
     const auto bin =

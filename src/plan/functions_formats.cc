@@ -180,18 +180,15 @@ Result<Signature> schema_of_csv_rule(const Function&, const SignatureCall& call)
 // ---- sequence(first, last[, step])
 
 Result<Signature> sequence_rule(const Function&, const SignatureCall& call) {
-  const auto interval = [](const DataType& type) {
-    return type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
-  };
   auto type = common_type(type_at(call, 0), type_at(call, 1), call.options->ansi);
   const bool three = call.arguments.size() > 2;
   if (type && is_integral(*type) && three)
     type = common_type(*type, type_at(call, 2), call.options->ansi);
   if (type && type->is(TypeKind::kNull)) type = of(I);
-  const bool fits =
-      type && (is_integral(*type) ? !three || is_integral(*type)
-                                  : is_datetime(*type) && (!three || interval(type_at(call, 2)) ||
-                                                           type_at(call, 2).is(TypeKind::kNull)));
+  const bool fits = type && (is_integral(*type) ? !three || is_integral(*type)
+                                                : is_datetime(*type) &&
+                                                      (!three || type_at(call, 2).is_interval() ||
+                                                       type_at(call, 2).is(TypeKind::kNull)));
   if (!fits) {
     return analysis_error(
                "DATATYPE_MISMATCH.SEQUENCE_WRONG_INPUT_TYPES", "42K09",

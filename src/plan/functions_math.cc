@@ -8,8 +8,7 @@ namespace {
 
 Result<Signature> sign_rule(const Function& function, const SignatureCall& call) {
   const auto& type = call.arguments[0]->type;
-  if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval))
-    return Signature{{type}, DataType::of(D), call.arguments[0]->nullable};
+  if (type.is_interval()) return Signature{{type}, DataType::of(D), call.arguments[0]->nullable};
   return fixed({D}, D)(function, call);
 }
 

@@ -29,8 +29,7 @@ Result<Signature> bit_get_rule(const Function&, const SignatureCall& call) {
 
 Result<Signature> width_bucket_rule(const Function&, const SignatureCall& call) {
   const auto& type = type_at(call, 0);
-  const bool interval =
-      type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval);
+  const bool interval = type.is_interval();
   const auto over = interval ? type : of(D);
   for (size_t i = 0; i < 3; ++i) {
     if (!can_cast_implicitly(type_at(call, i), over, call.options->ansi))

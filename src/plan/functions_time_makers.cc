@@ -148,20 +148,18 @@ DataType window_type(TypeKind time) {
       {columnar::make_field("start", of(time)), columnar::make_field("end", of(time))});
 }
 
-// The windows that a time falls into: what window() is made of.
-Result<Signature> windows_rule(const Function&, const SignatureCall& call) {
-  const auto time = type_at(call, 0).is(Ntz) ? Ntz : Ts;
-  if (!can_cast_implicitly(type_at(call, 0), of(time), call.options->ansi))
-    return unexpected_input(call, 0, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
-  return Signature{{of(time), of(L), of(L), of(L)},
-                   DataType::array(window_type(time), false),
-                   call.arguments[0]->nullable};
-}
-
-// A query's window() is put in place by its clause (time_windows.cc).
-Result<Signature> window_rule(const Function&, const SignatureCall& call) {
-  return analysis_error("UNSUPPORTED_FEATURE", "0A000",
-                        "window() outside of a query's select list or GROUP BY", call.origin);
+// window() and "time windows" as their clause calls them (time_windows.cc): a time, then length,
+// slide and start in microseconds.
+SignatureRule windows_rule(bool several) {
+  return [=](const Function&, const SignatureCall& call) -> Result<Signature> {
+    const auto time = type_at(call, 0).is(Ntz) ? Ntz : Ts;
+    if (!can_cast_implicitly(type_at(call, 0), of(time), call.options->ansi))
+      return unexpected_input(call, 0, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+    const auto window = window_type(time);
+    return Signature{{of(time), of(L), of(L), of(L)},
+                     several ? DataType::array(window, false) : window,
+                     several && call.arguments[0]->nullable};
+  };
 }
 
 Result<Signature> window_time_rule(const Function&, const SignatureCall& call) {
@@ -204,9 +202,9 @@ void add_time_makers(Functions& list) {
   list.push_back(risky("timestampadd", 3, 3, add_rule, "A time some units later."));
   list.push_back(risky("timestampdiff", 3, 3, difference_rule,
                        "Whole units from the first time to the second."));
-  list.push_back(sure("window", 2, 4, window_rule,
+  list.push_back(sure("window", 2, 4, windows_rule(false),
                       "The window of time that a time belongs to: struct of start and end."));
-  list.push_back(sure("time windows", 4, 4, windows_rule,
+  list.push_back(sure("time windows", 4, 4, windows_rule(true),
                       "All windows of a time where they overlap: what window() is made of."));
   list.push_back(
       sure("window_time", 1, 1, window_time_rule, "The last microsecond of a time window."));

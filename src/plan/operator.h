@@ -189,5 +189,7 @@ std::vector<OperatorPtr> children_of(const Operator& node);
 Schema schema_of(const Operator& node);
 // A tree as Spark prints plans: one operator a line, "+- " and "   " to the left.
 std::string plan_text(const Operator& node);
+// "Inner", "LeftOuter" …: the join's name in Spark's plans and messages.
+std::string_view join_name(JoinKind kind);
 
 }  // namespace weir::plan

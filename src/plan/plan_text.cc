@@ -11,6 +11,26 @@ namespace weir::plan {
 
 using columnar::TypeKind;
 
+std::string_view join_name(JoinKind kind) {
+  switch (kind) {
+    case JoinKind::kInner:
+      return "Inner";
+    case JoinKind::kCross:
+      return "Cross";
+    case JoinKind::kLeft:
+      return "LeftOuter";
+    case JoinKind::kRight:
+      return "RightOuter";
+    case JoinKind::kFull:
+      return "FullOuter";
+    case JoinKind::kLeftSemi:
+      return "LeftSemi";
+    case JoinKind::kLeftAnti:
+      return "LeftAnti";
+  }
+  return "Inner";
+}
+
 namespace {
 
 constexpr size_t kFieldsMax = 25;  // as spark.sql.debug.maxToStringFields
@@ -120,26 +140,6 @@ std::string output(const Operator& plan) {
   return all;
 }
 
-std::string_view join_word(JoinKind kind) {
-  switch (kind) {
-    case JoinKind::kInner:
-      return "Inner";
-    case JoinKind::kCross:
-      return "Cross";
-    case JoinKind::kLeft:
-      return "LeftOuter";
-    case JoinKind::kRight:
-      return "RightOuter";
-    case JoinKind::kFull:
-      return "FullOuter";
-    case JoinKind::kLeftSemi:
-      return "LeftSemi";
-    case JoinKind::kLeftAnti:
-      return "LeftAnti";
-  }
-  return "Inner";
-}
-
 // The operator's own line.
 class Line {
  public:
@@ -185,7 +185,7 @@ class Line {
     return line;
   }
   std::string operator()(const op::Join& node) const {
-    auto line = fmt::format("{} {}", node.lateral ? "LateralJoin" : "Join", join_word(node.kind));
+    auto line = fmt::format("{} {}", node.lateral ? "LateralJoin" : "Join", join_name(node.kind));
     if (node.condition) line += ", " + text_.of(node.condition);
     return line;
   }

@@ -247,6 +247,23 @@ std::optional<Result<Signature>> temporal_arithmetic(const SignatureCall& call,
 
 }  // namespace
 
+base::Error wrong_argument_count(std::string_view name, const Function& function, int count,
+                                 const Origin& origin) {
+  const auto expected =
+      function.arguments_max < 0 ? fmt::format("> {}", function.arguments_min - 1)
+      : function.arguments_min == function.arguments_max
+          ? std::to_string(function.arguments_min)
+          : fmt::format("[{}, {}]", function.arguments_min, function.arguments_max);
+  return analysis_error("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+                        fmt::format("The `{}` requires {} parameters but the actual number is {}. "
+                                    "Please, refer to the functions' documentation for a fix.",
+                                    name, expected, count),
+                        origin)
+      .with_parameter("functionName", fmt::format("`{}`", name))
+      .with_parameter("expectedNum", expected)
+      .with_parameter("actualNum", std::to_string(count));
+}
+
 base::Error unexpected_input(const SignatureCall& call, size_t index, std::string_view required) {
   return analysis_error("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
                         fmt::format("Cannot resolve \"{}\" due to data type mismatch: The {} "

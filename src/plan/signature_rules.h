@@ -55,6 +55,9 @@ bool is_orderable(const DataType& type);
 // DATATYPE_MISMATCH.INVALID_ORDERING_TYPE
 base::Error not_orderable(const SignatureCall& call, const DataType& type);
 // DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE for argument `index`.
+// A call with another number of arguments than the function takes.
+base::Error wrong_argument_count(std::string_view name, const Function& function, int count,
+                                 const Origin& origin);
 base::Error unexpected_input(const SignatureCall& call, size_t index, std::string_view required);
 
 }  // namespace weir::plan

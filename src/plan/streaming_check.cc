@@ -34,27 +34,6 @@ base::Error mode_unsupported(StreamMode mode, std::string_view operation) {
       .with_parameter("operation", std::string(operation));
 }
 
-// Spark's name of the join in its messages.
-std::string_view join_name(JoinKind kind) {
-  switch (kind) {
-    case JoinKind::kInner:
-      return "Inner";
-    case JoinKind::kCross:
-      return "Cross";
-    case JoinKind::kLeft:
-      return "LeftOuter";
-    case JoinKind::kRight:
-      return "RightOuter";
-    case JoinKind::kFull:
-      return "FullOuter";
-    case JoinKind::kLeftSemi:
-      return "LeftSemi";
-    case JoinKind::kLeftAnti:
-      return "LeftAnti";
-  }
-  return "Inner";
-}
-
 std::string_view mode_in_words(StreamMode mode) {
   if (mode == StreamMode::kAppend) return "Append";
   return mode == StreamMode::kUpdate ? "Update" : "Complete";

@@ -8,6 +8,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/signature_rules.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -20,8 +21,7 @@ constexpr const char* kMetadataKey = "spark.timeWindow";
 
 bool is_window_call(const Expression& expression) {
   const auto* call = std::get_if<Call>(&expression.node);
-  return call && call->function.size() == 6 &&
-         names_equal(call->function, "window", /*case_sensitive=*/false);
+  return call && names_equal(call->function, "window", /*case_sensitive=*/false);
 }
 
 // The calls of window() in an expression as written.
@@ -38,11 +38,6 @@ void find_calls(const ExpressionPtr& expression, std::vector<const Expression*>&
     for (const auto& argument : call->arguments)
       find_calls(argument, found);
   }
-}
-
-DataType window_type(const DataType& time) {
-  return DataType::structure(
-      {columnar::make_field("start", time, true), columnar::make_field("end", time, true)});
 }
 
 base::Error out_of_range(std::string_view name, int64_t value, std::string_view range,
@@ -93,9 +88,9 @@ Result<int64_t> ExpressionAnalyzer::window_duration(const Expression& expression
 }
 
 Result<TypedPtr> ExpressionAnalyzer::time_window(const Call& call, const Origin& origin) {
-  const auto* function = find_function("window");
   if (call.arguments.size() < 2 || call.arguments.size() > 4)
-    return wrong_number_of_arguments("window", *function, call.arguments.size(), origin);
+    return wrong_argument_count("window", *find_function("window"),
+                                static_cast<int>(call.arguments.size()), origin);
   WEIR_ASSIGN(auto time, analyze(*call.arguments[0]));
   if (time->type.is(TypeKind::kStruct) && time->type.field_index("end") >= 0) {
     WEIR_ASSIGN(time, this->call("window_time", {time}, origin));
@@ -139,9 +134,7 @@ Result<TypedPtr> ExpressionAnalyzer::time_window(const Call& call, const Origin&
         .with_parameter("leftExprName", too_long ? "`slide_duration`" : "`abs(start_time)`")
         .with_parameter("rightExprName", too_long ? "`window_duration`" : "`slide_duration`");
   }
-  return make_typed(window_type(time->type), false,
-                    TypedCall{function, {time, micros(width), micros(slide), micros(start)}},
-                    origin);
+  return this->call("window", {time, micros(width), micros(slide), micros(start)}, origin);
 }
 
 Result<TypedPtr> RelationAnalyzer::time_window_column(const TypedPtr& call,

@@ -27,16 +27,16 @@ class OneBatch final : public relational::BatchStream {
   BatchPtr batch_;
 };
 
-class SessionFunctions final : public ClosableFunctions {
+class WorkerFunctions final : public SessionFunctions {
  public:
-  SessionFunctions(std::shared_ptr<WorkerHost> host, int slot, FunctionOptions options,
-                   SettingLookup settings, base::Clock& clock)
+  WorkerFunctions(std::shared_ptr<WorkerHost> host, int slot, FunctionOptions options,
+                  SettingLookup settings, base::Clock& clock)
       : pool_(std::make_shared<WorkerPool>(std::move(host), slot, options.workers_max,
                                            options.parallel)),
         options_(options),
         settings_(std::move(settings)),
         clock_(clock) {}
-  ~SessionFunctions() override { pool_->close(); }
+  ~WorkerFunctions() override { pool_->close(); }
 
   void close() override { pool_->close(); }
 
@@ -163,11 +163,11 @@ base::Error unsupported(std::string_view what) {
       .with_sql_state("0A000");
 }
 
-std::unique_ptr<ClosableFunctions> session_functions(std::shared_ptr<WorkerHost> host, int slot,
-                                                     FunctionOptions options,
-                                                     SettingLookup settings, base::Clock& clock) {
-  return std::make_unique<SessionFunctions>(std::move(host), slot, options, std::move(settings),
-                                            clock);
+std::unique_ptr<SessionFunctions> session_functions(std::shared_ptr<WorkerHost> host, int slot,
+                                                    FunctionOptions options, SettingLookup settings,
+                                                    base::Clock& clock) {
+  return std::make_unique<WorkerFunctions>(std::move(host), slot, options, std::move(settings),
+                                           clock);
 }
 
 }  // namespace weir::python

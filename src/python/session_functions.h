@@ -22,7 +22,7 @@ struct FunctionOptions {
 // The value of a setting of the session; nothing where it has none.
 using SettingLookup = std::function<std::optional<std::string>(const std::string& key)>;
 
-class ClosableFunctions : public relational::StreamFunctions {
+class SessionFunctions : public relational::StreamFunctions {
  public:
   // writeStream.foreach(): `function` as the client has pickled it, with its serializers.
   virtual Result<void> for_each(const plan::PythonFunction& function,
@@ -30,14 +30,12 @@ class ClosableFunctions : public relational::StreamFunctions {
                                 int64_t batch_id, std::stop_token stop) = 0;
   // writeStream.foreachBatch(). Its worker is started by start(), or by the first batch.
   virtual std::unique_ptr<BatchWorker> for_each_batch(BatchFunctionWords words) = 0;
-  // Ends the workers, of running queries too; nothing can be run any more.
-  virtual void close() = 0;
 };
 
 // `slot` numbers the session: where the server is root, sessions of different slots are different
 // users. The clock, and what `settings` looks into, outlive what is made, and that its streams.
-std::unique_ptr<ClosableFunctions> session_functions(std::shared_ptr<WorkerHost> host, int slot,
-                                                     FunctionOptions options,
-                                                     SettingLookup settings, base::Clock& clock);
+std::unique_ptr<SessionFunctions> session_functions(std::shared_ptr<WorkerHost> host, int slot,
+                                                    FunctionOptions options, SettingLookup settings,
+                                                    base::Clock& clock);
 
 }  // namespace weir::python

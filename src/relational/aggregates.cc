@@ -324,7 +324,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
           {wide}, {fmt::format("CAST({} AS {})", sum, duck_sql_type(wide))}, type, !trying,
           settle_decimal(shared, first_type.scale(), false, ansi && !trying));
     }
-    if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
+    if (type.is_interval()) {
       if (!exact_ && !trying) return typed(sum);
       return query_->add_function({DataType::decimal(38, 0)},
                                   {fmt::format("CAST({} AS DECIMAL(38,0))", sum)}, type, !trying,
@@ -349,7 +349,7 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
           {fmt::format("CAST({} AS {})", sum, duck_sql_type(wide)), count}, type, !trying,
           settle_decimal(shared, first_type.scale(), true, ansi && !trying));
     }
-    if (type.is(TypeKind::kDayTimeInterval) || type.is(TypeKind::kYearMonthInterval)) {
+    if (type.is_interval()) {
       return query_->add_function({DataType::decimal(38, 0), DataType::of(TypeKind::kLong)},
                                   {fmt::format("CAST({} AS DECIMAL(38,0))", sum), count}, type,
                                   !trying, settle_interval(shared, true, trying));

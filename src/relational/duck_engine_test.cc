@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "columnar/arrow_types.h"
-#include "eval/cast.h"
+#include "relational/plan_maker.h"
 #include "relational/steps.h"
 
 namespace weir::relational {
@@ -29,30 +29,6 @@ class Given final : public BatchStream {
   std::vector<BatchPtr> batches_;
   size_t at_ = 0;
 };
-
-std::vector<std::string> rows_of(Result<StreamPtr> stream) {
-  std::vector<std::string> rows;
-  if (!stream.ok()) return {stream.error().to_string()};
-  auto zone = eval::Zone::find("UTC").value();
-  while (true) {
-    auto batch = (*stream)->next({});
-    if (!batch.ok()) return {batch.error().to_string()};
-    if (!*batch) return rows;
-    for (int64_t row = 0; row < (*batch)->num_rows(); ++row) {
-      std::string text;
-      for (int i = 0; i < (*batch)->num_columns(); ++i) {
-        if (i > 0) text += "|";
-        const auto& array = *(*batch)->column(i);
-        if (array.IsNull(row))
-          text += "NULL";
-        else
-          eval::append_text((*stream)->schema().fields()[static_cast<size_t>(i)].type(), array, row,
-                            zone, true, text);
-      }
-      rows.push_back(text);
-    }
-  }
-}
 
 class EngineTest : public ::testing::Test {
  protected:
@@ -93,9 +69,9 @@ class EngineTest : public ::testing::Test {
 
 TEST_F(EngineTest, GroupsManyChunks) {
   auto result = columnar::parse_ddl_schema("k INT, n BIGINT, v BIGINT").value();
-  EXPECT_THAT(rows_of(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} "
-                                   "GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2",
-                                   numbers(), result)),
+  EXPECT_THAT(texts(engine_->run("SELECT c0, count(*), CAST(sum(c1) AS BIGINT) FROM {input} "
+                                 "GROUP BY c0 ORDER BY c0 NULLS FIRST LIMIT 2",
+                                 numbers(), result)),
               ElementsAre("NULL|1429|7146429", "0|1429|7142142"));
 }
 
@@ -103,18 +79,18 @@ TEST_F(EngineTest, KeepsEveryTypeThroughASort) {
   auto input = numbers();
   const auto schema = input->schema();
   EXPECT_THAT(
-      rows_of(engine_->run("SELECT c0, c1, c2, c3, c4, c5 FROM {input} ORDER BY c1 DESC LIMIT 2",
-                           std::move(input), schema)),
+      texts(engine_->run("SELECT c0, c1, c2, c3, c4, c5 FROM {input} ORDER BY c1 DESC LIMIT 2",
+                         std::move(input), schema)),
       ElementsAre("NULL|9999|row 9999|99.99|1970-01-01 02:46:39|{null, row 9999}",
                   "2|9998|row 9998|99.98|1970-01-01 02:46:38|{2, row 9998}"));
 }
 
 TEST_F(EngineTest, ReachesNothingOutside) {
   auto result = columnar::parse_ddl_schema("a INT").value();
-  EXPECT_THAT(rows_of(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(),
-                                   result))[0],
+  EXPECT_THAT(texts(engine_->run("SELECT 1::INT FROM read_csv('/etc/passwd'), {input}", numbers(),
+                                 result))[0],
               HasSubstr("disabled"));
-  EXPECT_THAT(rows_of(engine_->run("SET enable_external_access = true", numbers(), result))[0],
+  EXPECT_THAT(texts(engine_->run("SET enable_external_access = true", numbers(), result))[0],
               HasSubstr("locked"));
 }
 

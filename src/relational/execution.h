@@ -18,6 +18,8 @@ namespace weir::relational {
 class UserFunctions {
  public:
   virtual ~UserFunctions() = default;
+  // Ends what works for them, for running queries too; nothing can be run any more.
+  virtual void close() {}
   // A scalar function: a batch of its arguments in, one column of function.result out, as many
   // rows.
   virtual Result<std::shared_ptr<arrow::Array>> scalar(const plan::PythonFunction& function,

@@ -318,8 +318,7 @@ StatementBuilder::Source StatementBuilder::parquet_source(const ScanSource& tabl
                                                           const op::Scan& node,
                                                           const plan::Operator& plan) {
   for (const auto& column : plan.columns) {
-    if (column.type.is_nested() || column.type.is(TypeKind::kNull) ||
-        column.type.is(TypeKind::kDayTimeInterval) || column.type.is(TypeKind::kYearMonthInterval))
+    if (column.type.is_nested() || column.type.is(TypeKind::kNull) || column.type.is_interval())
       return {};
   }
   if (plan.columns.empty()) return {};

@@ -87,8 +87,7 @@ Result<std::string> StatementBuilder::window_clause(const plan::TypedWindow& win
     key_type = key.expression->type;
     if (offsets) {
       const auto& by = window.lower.kind == Kind::kValue ? window.lower.value : window.upper.value;
-      if (plan::is_integral(key_type) || key_type.is(TypeKind::kDayTimeInterval) ||
-          key_type.is(TypeKind::kYearMonthInterval)) {
+      if (plan::is_integral(key_type) || key_type.is_interval()) {
         column = fmt::format("CAST({} AS HUGEINT)", column);
       } else if (key_type.is(TypeKind::kDate) && !by->type.is(TypeKind::kYearMonthInterval)) {
         const bool micros = by->type.is(TypeKind::kDayTimeInterval);
@@ -306,38 +305,40 @@ int64_t partition_seed(int64_t seed) {
                               static_cast<uint64_t>(static_cast<int64_t>(next())));
 }
 
-struct Sampler {
-  explicit Sampler(int64_t seed) : random(seed) {}
-  std::mutex mutex;
-  eval::XorShiftRandom random;
-};
-
 // The same draws by number, whichever thread asks first: the state before every so many is kept.
+// Not thread safe.
 class NumberedDraws {
  public:
-  explicit NumberedDraws(int64_t seed) : random_(seed) {}
+  explicit NumberedDraws(int64_t seed) : random_(seed), states_{random_} {}
   double operator[](int64_t number) {
-    const auto block = static_cast<size_t>(number / kBlock);
-    if (number < next_ || block >= states_.size() + 1 || number - next_ >= kBlock) rewind(block);
-    while (true) {
-      if (next_ % kBlock == 0 && static_cast<size_t>(next_ / kBlock) == states_.size())
-        states_.push_back(random_);
-      const double drawn = random_.next_double();
-      if (next_++ == number) return drawn;
+    const int64_t block = number / kBlock;
+    if (number < next_ || block > next_ / kBlock) {
+      const auto known = std::min<int64_t>(block, static_cast<int64_t>(states_.size()) - 1);
+      random_ = states_[static_cast<size_t>(known)];
+      next_ = known * kBlock;
     }
+    for (; next_ < number; step())
+      random_.next_double();
+    const double drawn = random_.next_double();
+    step();
+    return drawn;
   }
 
  private:
   static constexpr int64_t kBlock = 2048;
-  void rewind(size_t block) {
-    const size_t known = std::min(block, states_.empty() ? 0 : states_.size() - 1);
-    if (states_.empty()) return;  // still before the first
-    random_ = states_[known];
-    next_ = static_cast<int64_t>(known) * kBlock;
+  void step() {  // after a draw
+    if (++next_ == static_cast<int64_t>(states_.size()) * kBlock) states_.push_back(random_);
   }
   eval::XorShiftRandom random_;  // before draw `next_`
   int64_t next_ = 0;
   std::vector<eval::XorShiftRandom> states_;  // before draw n * kBlock
+};
+
+struct Sampler {
+  explicit Sampler(int64_t seed) : random(seed), draws(seed) {}
+  std::mutex mutex;
+  eval::XorShiftRandom random;  // one draw after the other
+  NumberedDraws draws;          // by the row's number
 };
 
 }  // namespace
@@ -346,21 +347,16 @@ Result<std::string> StatementBuilder::operator()(const op::Sample& node,
                                                  const plan::Operator& plan) {
   WEIR_ASSIGN(const auto below, query(node.child));
   const auto alias = fresh();
+  auto sampler = std::make_shared<Sampler>(partition_seed(node.seed));
   if (node.ordered && !node.with_replacement) {
-    struct Shared {
-      explicit Shared(int64_t seed) : draws(seed) {}
-      std::mutex mutex;
-      NumberedDraws draws;
-    };
-    auto taken = [shared = std::make_shared<Shared>(partition_seed(node.seed)),
-                  node_lower = node.lower, node_upper = node.upper](
+    auto taken = [sampler, node_lower = node.lower, node_upper = node.upper](
                      const arrow::RecordBatch& batch) -> Result<std::shared_ptr<arrow::Array>> {
-      const std::lock_guard lock(shared->mutex);
+      const std::lock_guard lock(sampler->mutex);
       const eval::Vector vector{batch.column(0), false};
       const eval::FixedReader<int64_t> numbers(vector);
       eval::FixedWriter<int32_t> writer(batch.num_rows());
       for (int64_t row = 0; row < batch.num_rows(); ++row) {
-        const double drawn = shared->draws[numbers[row] - 1];
+        const double drawn = sampler->draws[numbers[row] - 1];
         writer.set(row, drawn >= node_lower && drawn < node_upper ? 1 : 0);
       }
       return writer.finish(arrow::int32());
@@ -377,7 +373,6 @@ Result<std::string> StatementBuilder::operator()(const op::Sample& node,
         "1",
         names(scope_of(numbered, plan.columns.size())), order, below, alias, numbered, chosen);
   }
-  auto sampler = std::make_shared<Sampler>(partition_seed(node.seed));
   // How often each row is taken.
   auto draw = [sampler, node_lower = node.lower, node_upper = node.upper,
                replace = node.with_replacement](

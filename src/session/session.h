@@ -138,7 +138,8 @@ class Session {
   virtual void keep(const std::string& id, plan::OperatorPtr plan) = 0;
   virtual void forget(const std::string& id) = 0;
   virtual void register_function(std::shared_ptr<const plan::PythonFunction> function) = 0;
-  virtual void set_user_functions(relational::UserFunctions* functions) = 0;
+  // Closed with the session. Before anything is run.
+  virtual void set_user_functions(std::unique_ptr<relational::UserFunctions> functions) = 0;
   virtual plan::Catalog& catalog() = 0;
   virtual Warehouse& warehouse() = 0;
 

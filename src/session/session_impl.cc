@@ -115,8 +115,8 @@ class SessionImpl final : public Session {
   void register_function(std::shared_ptr<const plan::PythonFunction> function) override {
     state_.put_function(std::move(function));
   }
-  void set_user_functions(relational::UserFunctions* functions) override {
-    state_.user_functions = functions;
+  void set_user_functions(std::unique_ptr<relational::UserFunctions> functions) override {
+    state_.user_functions = std::move(functions);
   }
   plan::Catalog& catalog() override { return catalog_; }
   Warehouse& warehouse() override { return state_.warehouse(); }
@@ -124,6 +124,8 @@ class SessionImpl final : public Session {
   void close() override {
     closed_.request_stop();
     state_.clear();
+    // Workers that still run for a query die, which ends the query.
+    if (state_.user_functions) state_.user_functions->close();
   }
 
  private:

@@ -65,7 +65,7 @@ plan::AnalyzerSettings SessionState::analyzer_settings() const {
 }
 
 relational::ExecutionContext SessionState::execution_context() const {
-  return {services().engine, eval_context(), user_functions, {}};
+  return {services().engine, eval_context(), user_functions.get(), {}};
 }
 
 plan::Folder SessionState::folder() const {

@@ -65,7 +65,7 @@ class SessionState {
   void put_function(std::shared_ptr<const plan::PythonFunction> function);
   std::shared_ptr<const plan::PythonFunction> function(std::string_view name) const;
   std::vector<std::string> functions() const;
-  relational::UserFunctions* user_functions = nullptr;
+  std::unique_ptr<relational::UserFunctions> user_functions;  // null: there are none
   RelationCache cache;
 
   void clear();
