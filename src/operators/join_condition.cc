@@ -80,7 +80,7 @@ class Taker {
     if (made_.left_keys.empty()) {
       return base::error(base::ErrorKind::kUnsupported,
                          "Stream-stream join without equality predicate is not supported")
-          .with_class("_LEGACY_ERROR_TEMP_1181");
+          .with_class("_LEGACY_ERROR_TEMP_3102");
     }
     times();
     return std::move(made_);
@@ -104,18 +104,21 @@ class Taker {
   }
   bool key(const TypedPtr& part) {
     const auto* call = std::get_if<plan::TypedCall>(&part->node);
-    if (!call || call->function->name != "=") return false;
+    if (!call || (call->function->name != "=" && call->function->name != "<=>")) return false;
     const auto& a = call->arguments[0];
     const auto& b = call->arguments[1];
     const auto a_side = side_of(a), b_side = side_of(b);
+    const bool null_safe = call->function->name == "<=>";
     if (a_side == Side::kLeft && b_side == Side::kRight) {
       made_.left_keys.push_back(a);
       made_.right_keys.push_back(to_right(b));
+      made_.null_safe.push_back(null_safe);
       return true;
     }
     if (a_side == Side::kRight && b_side == Side::kLeft) {
       made_.left_keys.push_back(b);
       made_.right_keys.push_back(to_right(a));
+      made_.null_safe.push_back(null_safe);
       return true;
     }
     return false;

@@ -22,6 +22,7 @@ struct JoinSideTime {
 
 struct JoinCondition {
   std::vector<plan::TypedPtr> left_keys, right_keys;  // over each side's own columns
+  std::vector<bool> null_safe;                        // of the keys: NULL meets NULL (<=>)
   plan::TypedPtr left_only, right_only;               // over the side's own columns; null: none
   plan::TypedPtr pairs;                               // over both sides' columns; null: none
   JoinSideTime left_time, right_time;

@@ -30,6 +30,7 @@ struct JoinSide {
   std::string name;
   std::vector<plan::Column> columns;
   std::vector<eval::Program> keys;
+  std::vector<bool> null_safe;  // of the keys
   std::optional<eval::Program> only;
   JoinSideTime time;
   int event = -1;                                // column by which rows are late
@@ -62,8 +63,9 @@ class SideCollector final : public Collector {
     if (rows->num_rows() == 0) return {};
     // NULL equals nothing.
     std::vector<uint8_t> fits(static_cast<size_t>(rows->num_rows()), 1);
-    for (const auto& key : side_.keys) {
-      WEIR_ASSIGN(const auto array, key.evaluate(*rows, run_.eval));
+    for (size_t k = 0; k < side_.keys.size(); ++k) {
+      if (side_.null_safe[k]) continue;
+      WEIR_ASSIGN(const auto array, side_.keys[k].evaluate(*rows, run_.eval));
       const eval::Vector vector{array, false};
       const eval::Validity valid(vector);
       for (size_t i = 0; !valid.no_nulls() && i < fits.size(); ++i)
@@ -510,9 +512,11 @@ class StreamJoin final : public StoreOperator {
 };
 
 Result<JoinSide> make_side(const plan::OperatorPtr& input, std::string name,
-                           const std::vector<plan::TypedPtr>& keys, const plan::TypedPtr& only,
+                           const std::vector<plan::TypedPtr>& keys,
+                           const std::vector<bool>& null_safe, const plan::TypedPtr& only,
                            const JoinSideTime& time, bool outer) {
   JoinSide side;
+  side.null_safe = null_safe;
   side.name = std::move(name);
   side.columns = input->columns;
   side.time = time;
@@ -542,6 +546,26 @@ Result<JoinSide> make_side(const plan::OperatorPtr& input, std::string name,
   return side;
 }
 
+// A row without a match is given once no match can come: its side's state has to have an end.
+Result<void> check_ends(JoinKind kind, const JoinCondition& condition) {
+  const bool left = condition.left_time.kind != JoinSideTime::Kind::kNone;
+  const bool right = condition.right_time.kind != JoinSideTime::Kind::kNone;
+  std::string_view name;
+  if ((kind == JoinKind::kLeft || kind == JoinKind::kLeftSemi) && !left)
+    name = kind == JoinKind::kLeft ? "LeftOuter" : "LeftSemi";
+  if (kind == JoinKind::kRight && !right) name = "RightOuter";
+  if (kind == JoinKind::kFull && !left && !right) name = "FullOuter";
+  if (name.empty()) return {};
+  const auto message = fmt::format(
+      "Stream-stream {} join between two streaming DataFrame/Datasets is not supported without a "
+      "watermark in the join keys, or a watermark on the nullable side and an appropriate range "
+      "condition",
+      name);
+  return base::error(base::ErrorKind::kInvalidArgument, "{}", message)
+      .with_class("_LEGACY_ERROR_TEMP_3102")
+      .with_parameter("msg", message);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StatefulOperator>> make_stream_join(const plan::OperatorPtr& node,
@@ -556,11 +580,12 @@ Result<std::unique_ptr<StatefulOperator>> make_stream_join(const plan::OperatorP
         .with_sql_state("0A000");
   }
   WEIR_ASSIGN(auto condition, take_apart(join));
-  WEIR_ASSIGN(auto left, make_side(join.left, "left", condition.left_keys, condition.left_only,
-                                   condition.left_time,
+  WEIR_TRY(check_ends(join.kind, condition));
+  WEIR_ASSIGN(auto left, make_side(join.left, "left", condition.left_keys, condition.null_safe,
+                                   condition.left_only, condition.left_time,
                                    join.kind == JoinKind::kLeft || join.kind == JoinKind::kFull));
-  WEIR_ASSIGN(auto right, make_side(join.right, "right", condition.right_keys, condition.right_only,
-                                    condition.right_time,
+  WEIR_ASSIGN(auto right, make_side(join.right, "right", condition.right_keys, condition.null_safe,
+                                    condition.right_only, condition.right_time,
                                     join.kind == JoinKind::kRight || join.kind == JoinKind::kFull));
   std::optional<eval::Program> pairs;
   if (condition.pairs) {

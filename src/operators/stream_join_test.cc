@@ -205,7 +205,7 @@ TEST(StreamJoin, OuterWithARangeOfTimes) {
 }
 
 TEST(StreamJoin, LeftSemiGivesALeftRowOnce) {
-  const Case one({{"k"}, {"l"}}, {{"k"}, {"r"}});
+  const Case one({{"k", "t", true}, {"l"}}, {{"k", "t", true}, {"r"}});
   auto drive = one.drive(JoinKind::kLeftSemi, {compare("=", one.l(0), one.r(0))});
   EXPECT_THAT(drive.batch(one.in({{1, 2}, {2, 4}}, {})), IsEmpty());
   EXPECT_THAT(drive.batch(one.in({}, {{1, 3}, {1, 4}})), ElementsAre("1,2"));

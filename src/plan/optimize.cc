@@ -3,13 +3,14 @@
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 #include "plan/optimizer.h"
+#include "plan/streaming_check.h"
 
 namespace weir::plan {
 
 using columnar::TypeKind;
 
 Result<OperatorPtr> optimize(const OperatorPtr& plan, const Folder& fold) {
-  return Optimizer(fold).run(plan);
+  return Optimizer(plan->streaming ? without_time(fold) : fold).run(plan);
 }
 
 Result<OperatorPtr> Optimizer::run(const OperatorPtr& plan) {

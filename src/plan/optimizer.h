@@ -10,7 +10,7 @@ namespace weir::plan {
 
 class Optimizer {
  public:
-  explicit Optimizer(const Folder& fold) : fold_(fold) {}
+  explicit Optimizer(Folder fold) : fold_(std::move(fold)) {}
   Result<OperatorPtr> run(const OperatorPtr& plan);
 
  private:
@@ -29,7 +29,7 @@ class Optimizer {
   void count_uses(const OperatorPtr& plan);
   bool shared(const OperatorPtr& node) const;
 
-  const Folder& fold_;
+  Folder fold_;
   std::unordered_map<const Operator*, int> uses_;
   std::unordered_map<const Operator*, OperatorPtr> done_, pruned_;
   std::vector<OperatorPtr> alive_;  // what the maps' keys point to

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "plan/function_catalog.h"
+#include "plan/operator_rewrites.h"
 
 namespace weir::plan {
 
@@ -155,7 +156,7 @@ class Checker {
                          std::string(mode_in_words(mode_)) +
                          (inner ? " output mode, only in Append and Update output modes"
                                 : " output mode, only in Append output mode"));
-    if (!inner && !has_watermark(*join.left) && !has_watermark(*join.right))
+    if (!inner && !has_watermark(*join.left) && !has_watermark(*join.right))  // more: operators
       return unsupported("Stream-stream " + name +
                          " join between two streaming DataFrame/Datasets is not supported without "
                          "a watermark in the join keys, or a watermark on the nullable side and an "
@@ -258,6 +259,20 @@ Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
   if (mode == StreamMode::kComplete && !has_aggregate(*root))
     return mode_unsupported(mode, "no streaming aggregations");
   return Checker(mode, event_time_columns).check(root);
+}
+
+Folder without_time(Folder fold) {
+  return [fold = std::move(fold)](const TypedPtr& expression) -> Result<Value> {
+    const bool timed = any_typed(*expression, [](const Typed& one) {
+      const auto* call = std::get_if<TypedCall>(&one.node);
+      if (call == nullptr || call->function == nullptr) return false;
+      const std::string_view name = call->function->name;
+      return name == "current_timestamp" || name == "current_date" || name == "localtimestamp" ||
+             name == "current_time" || (name == "unix_timestamp" && call->arguments.empty());
+    });
+    if (timed) return error(ErrorKind::kUnsupported, "the time is each batch's own");
+    return fold(expression);
+  };
 }
 
 Result<void> check_batch(const OperatorPtr& root) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plan/catalog.h"
 #include "plan/operator.h"
 
 namespace weir::plan {
@@ -21,6 +22,9 @@ using EventTimeColumns = std::function<std::vector<bool>(const Operator&)>;
 // For writeStream.start().
 Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
                              const EventTimeColumns& event_time_columns);
+// For optimize() of a streaming plan: leaves alone what depends on the time, which each batch has
+// anew.
+Folder without_time(Folder fold);
 // For whatever gives rows at once (collect, write, a command): refused where the plan has a
 // streaming source.
 Result<void> check_batch(const OperatorPtr& root);

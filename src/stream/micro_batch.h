@@ -17,6 +17,7 @@ struct MicroBatchQuery::Batch {
   base::BatchId id;
   int64_t timestamp_ms = 0;  // out of the offset log
   int64_t watermark_ms = 0;  // out of the offset log
+  int64_t late_ms = 0;       // event times up to this are late
   std::vector<SourcePosition> starts;
   std::vector<std::string> ends;
   int64_t started_us = 0;  // wall clock of the trigger

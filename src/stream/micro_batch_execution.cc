@@ -138,20 +138,26 @@ Result<bool> MicroBatchQuery::plan_batch() {
   }
   if (!news) {
     // Only the event time has moved on: state that waited for it is given or dropped.
-    const bool wanted = options_.batches_without_rows && parts_.plan != nullptr &&
-                        options_.trigger.kind != Trigger::Kind::kOnce && next_batch_.value() > 0 &&
-                        watermark_.current_ms() > last_watermark_ms_ &&
-                        parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000);
-    if (!wanted) return false;
+    const bool due = options_.batches_without_rows && parts_.plan != nullptr &&
+                     options_.trigger.kind != Trigger::Kind::kOnce && next_batch_.value() > 0 &&
+                     watermark_.current_ms() > last_watermark_ms_;
+    if (!due) return false;
+    if (!parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000)) {
+      last_watermark_ms_ = watermark_.current_ms();  // as if it had run
+      return false;
+    }
   }
   batch->id = next_batch_;
   batch->timestamp_ms = environment_.clock.now_ms();
   batch->watermark_ms = watermark_.current_ms();
+  batch->late_ms = last_watermark_ms_;
   entry.batch_watermark_ms = batch->watermark_ms;
   entry.batch_timestamp_ms = batch->timestamp_ms;
   entry.conf = options_.session;
   entry.conf["weir.runId"] = identity_.run_id;
   if (!sink_binding_.empty()) entry.conf["weir.sink"] = sink_binding_;
+  if (parts_.plan != nullptr && parts_.plan->has_watermark())
+    entry.conf[kLateWatermark] = std::to_string(batch->late_ms);
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "walCommit");
     WEIR_TRY(offset_log_.add(batch->id, entry));
@@ -237,7 +243,7 @@ Result<void> MicroBatchQuery::run_plan(StreamPlan::Readers& readers) {
   PlanBatch run{
       .id = batch.id, .timestamp_us = batch.timestamp_ms * 1000, .stop = stop_.get_token()};
   if (plan.has_watermark()) {
-    run.late_us = last_watermark_ms_ * 1000;
+    run.late_us = batch.late_ms * 1000;
     run.eviction_us = batch.watermark_ms * 1000;
   }
   WEIR_ASSIGN(const RowBatches rows, plan.run(run, readers, pool_));

@@ -203,6 +203,9 @@ Result<void> MicroBatchQuery::recover() {
   if (last_committed == newest) {
     next_batch_ = newest.next();
     WEIR_TRY(take_positions(entry));
+    if (options_.batches_without_rows && parts_.plan != nullptr &&
+        !parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000))
+      last_watermark_ms_ = watermark_.current_ms();  // as if the batch without rows had run
     return begin_at_the_start();
   }
   next_batch_ = newest;
@@ -215,6 +218,9 @@ Result<void> MicroBatchQuery::recover() {
   batch_->id = newest;
   batch_->timestamp_ms = entry.batch_timestamp_ms;
   batch_->watermark_ms = entry.batch_watermark_ms;
+  batch_->late_ms = last_watermark_ms_;
+  if (const auto late = entry.conf.find(kLateWatermark); late != entry.conf.end())
+    batch_->late_ms = std::strtoll(late->second.c_str(), nullptr, 10);
   for (size_t i = 0; i < positions_.size(); ++i) {
     if (!entry.offsets[i] && parts_.sources.size() == 1)
       return error(ErrorKind::kCorruption, "{}: batch {} has no offset to read up to",

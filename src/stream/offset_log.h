@@ -8,8 +8,9 @@
 //
 // Spark 2.1 left `conf` out; Spark 2.0 the whole second line (then it is empty). weir's own keys in
 // conf begin with "weir." and Spark passes over them: weir.runId, weir.sink (what the checkpoint is
-// bound to), weir.version. Entries are created once and never overwritten: a taken number means
-// that another query works on this checkpoint.
+// bound to), weir.version, weir.lateWatermarkMs (up to which event times are late in this batch;
+// without it the batchWatermarkMs of the batch before). Entries are created once and never
+// overwritten: a taken number means that another query works on this checkpoint.
 #pragma once
 
 #include <map>
@@ -25,6 +26,8 @@ namespace weir::stream {
 
 using base::BatchId;
 using base::Result;
+
+inline constexpr const char* kLateWatermark = "weir.lateWatermarkMs";
 
 struct OffsetLogEntry {
   int64_t batch_watermark_ms = 0;
