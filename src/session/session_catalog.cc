@@ -156,7 +156,7 @@ Result<plan::CatalogEntry> SessionCatalog::find(const plan::NamedTable& table,
     const std::string provider = lower_case(name[0]);
     if (provider == "delta" || is_file_format(provider)) {
       if (table.streaming) {
-        StreamRequest request = stream_request(provider, {name[1]}, table.options);
+        WEIR_ASSIGN(auto request, stream_request(provider, {name[1]}, table.options, origin));
         WEIR_ASSIGN(auto stream, open_stream(state_.services(), std::move(request), origin));
         return plan::CatalogEntry{TablePtr(std::move(stream)), {provider, name[1]}};
       }
@@ -318,15 +318,8 @@ Result<OperatorPtr> SessionCatalog::refreshed(const OperatorPtr& plan) const {
 
 // --- opening tables
 
-Result<std::optional<int64_t>> SessionCatalog::timestamp_of(const plan::TableState& state,
-                                                            const plan::Options& options,
-                                                            const plan::Origin& origin) const {
-  plan::ExpressionPtr written = state.timestamp;
-  if (!written) {
-    const auto text = option_of(options, "timestampAsOf");
-    if (!text) return std::optional<int64_t>();
-    written = plan::make_expression(plan::Literal{DataType::of(TypeKind::kString), *text});
-  }
+Result<int64_t> SessionCatalog::timestamp_value(const plan::ExpressionPtr& written,
+                                                const plan::Origin& origin) const {
   const auto invalid = [&](std::string_view why) {
     return sql_error("INVALID_TIME_TRAVEL_TIMESTAMP_EXPR." + std::string(why), "42K0E",
                      fmt::format("The time travel timestamp expression \"{}\" is invalid.",
@@ -343,7 +336,20 @@ Result<std::optional<int64_t>> SessionCatalog::timestamp_of(const plan::TableSta
   WEIR_ASSIGN(const auto value, state_.folder()(typed));
   const auto* micros = std::get_if<int64_t>(&value);
   if (micros == nullptr) return invalid("INPUT");
-  return std::optional<int64_t>(*micros);
+  return *micros;
+}
+
+Result<std::optional<int64_t>> SessionCatalog::timestamp_of(const plan::TableState& state,
+                                                            const plan::Options& options,
+                                                            const plan::Origin& origin) const {
+  plan::ExpressionPtr written = state.timestamp;
+  if (!written) {
+    const auto text = option_of(options, "timestampAsOf");
+    if (!text) return std::optional<int64_t>();
+    written = plan::make_expression(plan::Literal{DataType::of(TypeKind::kString), *text});
+  }
+  WEIR_ASSIGN(const int64_t micros, timestamp_value(written, origin));
+  return std::optional<int64_t>(micros);
 }
 
 Result<TablePtr> SessionCatalog::open_path(const std::string& provider, const std::string& path,
@@ -394,8 +400,10 @@ Result<TablePtr> SessionCatalog::open_entry(const TableEntry& entry, const plan:
   return TablePtr(std::move(opened));
 }
 
-StreamRequest SessionCatalog::stream_request(std::string format, std::vector<std::string> paths,
-                                             plan::Options options) const {
+Result<StreamRequest> SessionCatalog::stream_request(std::string format,
+                                                     std::vector<std::string> paths,
+                                                     plan::Options options,
+                                                     const plan::Origin& origin) const {
   StreamRequest request;
   request.format = std::move(format);
   request.paths = std::move(paths);
@@ -408,6 +416,13 @@ StreamRequest SessionCatalog::stream_request(std::string format, std::vector<std
   request.infer_partition_types =
       state_.flag("spark.sql.sources.partitionColumnTypeInference.enabled");
   request.ntz = state_.get("spark.sql.timestampType") == "TIMESTAMP_NTZ";
+  const auto starting = option_of(request.options, "startingTimestamp");
+  if (starting && request.format == "delta") {
+    WEIR_ASSIGN(request.starting_timestamp_us,
+                timestamp_value(plan::make_expression(
+                                    plan::Literal{DataType::of(TypeKind::kString), *starting}),
+                                origin));
+  }
   return request;
 }
 
@@ -416,7 +431,8 @@ Result<TablePtr> SessionCatalog::stream_entry(const TableEntry& entry, const pla
   plan::Options all = entry.provider == "delta" ? plan::Options() : entry.options;
   for (const auto& [key, value] : options)
     all[key] = value;
-  StreamRequest request = stream_request(entry.provider, {entry.location}, std::move(all));
+  WEIR_ASSIGN(auto request,
+              stream_request(entry.provider, {entry.location}, std::move(all), origin));
   if (is_file_format(entry.provider)) {
     request.schema = entry.schema;
     // A managed table has no folder before its first rows.
@@ -431,7 +447,7 @@ Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan
       lower_case(source.format.empty() ? state_.get("spark.sql.sources.default").value_or("delta")
                                        : source.format);
   if (source.streaming) {
-    StreamRequest request = stream_request(format, source.paths, source.options);
+    WEIR_ASSIGN(auto request, stream_request(format, source.paths, source.options, origin));
     request.schema = source.schema;
     WEIR_ASSIGN(auto stream, open_stream(state_.services(), std::move(request), origin));
     return TablePtr(std::move(stream));

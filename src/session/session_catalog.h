@@ -58,10 +58,12 @@ class SessionCatalog final : public plan::Catalog {
   Result<plan::TablePtr> open_path(const std::string& provider, const std::string& path,
                                    const plan::TableState& state, const plan::Options& options,
                                    const plan::Origin& origin) const;
-  StreamRequest stream_request(std::string format, std::vector<std::string> paths,
-                               plan::Options options) const;
+  Result<StreamRequest> stream_request(std::string format, std::vector<std::string> paths,
+                                       plan::Options options, const plan::Origin& origin) const;
   Result<plan::TablePtr> stream_entry(const TableEntry& entry, const plan::Options& options,
                                       const plan::Origin& origin) const;
+  Result<int64_t> timestamp_value(const plan::ExpressionPtr& written,
+                                  const plan::Origin& origin) const;
   Result<std::optional<int64_t>> timestamp_of(const plan::TableState& state,
                                               const plan::Options& options,
                                               const plan::Origin& origin) const;

@@ -4,13 +4,18 @@
 
 #include <fmt/format.h>
 
+#include "delta/table.h"
+#include "session/delta_source.h"
 #include "session/file_table.h"
+#include "source/delta_source.h"
 #include "source/file_listing.h"
 #include "source/file_source.h"
 #include "source/kafka_rows.h"
 #include "source/kafka_source.h"
 #include "source/kafka_source_options.h"
+#include "source/rate_micro_batch_source.h"
 #include "source/rate_source.h"
+#include "source/socket_source.h"
 
 namespace weir::session {
 
@@ -129,6 +134,51 @@ Result<StreamPtr> open_rate(const Services& services, const StreamRequest& reque
   });
 }
 
+Result<StreamPtr> open_rate_micro_batch(const StreamRequest& request, const Origin& origin) {
+  if (request.schema) return no_own_schema("rate-micro-batch", origin);
+  return table_of("rate-micro-batch", [options = request.options] {
+    return source::make_rate_micro_batch_source(options, UnknownOptions::kIgnore);
+  });
+}
+
+Result<StreamPtr> open_socket(const Services& services, const StreamRequest& request,
+                              const Origin& origin) {
+  if (request.schema) return no_own_schema("socket", origin);
+  return table_of("socket", [services, options = request.options] {
+    return source::make_socket_source(services.clock, options, UnknownOptions::kIgnore);
+  });
+}
+
+Result<StreamPtr> open_delta_table(const Services& services, StreamRequest request,
+                                   const Origin& origin) {
+  if (request.schema) {
+    return sql_error("DELTA_UNSUPPORTED_SCHEMA_DURING_READ", "0AKDC",
+                     "Delta does not support specifying the schema at read time.", origin);
+  }
+  if (request.paths.empty()) {
+    if (const auto path = option_of(request.options, "path")) request.paths = {*path};
+  }
+  if (request.paths.empty())
+    return sql_error("DELTA_PATH_MISSING", "42K03", "'path' is not specified.", origin);
+  if (request.paths.size() > 1) {
+    return sql_error("CONNECT_INVALID_PLAN.MULTIPLE_PATHS_NOT_SUPPORTED_FOR_STREAMING_SOURCE",
+                     "56K00", "Multiple paths are not supported for streaming source", origin);
+  }
+  source::DeltaSourceSpec spec;
+  WEIR_ASSIGN(spec.path, local_path(request.paths[0]));
+  WEIR_TRY(open_delta(services, spec.path, {}));  // errors of a table that is not there
+  spec.options = std::move(request.options);
+  std::erase_if(spec.options, [](const auto& option) {
+    const std::string name = lower_case(option.first);
+    return name == "path" || name == "startingtimestamp";
+  });
+  spec.starting_timestamp_us = request.starting_timestamp_us;
+  spec.unknown = UnknownOptions::kIgnore;
+  return table_of("delta", [services, spec = std::move(spec)] {
+    return source::make_delta_source({services.fs, services.clock, services.random}, spec);
+  });
+}
+
 Result<StreamPtr> open_kafka(const Services& services, const StreamRequest& request,
                              const Origin& origin) {
   if (request.schema) return no_own_schema("kafka", origin);
@@ -149,6 +199,9 @@ Result<StreamPtr> open_stream(const Services& services, StreamRequest request,
                               const Origin& origin) {
   if (is_file_format(request.format)) return open_files(services, std::move(request), origin);
   if (request.format == "rate") return open_rate(services, request, origin);
+  if (request.format == "delta") return open_delta_table(services, std::move(request), origin);
+  if (request.format == "rate-micro-batch") return open_rate_micro_batch(request, origin);
+  if (request.format == "socket") return open_socket(services, request, origin);
   if (request.format == "kafka") return open_kafka(services, request, origin);
   return no_data_source(request.format);
 }

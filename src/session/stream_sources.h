@@ -25,10 +25,11 @@ struct StreamRequest {
   bool case_sensitive = false;
   bool infer_partition_types = true;
   bool ntz = false;
+  std::optional<int64_t> starting_timestamp_us;  // delta's startingTimestamp
 };
 
-// Formats: json, csv, text, parquet, rate, kafka. DATA_SOURCE_NOT_FOUND or UNSUPPORTED_FEATURE for
-// another.
+// Formats: json, csv, text, parquet, delta, rate, rate-micro-batch, socket, kafka.
+// DATA_SOURCE_NOT_FOUND or UNSUPPORTED_FEATURE for another.
 Result<std::shared_ptr<const StreamTable>> open_stream(const Services& services,
                                                        StreamRequest request,
                                                        const Origin& origin = {});

@@ -1,14 +1,19 @@
 // Streaming tables as a session opens them: rows by their sources, options and errors as Spark's.
 #include "session/stream_sources.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <unistd.h>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "base/random.h"
 #include "relational/duck_engine.h"
@@ -72,13 +77,17 @@ class StreamSourcesTest : public testing::Test {
     EXPECT_TRUE(source->schema().same_type(table.schema()));
     EXPECT_TRUE(source->open(path("sources" + std::to_string(checkpoints_++))).ok());
     const auto from = source->initial_offset().value();
-    const auto latest = source->latest_offset(from, false).value();
+    return rows_between(*source, from, source->latest_offset(from, false).value().end);
+  }
+  std::vector<std::string> rows_between(source::Source& source, const std::string& from,
+                                        const std::string& end) {
     std::vector<std::string> names;
-    for (const auto& field : table.schema().fields())
+    for (const auto& field : source.schema().fields())
       names.push_back(field.name);
     std::vector<std::string> rows;
-    auto readers = source->plan(from, latest.end, names).value();
-    for (auto& reader : readers) {
+    auto planned = source.plan(from, end, names);
+    if (!planned.ok()) return {planned.error().to_string()};
+    for (auto& reader : *planned) {
       while (true) {
         auto batch = reader->next({});
         if (!batch.ok()) return {batch.error().to_string()};
@@ -92,6 +101,40 @@ class StreamSourcesTest : public testing::Test {
       }
     }
     return rows;
+  }
+
+  // A source of the table t and what it gives batch by batch.
+  struct Stream {
+    std::unique_ptr<source::Source> source;
+    std::string at;
+  };
+  Stream stream_of(const std::string& table, plan::Options options, const std::string& folder) {
+    plan::NamedTable named;
+    named.name = {table};
+    named.streaming = true;
+    named.options = std::move(options);
+    auto opened = open(plan::make_plan(std::move(named)));
+    EXPECT_TRUE(opened.ok()) << opened.error().to_string();
+    Stream stream{(*opened)->make_source().value(), {}};
+    EXPECT_TRUE(stream.source->open(path(folder)).ok());
+    auto first = stream.source->initial_offset();
+    EXPECT_TRUE(first.ok()) << first.error().to_string();
+    stream.at = *first;
+    return stream;
+  }
+  std::vector<std::string> next(Stream& stream) {
+    const auto latest = stream.source->latest_offset(stream.at, false);
+    if (!latest.ok()) return {latest.error().to_string()};
+    if (latest->end == stream.at) return {"nothing new"};
+    auto rows = rows_between(*stream.source, stream.at, latest->end);
+    std::sort(rows.begin(), rows.end());
+    stream.at = latest->end;
+    EXPECT_TRUE(stream.source->commit(stream.at).ok());
+    return rows;
+  }
+  void sql(const std::string& text) {
+    const auto done = session_->sql(text, {});
+    EXPECT_TRUE(done.ok()) << done.error().to_string();
   }
 
   int checkpoints_ = 0;
@@ -204,6 +247,180 @@ TEST_F(StreamSourcesTest, TablesOfFiles) {
   const auto stream = std::dynamic_pointer_cast<const StreamTable>(
       std::get<plan::op::Scan>((*analyzed)->node).table);
   EXPECT_THAT(rows_of(*stream), ElementsAre("1|a"));
+}
+
+TEST_F(StreamSourcesTest, DeltaGivesTheStateAndThenTheCommits) {
+  sql("CREATE TABLE t (id INT, name STRING)");
+  sql("INSERT INTO t VALUES (1, 'a')");
+  sql("INSERT INTO t VALUES (2, 'b')");
+  auto stream = stream_of("t", {}, "c1");
+  EXPECT_THAT(next(stream), ElementsAre("1|a", "2|b"));
+  EXPECT_THAT(stream.at,
+              HasSubstr("\"reservoirVersion\":3,\"index\":-1,\"isStartingVersion\":false"));
+  EXPECT_THAT(next(stream), ElementsAre("nothing new"));
+  sql("INSERT INTO t VALUES (3, 'c')");
+  sql("INSERT INTO t VALUES (4, 'd')");
+  // The same again by a source that starts there.
+  auto again = stream_of("t", {}, "c1");
+  again.at = stream.at;
+  EXPECT_THAT(next(stream), ElementsAre("3|c", "4|d"));
+  EXPECT_THAT(next(again), ElementsAre("3|c", "4|d"));
+  EXPECT_EQ(again.at, stream.at);
+}
+
+TEST_F(StreamSourcesTest, DeltaRespectsLimits) {
+  sql("CREATE TABLE t (id INT)");
+  for (const char* id : {"1", "2", "3"})
+    sql(std::string("INSERT INTO t VALUES (") + id + ")");
+  auto stream = stream_of("t", {{"maxfilespertrigger", "2"}}, "c2");
+  EXPECT_EQ(next(stream).size(), 2U);
+  EXPECT_THAT(stream.at,
+              HasSubstr("\"reservoirVersion\":3,\"index\":1,\"isStartingVersion\":true"));
+  // A restart in the middle of the first state, which has changed since.
+  sql("INSERT INTO t VALUES (4)");
+  auto again = stream_of("t", {{"maxfilespertrigger", "2"}}, "c2");
+  again.at = stream.at;
+  EXPECT_EQ(next(again).size(), 1U);
+  EXPECT_THAT(next(again), ElementsAre("4"));
+  auto bytes = stream_of("t", {{"maxbytespertrigger", "1"}}, "c3");
+  EXPECT_EQ(next(bytes).size(), 1U);
+}
+
+TEST_F(StreamSourcesTest, DeltaStartsWhereItIsTold) {
+  sql("CREATE TABLE t (id INT)");
+  sql("INSERT INTO t VALUES (1)");
+  sql("INSERT INTO t VALUES (2)");
+  auto second = stream_of("t", {{"startingversion", "2"}}, "c4");
+  EXPECT_THAT(next(second), ElementsAre("2"));
+  auto latest = stream_of("t", {{"startingversion", "latest"}}, "c5");
+  EXPECT_THAT(next(latest), ElementsAre("nothing new"));
+  sql("INSERT INTO t VALUES (3)");
+  auto restarted = stream_of("t", {{"startingversion", "latest"}}, "c5");  // as decided before
+  EXPECT_THAT(next(restarted), ElementsAre("3"));
+  auto early = stream_of("t", {{"startingtimestamp", "2001-01-01"}}, "c6");
+  EXPECT_THAT(next(early), ElementsAre("1", "2", "3"));
+  plan::NamedTable table;
+  table.name = {"t"};
+  table.streaming = true;
+  table.options = {{"startingversion", "1"}, {"startingtimestamp", "2001-01-01"}};
+  EXPECT_THAT(refusal(plan::make_plan(table)), HasSubstr("either provide"));
+  table.options = {{"readchangefeed", "true"}};
+  EXPECT_THAT(refusal(plan::make_plan(table)), HasSubstr("readChangeFeed"));
+  EXPECT_THAT(refusal(read("delta", {}, {}, {path("nowhere")})), HasSubstr("is not a Delta table"));
+}
+
+TEST_F(StreamSourcesTest, DeltaRefusesChangesUnlessTold) {
+  sql("CREATE TABLE t (id INT)");
+  sql("INSERT INTO t VALUES (1), (2)");
+  auto plain = stream_of("t", {}, "c7");
+  auto skipping = stream_of("t", {{"skipchangecommits", "true"}}, "c8");
+  auto changing = stream_of("t", {{"ignorechanges", "true"}}, "c9");
+  for (Stream* stream : {&plain, &skipping, &changing})
+    EXPECT_THAT(next(*stream), ElementsAre("1", "2"));
+  sql("INSERT OVERWRITE t VALUES (7)");
+  EXPECT_THAT(next(plain).at(0), HasSubstr("Detected a data update"));
+  EXPECT_TRUE(next(skipping).empty());
+  EXPECT_THAT(next(changing), testing::Contains("7"));
+  auto deletes = stream_of("t", {{"ignoredeletes", "true"}}, "c10");
+  auto strict = stream_of("t", {}, "c11");
+  EXPECT_THAT(next(deletes), ElementsAre("7"));
+  EXPECT_THAT(next(strict), ElementsAre("7"));
+  std::ofstream(warehouse_->managed_location("default", "t").value() +
+                "/_delta_log/00000000000000000003.json")
+      << R"({"remove":{"path":"a.parquet","deletionTimestamp":1,"dataChange":true}})"
+      << "\n";
+  EXPECT_THAT(next(strict).at(0), HasSubstr("Detected deleted data"));
+  EXPECT_TRUE(next(deletes).empty());
+}
+
+TEST_F(StreamSourcesTest, DeltaTellsOfAnotherSchemaAndAnotherTable) {
+  sql("CREATE TABLE t (id INT)");
+  sql("INSERT INTO t VALUES (1)");
+  auto stream = stream_of("t", {}, "c12");
+  EXPECT_THAT(next(stream), ElementsAre("1"));
+  sql("ALTER TABLE t ADD COLUMN name STRING");
+  EXPECT_THAT(next(stream).at(0), HasSubstr("Detected schema change in version 2"));
+  auto restarted = stream_of("t", {}, "c12");
+  restarted.at = stream.at;
+  sql("INSERT INTO t VALUES (2, 'b')");
+  EXPECT_THAT(next(restarted), ElementsAre("2|b"));
+  sql("CREATE TABLE other (id INT)");
+  auto other = stream_of("other", {}, "c12");
+  other.at = stream.at;
+  EXPECT_THAT(next(other).at(0), HasSubstr("unexpected Delta table"));
+}
+
+TEST_F(StreamSourcesTest, RateMicroBatch) {
+  const auto table = open(read("rate-micro-batch", {{"rowsperbatch", "3"},
+                                                    {"numpartitions", "1"},
+                                                    {"starttimestamp", "1000"},
+                                                    {"advancemillisperbatch", "50"}}));
+  ASSERT_TRUE(table.ok()) << table.error().to_string();
+  Stream stream{(*table)->make_source().value(), {}};
+  ASSERT_TRUE(stream.source->open(path("rmb")).ok());
+  stream.at = stream.source->initial_offset().value();
+  EXPECT_EQ(stream.at, R"({"offset":0,"timestamp":1000})");
+  EXPECT_THAT(next(stream),
+              ElementsAre("1970-01-01 00:00:01.000000Z|0", "1970-01-01 00:00:01.000000Z|1",
+                          "1970-01-01 00:00:01.000000Z|2"));
+  EXPECT_EQ(stream.at, R"({"offset":3,"timestamp":1050})");
+  EXPECT_EQ(next(stream).size(), 3U);
+  EXPECT_THAT(refusal(read("rate-micro-batch", {})),
+              HasSubstr("The option 'rowsPerBatch' must be positive"));
+}
+
+// A server that says a few lines and stays.
+class LineServer {
+ public:
+  explicit LineServer(std::string lines) : lines_(std::move(lines)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::listen(listener_, 1), 0);
+    socklen_t size = sizeof(address);
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::jthread([this] {
+      peer_ = ::accept(listener_, nullptr, nullptr);
+      EXPECT_EQ(::write(peer_, lines_.data(), lines_.size()), static_cast<ssize_t>(lines_.size()));
+    });
+  }
+  ~LineServer() {
+    thread_.join();
+    ::close(peer_);
+    ::close(listener_);
+  }
+  int port() const { return port_; }
+
+ private:
+  std::string lines_;
+  int listener_ = -1;
+  int peer_ = -1;
+  int port_ = 0;
+  std::jthread thread_;
+};
+
+TEST_F(StreamSourcesTest, Socket) {
+  LineServer server("one\r\ntwo\nth");
+  const auto table = open(read("socket", {{"host", "127.0.0.1"},
+                                          {"port", std::to_string(server.port())},
+                                          {"numpartitions", "1"},
+                                          {"includetimestamp", "true"}}));
+  ASSERT_TRUE(table.ok()) << table.error().to_string();
+  EXPECT_EQ((*table)->schema().fields().size(), 2U);
+  Stream stream{(*table)->make_source().value(), "-1"};
+  EXPECT_FALSE(stream.source->replayable());
+  ASSERT_TRUE(stream.source->open(path("socket")).ok());
+  // The lines come when they come.
+  while (stream.source->latest_offset("-1", false).value().end != "1")
+    std::this_thread::yield();
+  const auto rows = next(stream);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_THAT(rows[0], testing::StartsWith("one|2020-09-13"));
+  EXPECT_THAT(next(stream), ElementsAre("nothing new"));
+  EXPECT_THAT(refusal(read("socket", {{"port", "1"}})), HasSubstr("Set a host to read from"));
 }
 
 }  // namespace
