@@ -66,6 +66,17 @@ Result<codec::JsonOptions> decoder_options(const KernelCall& call) {
   return options;
 }
 
+Result<ArrayPtr> as_struct(const KernelCall& call, codec::JsonDecoder& decoder, NullWriter& nulls) {
+  WEIR_ASSIGN(const auto batch, decoder.finish());
+  std::vector<std::shared_ptr<arrow::ArrayData>> children;
+  for (int i = 0; i < batch->num_columns(); ++i) {
+    WEIR_ASSIGN(auto child, canonical(batch->column(i), call.arrow_type->field(i)->type()));
+    children.push_back(child->data());
+  }
+  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows, {nulls.buffer()},
+                                                 std::move(children), nulls.count()));
+}
+
 Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
   const TextReader text(arguments[0]);
   WEIR_ASSIGN(auto options, decoder_options(call));
@@ -75,6 +86,16 @@ Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
   const auto schema = wrapped ? DataType::structure({columnar::make_field("value", type)}) : type;
   WEIR_ASSIGN(auto decoder, codec::JsonDecoder::create(schema, options));
   NullWriter nulls(call.rows);
+  const auto layout = arguments[0].array->type_id();
+  if (!wrapped && !arguments[0].constant && layout != arrow::Type::NA &&
+      layout != arrow::Type::DICTIONARY) {
+    // All at once; blank texts and NULLs give NULL.
+    WEIR_TRY(decoder->append_array(*arguments[0].array, false));
+    const auto outcomes = decoder->outcomes();
+    for (size_t row = 0; row < outcomes.size(); ++row)
+      if (outcomes[row] == codec::RecordOutcome::kNull) nulls.set_null(static_cast<int64_t>(row));
+    return as_struct(call, *decoder, nulls);
+  }
   std::string padded;
   for (int64_t row = 0; row < call.rows; ++row) {
     if (!text.valid[row]) {
@@ -98,15 +119,9 @@ Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
     padded.append(64, '\0');
     WEIR_TRY(decoder->append(std::string_view(padded.data(), size), 64));
   }
+  if (!wrapped) return as_struct(call, *decoder, nulls);
   WEIR_ASSIGN(const auto batch, decoder->finish());
-  if (wrapped) return canonical(batch->column(0), call.arrow_type);
-  std::vector<std::shared_ptr<arrow::ArrayData>> children;
-  for (int i = 0; i < batch->num_columns(); ++i) {
-    WEIR_ASSIGN(auto child, canonical(batch->column(i), call.arrow_type->field(i)->type()));
-    children.push_back(child->data());
-  }
-  return arrow::MakeArray(arrow::ArrayData::Make(call.arrow_type, call.rows, {nulls.buffer()},
-                                                 std::move(children), nulls.count()));
+  return canonical(batch->column(0), call.arrow_type);
 }
 
 // ---- to_json

@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 
 #include "base/logging.h"
+#include "stream/batch_seeds.h"
 #include "stream/micro_batch.h"
 #include "stream/micro_batch_query.h"
 
@@ -193,12 +194,10 @@ Result<void> MicroBatchQuery::execute_batch() {
   }
   std::vector<TransformCounters> counters(readers[0].size());
   if (parts_.plan != nullptr) {
+    durations_us_["queryPlanning"];
     auto done = run_plan(readers);
-    if (!done.ok()) {
-      parts_.plan->roll_back();
-      return done;
-    }
-    return count_rows(readers, counters);
+    if (!done.ok()) parts_.plan->roll_back();
+    return done;
   }
   std::unique_ptr<sink::BatchWriter> writer;
   {
@@ -242,11 +241,31 @@ Result<void> MicroBatchQuery::run_plan(StreamPlan::Readers& readers) {
   const PhaseTimer timer(environment_.clock, durations_us_, "addBatch");
   PlanBatch run{
       .id = batch.id, .timestamp_us = batch.timestamp_ms * 1000, .stop = stop_.get_token()};
+  run.seed = seed_of_batch(identity_.query_id, batch.id);
   if (plan.has_watermark()) {
     run.late_us = batch.late_ms * 1000;
     run.eviction_us = batch.watermark_ms * 1000;
   }
+  const auto read = [&]() -> Result<void> {
+    WEIR_TRY(count_rows(readers, {}));
+    readers.clear();
+    return {};
+  };
+  if (plan.gives_at_once()) {
+    const auto parts = std::max<int>(1, static_cast<int>(readers[0].size()));
+    WEIR_ASSIGN(auto writer, parts_.sink->begin(batch.id, parts));
+    auto done = plan.run(run, readers, pool_,
+                         [&](int part, const auto& rows) { return writer->write(part, rows); });
+    if (!done.ok()) {
+      (void)writer->abort();  // the first error is the one to report
+      return done;
+    }
+    WEIR_TRY(read());
+    WEIR_ASSIGN(batch.commit, writer->commit());
+    return {};
+  }
   WEIR_ASSIGN(const RowBatches rows, plan.run(run, readers, pool_));
+  WEIR_TRY(read());
   if (plan.stateful()) {
     WEIR_ASSIGN(batch.state, plan.prepare());
   }

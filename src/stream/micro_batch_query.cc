@@ -373,6 +373,7 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
     progress.state_operators = parts_.plan->metrics();
     if (parts_.plan->has_watermark()) progress.watermark_ms = batch.watermark_ms;
     progress.event_times = parts_.plan->event_times();
+    progress.observed = parts_.plan->observed();
   }
   {
     std::lock_guard lock(mutex_);

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+
 #include "base/clock.h"
 
 namespace weir::stream {
@@ -84,6 +89,71 @@ int64_t QueryProgress::input_rows() const {
   return rows;
 }
 
+namespace {
+
+// A value as Spark's Row.json shows it.
+base::JsonValue value_json(const arrow::Array& column, int64_t row) {
+  if (column.IsNull(row)) return nullptr;
+  const auto scalar = column.GetScalar(row);
+  if (!scalar.ok()) return nullptr;
+  switch (column.type_id()) {
+    case arrow::Type::BOOL:
+      return static_cast<const arrow::BooleanArray&>(column).Value(row);
+    case arrow::Type::INT8:
+      return static_cast<const arrow::Int8Array&>(column).Value(row);
+    case arrow::Type::INT16:
+      return static_cast<const arrow::Int16Array&>(column).Value(row);
+    case arrow::Type::INT32:
+      return static_cast<const arrow::Int32Array&>(column).Value(row);
+    case arrow::Type::INT64:
+      return static_cast<const arrow::Int64Array&>(column).Value(row);
+    case arrow::Type::FLOAT:
+      return static_cast<const arrow::FloatArray&>(column).Value(row);
+    case arrow::Type::DOUBLE:
+      return static_cast<const arrow::DoubleArray&>(column).Value(row);
+    case arrow::Type::DECIMAL128: {
+      const std::string text = (*scalar)->ToString();
+      auto number = base::parse_json(text, "decimal");
+      return number.ok() ? std::move(number).value() : base::JsonValue(text);
+    }
+    case arrow::Type::LIST: {
+      const auto& list = static_cast<const arrow::ListArray&>(column);
+      base::JsonArray values;
+      for (int64_t i = list.value_offset(row); i < list.value_offset(row + 1); ++i)
+        values.push_back(value_json(*list.values(), i));
+      return values;
+    }
+    case arrow::Type::STRUCT: {
+      const auto& fields = static_cast<const arrow::StructArray&>(column);
+      base::JsonObject values;
+      for (int i = 0; i < fields.num_fields(); ++i)
+        values[fields.struct_type()->field(i)->name()] = value_json(*fields.field(i), row);
+      return values;
+    }
+    case arrow::Type::TIMESTAMP: {
+      std::string text = (*scalar)->ToString();  // "2026-01-01 00:00:00.000000Z"
+      if (text.ends_with('Z')) text.pop_back();
+      while (text.find('.') != std::string::npos && (text.back() == '0' || text.back() == '.')) {
+        const bool point = text.back() == '.';
+        text.pop_back();
+        if (point) break;
+      }
+      return base::JsonValue(text);
+    }
+    default:
+      return base::JsonValue((*scalar)->ToString());
+  }
+}
+
+base::JsonObject row_json(const arrow::RecordBatch& row) {
+  base::JsonObject json;
+  for (int i = 0; i < row.num_columns() && row.num_rows() > 0; ++i)
+    json[row.schema()->field(i)->name()] = value_json(*row.column(i), 0);
+  return json;
+}
+
+}  // namespace
+
 base::JsonObject progress_json(const QueryProgress& progress) {
   base::JsonObject json{
       {"id", progress.id},
@@ -127,6 +197,12 @@ base::JsonObject progress_json(const QueryProgress& progress) {
         value.is_string() ? std::string(value.get_string()) : base::json_text(value);
   put_metrics(sink, details);
   json["sink"] = std::move(sink);
+  if (!progress.observed.empty()) {
+    base::JsonObject observed;
+    for (const auto& [name, row] : progress.observed)
+      observed[name] = row_json(*row);
+    json["observedMetrics"] = std::move(observed);
+  }
   return json;
 }
 

@@ -56,6 +56,7 @@ struct PlanBatch {
   int64_t late_us = operators::kNoWatermark;
   int64_t eviction_us = operators::kNoWatermark;
   std::stop_token stop;
+  uint64_t seed = 0;  // of random functions
 };
 
 // What a Watermark of the plan saw in the last batch.
@@ -85,6 +86,11 @@ class StreamPlan {
   // readers[i]: of source i. Ends with all operators finished, none prepared.
   using Readers = std::vector<std::vector<std::unique_ptr<source::PartitionReader>>>;
   Result<RowBatches> run(const PlanBatch& batch, Readers& readers, TaskPool& pool);
+  // Where the whole plan is projections and filters over one source: the rows go to `output` as
+  // they come, part by part of the source, by the threads of the pool.
+  using Output = std::function<Result<void>(int part, std::shared_ptr<arrow::RecordBatch> rows)>;
+  bool gives_at_once() const;
+  Result<void> run(const PlanBatch& batch, Readers& readers, TaskPool& pool, const Output& output);
   // The state of the batch is durable; by operator id.
   Result<base::JsonObject> prepare();
   void committed();
@@ -105,10 +111,14 @@ class StreamPlan {
   explicit StreamPlan(PlanEnvironment environment);
   Result<Piece*> compile(const plan::OperatorPtr& node);
   Result<void> compile_scan(const plan::OperatorPtr& node, Piece& piece);
+  void find_chains();
   Result<void> compile_statement(const plan::OperatorPtr& node, Piece& piece);
   bool is_statement(const plan::Operator& node) const;
 
   struct Run;  // one batch
+  Result<Run> begin(const PlanBatch& batch, Readers& readers, TaskPool& pool);
+  Result<void> run_chain(Piece& piece, Run& run, const Output& output);
+  Result<void> run_step(Piece& piece, Run& run, RowBatches& rows);
   Result<RowBatches> rows_of(Piece& piece, Run& run);
   Result<RowBatches> run_source(Piece& piece, Run& run);
   Result<RowBatches> run_stateful(Piece& piece, Run& run);

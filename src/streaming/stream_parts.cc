@@ -2,6 +2,7 @@
 
 #include "io/file_system.h"
 #include "session/stream_table.h"
+#include "streaming/json_fields.h"
 #include "streaming/stream_start.h"
 
 namespace weir::streaming {
@@ -38,6 +39,7 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
   if (session.get("spark.sql.streaming.unsupportedOperationCheck").value_or("true") != "false")
     WEIR_TRY(plan::check_streaming(planned.analyzed, mode, operators::event_time_columns));
   WEIR_ASSIGN(planned.optimized, session.optimize(planned.analyzed));
+  planned.optimized = with_narrow_json(planned.optimized);
   return planned;
 }
 

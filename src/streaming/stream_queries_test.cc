@@ -14,6 +14,7 @@
 #include "session/stream_table.h"
 #include "session/warehouse.h"
 #include "source/memory_source.h"
+#include "sql/parser.h"
 
 namespace weir::streaming {
 namespace {
@@ -63,19 +64,24 @@ class StreamQueriesTest : public testing::Test {
 
   // A stream (k bigint, t timestamp) under a temporary view's name.
   std::shared_ptr<source::MemorySource::Data> add_stream(const std::string& name) {
-    const auto schema =
-        DataType::structure({columnar::make_field("k", DataType::of(TypeKind::kLong)),
-                             columnar::make_field("t", DataType::of(TypeKind::kTimestamp))});
+    return add_table(
+        name, DataType::structure({columnar::make_field("k", DataType::of(TypeKind::kLong)),
+                                   columnar::make_field("t", DataType::of(TypeKind::kTimestamp))}));
+  }
+  std::shared_ptr<source::MemorySource::Data> add_table(const std::string& name,
+                                                        const Schema& schema) {
     auto data = std::make_shared<source::MemorySource::Data>(schema);
-    std::vector<plan::Column> columns(2);
-    for (size_t i = 0; i < 2; ++i) {
+    std::vector<plan::Column> columns(schema.fields().size());
+    std::vector<int> all;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      all.push_back(static_cast<int>(i));
       columns[i].name = schema.fields()[i].name;
       columns[i].type = schema.fields()[i].type();
       columns[i].id = static_cast<int64_t>(i + 1);
     }
     session_->put_temp_view(
         name, plan::make_operator(
-                  plan::op::Scan{std::make_shared<MemoryStream>(data, schema), {0, 1}, nullptr},
+                  plan::op::Scan{std::make_shared<MemoryStream>(data, schema), all, nullptr},
                   std::move(columns), true));
     return data;
   }
@@ -345,6 +351,103 @@ TEST_F(StreamQueriesTest, AFailedQueryTellsWhy) {
   queries_->remove_listener(listener);
   EXPECT_THAT(heard, ElementsAre("started out", "progress", "STREAM_FAILED"));
   EXPECT_THAT(queries_->active(), IsEmpty());
+}
+
+std::shared_ptr<arrow::RecordBatch> texts(const std::vector<std::string>& values) {
+  arrow::StringBuilder builder;
+  for (const auto& value : values)
+    EXPECT_TRUE((value.empty() ? builder.AppendNull() : builder.Append(value)).ok());
+  return arrow::RecordBatch::Make(arrow::schema({arrow::field("v", arrow::utf8())}),
+                                  static_cast<int64_t>(values.size()),
+                                  {builder.Finish().ValueOrDie()});
+}
+
+TEST_F(StreamQueriesTest, OnlyTheFieldsInUseAreReadFromJson) {
+  const auto schema =
+      DataType::structure({columnar::make_field("v", DataType::of(TypeKind::kString))});
+  auto data = add_table("j", schema);
+  const auto query = started(
+      write("SELECT d.c, d.a.x, n FROM (SELECT d, length(v) AS n FROM (SELECT from_json(v, 'a "
+            "struct<x: int, y: int>, b string, c array<int>, e double') AS d, v FROM j) WHERE d.b "
+            "<> 'no')",
+            "memory"));
+  data->add(texts({R"({"a":{"x":1,"y":2},"b":"yes","c":[1,2],"e":0.5})", R"({"b":"no"})", "",
+                   R"({"b":"so","e":"wrong"})", "{broken"}));
+  process(query);
+  EXPECT_THAT(rows("SELECT * FROM out"), ElementsAre("[1, 2]|1|47", "NULL|NULL|22"));
+  const std::string text = query->explain(false).value();
+  EXPECT_THAT(text, testing::Not(HasSubstr("double")));
+}
+
+TEST_F(StreamQueriesTest, ObservedMetricsAreInTheProgress) {
+  auto observed = write("SELECT 1", "memory");
+  observed.plan = plan::make_plan(
+      plan::Observe{query("SELECT k FROM s"), "seen",
+                    sql::parse_select_list("count(1) AS rows, max(k) AS most").value()});
+  const auto query = started(observed);
+  add({1, 5, 2});
+  process(query);
+  EXPECT_THAT(*query->last_progress(),
+              HasSubstr(R"("observedMetrics":{"seen":{"rows":3,"most":5}})"));
+  add({3});
+  process(query);
+  EXPECT_THAT(*query->last_progress(),
+              HasSubstr(R"("observedMetrics":{"seen":{"rows":1,"most":3}})"));
+}
+
+TEST_F(StreamQueriesTest, ABatchThatRunsAgainDrawsTheSameAtTheSameTime) {
+  for (const char* mode : {"memory", "again"}) {
+    auto drawn =
+        write("SELECT k, rand(1) AS r, uuid() AS u, current_timestamp() AS c FROM s", "delta");
+    drawn.path = path(mode == std::string("again") ? "t2" : "t1");
+    drawn.options["checkpointlocation"] = path("c");
+    const auto query = started(drawn);
+    if (mode == std::string("memory")) {
+      add({1, 2});
+      process(query);
+      add({3});
+    }
+    process(query);
+    ASSERT_TRUE(query->stop().ok());
+    // The commit of the newest batch is lost: it runs again, later and into another table.
+    std::filesystem::remove(path("c/commits/1"));
+    std::filesystem::remove(path("c/commits/0"));
+    if (mode == std::string("memory")) std::filesystem::remove(path("c/offsets/1"));
+    clock_.advance_us(60 * kSecond);
+  }
+  const std::string t1 = "delta.`" + path("t1") + "`", t2 = "delta.`" + path("t2") + "`";
+  const auto first = rows("SELECT * FROM " + t1 + " WHERE k < 3 ORDER BY k");
+  EXPECT_EQ(rows("SELECT * FROM " + t2 + " WHERE k < 3 ORDER BY k"), first);
+  EXPECT_THAT(rows("SELECT count(DISTINCT r), count(DISTINCT u) FROM " + t1), ElementsAre("3|3"));
+}
+
+class Parts final : public RowFunction {
+ public:
+  Result<void> run(std::unique_ptr<relational::BatchStream> rows, int, int64_t batch_id,
+                   std::stop_token) override {
+    int64_t count = 0;
+    while (true) {
+      WEIR_ASSIGN(const auto batch, rows->next({}));
+      if (batch == nullptr) break;
+      count += batch->num_rows();
+    }
+    const std::lock_guard lock(mutex);
+    seen[batch_id] += count;
+    return {};
+  }
+  std::mutex mutex;
+  std::map<int64_t, int64_t> seen;
+};
+
+TEST_F(StreamQueriesTest, ForeachGetsTheRowsOfEachPart) {
+  auto function = std::make_shared<Parts>();
+  auto each = write("SELECT k FROM s", "");
+  each.for_each = function;
+  const auto query = started(each);
+  add({1, 2});
+  add({3});
+  process(query);
+  EXPECT_THAT(function->seen, ElementsAre(testing::Pair(0, 3)));
 }
 
 class Batches final : public BatchFunction {
