@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "source/file_sink_log.h"
+
 namespace weir::source {
 
 using base::error;
@@ -180,10 +182,19 @@ Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::s
       if (info.error().kind() == ErrorKind::kNotFound) continue;
       return info.error();
     }
-    if (info->is_directory)
-      WEIR_TRY(list_folder(files, root, filter, found));
-    else if (passes(*info, filter))
-      found.push_back(*info);
+    if (!info->is_directory) {
+      if (passes(*info, filter)) found.push_back(*info);
+      continue;
+    }
+    if (!has_glob(path)) {  // as Spark: a log counts where its folder is named
+      WEIR_ASSIGN(const auto logged, files_by_sink_log(files, root));
+      if (logged) {
+        std::copy_if(logged->begin(), logged->end(), std::back_inserter(found),
+                     [&](const io::FileInfo& file) { return passes(file, filter); });
+        continue;
+      }
+    }
+    WEIR_TRY(list_folder(files, root, filter, found));
   }
   std::sort(found.begin(), found.end(),
             [](const io::FileInfo& a, const io::FileInfo& b) { return a.path < b.path; });

@@ -30,7 +30,8 @@ struct FileFilter {
 // has to be there.
 Result<std::vector<std::string>> expand_globs(io::FileSystem& files, const std::string& path);
 // Files under `path` (absolute), by path: in it and in its partition folders (a=1), or recursive in
-// all folders. Nothing there yet is no error.
+// all folders. Nothing there yet is no error. Where a query's file sink keeps a log in it
+// (file_sink_log.h), the files are those of the log.
 Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::string& path,
                                              const FileFilter& filter);
 

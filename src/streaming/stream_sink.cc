@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "session/file_sink.h"
 #include "session/file_table.h"
 #include "session/warehouse.h"
 #include "sink/delta_sink.h"
+#include "sink/kafka_sink.h"
 #include "sink/simple_sinks.h"
 #include "streaming/function_sinks.h"
 #include "streaming/memory_rows.h"
@@ -97,6 +99,26 @@ Result<std::unique_ptr<sink::Sink>> delta_sink(session::Session& session, const 
   return sink::make_delta_sink({services.fs, services.clock, services.random}, std::move(options));
 }
 
+Result<std::unique_ptr<sink::Sink>> file_sink(session::Session& session, const StreamWrite& write,
+                                              const std::string& format, std::string path) {
+  session::FileWrite files;
+  files.path = std::move(path);
+  files.format = format;
+  files.partition_by = write.partition_by;
+  files.options = write.options;
+  files.zone = session.get("spark.sql.session.timeZone").value_or("UTC");
+  files.ansi = lower_case(session.get("spark.sql.ansi.enabled").value_or("true")) == "true";
+  return session::make_file_sink(session.warehouse().services(), std::move(files));
+}
+
+Result<std::unique_ptr<sink::Sink>> kafka_sink(session::Session& session,
+                                               const StreamWrite& write) {
+  auto options = write.options;
+  std::erase_if(options, [](const auto& option) { return is_query_option(option.first); });
+  const auto& services = session.warehouse().services();
+  return sink::make_kafka_sink(services.clock, services.random, options);
+}
+
 Result<void> known_columns(const StreamWrite& write, const plan::Operator& root) {
   const auto schema = plan::schema_of(root);
   for (const auto& name : write.partition_by) {
@@ -156,8 +178,20 @@ Result<void> check_sink(const StreamWrite& write, const std::string& format, Str
           .with_sql_state("42K03");
     return {};
   }
-  if (session::is_file_format(format) && mode != StreamMode::kAppend)
-    return mode_of_source(format, mode);
+  if (session::is_file_format(format)) {
+    if (mode != StreamMode::kAppend) return mode_of_source(format, mode);
+    if (!write.table && !path_of(write))
+      return error(ErrorKind::kInvalidArgument, "'path' is not specified.")
+          .with_class("_LEGACY_ERROR_TEMP_2047");
+    return {};
+  }
+  if (format == "kafka") {
+    if (!write.partition_by.empty()) return not_partitioned(format);
+    if (write.table)
+      return error(ErrorKind::kInvalidArgument,
+                   "The '{}' source does not support writing with toTable.", format);
+    return {};
+  }
   return unsupported_in_stream("the sink " + format);
 }
 
@@ -179,6 +213,8 @@ Result<StreamSink> make_sink(session::Session& session, const StreamWrite& write
     made.sink = sink::make_console_sink(options, stdout);
   } else if (format == "noop") {
     made.sink = sink::make_noop_sink();
+  } else if (format == "kafka") {
+    WEIR_ASSIGN(made.sink, kafka_sink(session, write));
   } else {
     std::string path;
     if (write.table) {
@@ -193,7 +229,11 @@ Result<StreamSink> make_sink(session::Session& session, const StreamWrite& write
     } else {
       WEIR_ASSIGN(path, session::local_path(*path_of(write)));
     }
-    WEIR_ASSIGN(made.sink, delta_sink(session, write, mode, std::move(path)));
+    if (format == "delta") {
+      WEIR_ASSIGN(made.sink, delta_sink(session, write, mode, std::move(path)));
+    } else {
+      WEIR_ASSIGN(made.sink, file_sink(session, write, format, std::move(path)));
+    }
   }
   return made;
 }
