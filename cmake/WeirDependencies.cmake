@@ -1,7 +1,7 @@
 # Third-party libraries. The only shared libraries that the program may load are the C library's
 # family, libstdc++, libgcc_s, those of pyarrow, and libduckdb; everything else is linked statically
 # with hidden symbols, because pyarrow's libraries export an OpenSSL and a simdjson of their own.
-set(WEIR_DEPS_DIR "$ENV{HOME}/.cache/weir/deps" CACHE PATH "What ./dev fetched: venv, duckdb, simdjson, jars")
+set(WEIR_DEPS_DIR "$ENV{HOME}/.cache/weir/deps" CACHE PATH "What ./dev fetched: venv, duckdb, simdjson, datasketches, jars")
 
 find_package(Threads REQUIRED)
 
@@ -28,6 +28,10 @@ target_compile_definitions(weir_ext_simdjson PUBLIC simdjson=weir_simdjson)
 target_compile_options(weir_ext_simdjson PRIVATE -w -fvisibility=hidden)
 set_target_properties(weir_ext_simdjson PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
+# Apache DataSketches: headers alone.
+add_library(weir_ext_datasketches INTERFACE)
+target_include_directories(weir_ext_datasketches SYSTEM INTERFACE ${WEIR_DEPS_DIR}/datasketches)
+
 # DuckDB's C API.
 add_library(weir_ext_duckdb SHARED IMPORTED GLOBAL)
 set_target_properties(weir_ext_duckdb PROPERTIES
@@ -49,6 +53,7 @@ weir_static_library(snappy libsnappy.a)
 weir_static_library(z libz.a)
 weir_static_library(bz2 libbz2.a)
 weir_static_library(rocksdb librocksdb.a)
+weir_static_library(pugixml libpugixml.a)
 target_link_libraries(weir_ext_rocksdb INTERFACE weir_ext_zstd weir_ext_lz4 weir_ext_snappy weir_ext_z weir_ext_bz2
                       ${CMAKE_DL_LIBS} Threads::Threads)
 target_link_libraries(weir_ext_ssl INTERFACE weir_ext_crypto)

@@ -64,6 +64,8 @@ def make(build: pathlib.Path, deps: pathlib.Path, out: pathlib.Path) -> pathlib.
         if path.is_file() and re.match(r"(LICENSE|NOTICE)", path.name):
             shutil.copy2(path, licenses / f"arrow-{path.name}")
     shutil.copy2(deps / "duckdb" / "LICENSE", licenses / "duckdb-LICENSE")
+    for name in ("LICENSE", "NOTICE"):
+        shutil.copy2(deps / "datasketches" / name, licenses / f"datasketches-{name}")
     # simdjson is under Apache-2.0 (as weir is) or MIT; its single-file form says so without the text.
     shutil.copy2(ROOT / "LICENSE", licenses / "simdjson-LICENSE")
     for package in STATIC:

@@ -575,7 +575,7 @@ Result<AggregateMaker> sketch(const plan::TypedPtr& expression, const EvalContex
     const FixedReader<double> reader(vector);
     if (reader.valid[0]) error = reader[0];
   }
-  const int precision = sketch_precision(error);
+  WEIR_ASSIGN(const int precision, sketch_precision(error));
   WEIR_ASSIGN(auto entry, sketch_entry(call.arguments[0], precision, context));
   AggregateMaker made;
   made.arguments = {call.arguments[0]};

@@ -9,6 +9,7 @@
 #include "eval/aggregate_state.h"
 #include "eval/list_rows.h"
 #include "eval/node.h"
+#include "eval/sketch_aggregates.h"
 
 namespace weir::eval {
 
@@ -29,6 +30,8 @@ Result<AggregateMaker> any_aggregate(const plan::TypedPtr& expression, const Eva
   WEIR_ASSIGN(auto made, number_aggregate(expression));
   if (made.make) return made;
   WEIR_ASSIGN(made, value_aggregate(expression, context));
+  if (made.make) return made;
+  WEIR_ASSIGN(made, sketch_maker(expression, context));
   if (made.make) return made;
   const auto* call = std::get_if<plan::TypedCall>(&expression->node);
   return base::error(base::ErrorKind::kUnsupported, "the aggregate function {} in a stream",

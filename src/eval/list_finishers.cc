@@ -8,6 +8,7 @@
 #include <arrow/api.h>
 
 #include "columnar/arrow_types.h"
+#include "eval/hyperloglog_bias.h"
 #include "eval/list_rows.h"
 #include "eval/sketches.h"
 #include "eval/vector.h"
@@ -311,9 +312,16 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
   return std::optional<ListFinisher>();
 }
 
-int sketch_precision(double relative_error) {
-  return std::clamp(
-      static_cast<int>(std::ceil(2.0 * std::log(1.106 / relative_error) / std::log(2.0))), 4, 18);
+Result<int> sketch_precision(double relative_error) {
+  const double bits = std::ceil(2.0 * std::log(1.106 / relative_error) / std::log(2.0));
+  if (bits >= 4 && bits <= 24) return static_cast<int>(bits);
+  return base::error(base::ErrorKind::kInvalidArgument,
+                     "[FAILED_FUNCTION_CALL] Failed preparing of the function "
+                     "`approx_count_distinct` for call. Please, double check function's arguments: "
+                     "the error may be between 0.0004 and 0.39.")
+      .with_class("FAILED_FUNCTION_CALL")
+      .with_sql_state("38000")
+      .with_parameter("funcName", "`approx_count_distinct`");
 }
 
 Result<BatchFunction> sketch_entry(const plan::TypedPtr& value, int precision,
@@ -348,46 +356,46 @@ Result<BatchFunction> sketch_entry(const plan::TypedPtr& value, int precision,
 
 namespace {
 
-// HyperLogLog++: linear counting below its threshold; above, the estimate over the registers'
-// histogram without bias (Ertl 2017) instead of tables of biases.
+// The mean bias of the six measured estimates nearest to this one.
+double bias_of(const BiasTable& table, double estimate) {
+  constexpr size_t kNearest = 6;
+  const auto& known = table.estimates;
+  const auto at =
+      static_cast<size_t>(std::lower_bound(known.begin(), known.end(), estimate) - known.begin());
+  const auto distance = [&](size_t i) { return (estimate - known[i]) * (estimate - known[i]); };
+  size_t low = at < kNearest ? 0 : at - kNearest + 1;
+  size_t high = std::min(low + kNearest, known.size());
+  while (high < known.size() && distance(high) < distance(low)) {
+    ++low;
+    ++high;
+  }
+  double sum = 0;
+  for (size_t i = low; i < high; ++i)
+    sum += table.biases[i];
+  return sum / static_cast<double>(high - low);
+}
+
+// HyperLogLog++ as Spark estimates: small counts by the empty registers, the others by the raw
+// estimate less its bias.
 int64_t estimate_count(std::string_view registers, int precision) {
-  static constexpr double kThresholds[] = {10,   20,   40,    80,    220,   400,    900,   1800,
-                                           3100, 6500, 11500, 20000, 50000, 120000, 350000};
-  const double m = static_cast<double>(registers.size());
-  const int last = 64 - precision + 1;
-  std::vector<double> histogram(static_cast<size_t>(last) + 1, 0.0);
-  for (const char rank : registers)
-    histogram[std::min<size_t>(static_cast<uint8_t>(rank), static_cast<size_t>(last))] += 1;
-  if (histogram[0] > 0) {
-    const double linear = m * std::log(m / histogram[0]);
-    if (linear <= kThresholds[precision - 4]) return std::llround(linear);
+  const double m = std::ldexp(1, precision);
+  double inverse = 0, empty = 0;
+  for (const char rank : registers) {
+    inverse += std::ldexp(1, -rank);
+    empty += rank == 0;
   }
-  double tau = 0;
-  double share = 1.0 - histogram[static_cast<size_t>(last)] / m;
-  if (share != 0 && share != 1) {
-    double y = 1, z = 1 - share, previous;
-    do {
-      share = std::sqrt(share);
-      previous = z;
-      y *= 0.5;
-      z -= (1 - share) * (1 - share) * y;
-    } while (z != previous);
-    tau = z / 3;
+  const double alpha = precision == 4   ? 0.673
+                       : precision == 5 ? 0.697
+                       : precision == 6 ? 0.709
+                                        : 0.7213 / (1 + 1.079 / m);
+  const double raw = alpha * m * m / inverse;
+  const auto* table = bias_table(precision);
+  double estimate = table && raw < 5 * m ? raw - bias_of(*table, raw) : raw;
+  if (empty > 0) {
+    const double counted = m * std::log(m / empty);
+    if (raw <= 2.5 * m || (table && counted <= table->linear_counting_up_to)) estimate = counted;
   }
-  double z = m * tau;
-  for (int k = last - 1; k >= 1; --k)
-    z = 0.5 * (z + histogram[static_cast<size_t>(k)]);
-  double empty = histogram[0] / m, sigma = empty;
-  if (empty == 1) return 0;
-  double y = 1, previous;
-  do {
-    empty *= empty;
-    previous = sigma;
-    sigma += empty * y;
-    y += y;
-  } while (sigma != previous);
-  z += m * sigma;
-  return std::llround(m * m / (2 * std::log(2.0) * z));
+  return std::llround(estimate);
 }
 
 }  // namespace

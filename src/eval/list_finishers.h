@@ -28,7 +28,9 @@ Result<std::optional<ListFinisher>> list_finisher(const plan::Typed& expression,
 Result<BatchFunction> sketch_entry(const plan::TypedPtr& value, int precision,
                                    const EvalContext& context);
 BatchFunction sketch_estimate(int precision);
-int sketch_precision(double relative_error);
+// log2 of the registers that the error needs; kInvalidArgument where those are fewer than 2^4 or
+// more than 2^24.
+Result<int> sketch_precision(double relative_error);
 // The estimate from a sketch's registers, 2^precision of them.
 int64_t sketch_estimate(std::string_view registers, int precision);
 

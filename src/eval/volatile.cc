@@ -233,7 +233,34 @@ Result<ArrayPtr> partition_id(KernelCall& call, Arguments) {
   return writer.finish(call.arrow_type);
 }
 
+// Analysis gives the path of the row's file where there is one.
+Result<ArrayPtr> input_file_name(KernelCall& call, Arguments arguments) {
+  TextWriter writer(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (arguments.empty()) {
+      writer.add("");
+      continue;
+    }
+    const TextReader path(arguments[0]);
+    constexpr std::string_view kScheme = "file:";
+    const bool known = path.valid[row] && path[row].starts_with(kScheme);
+    writer.add(known ? "file://" + std::string(path[row].substr(kScheme.size())) : std::string());
+  }
+  return writer.finish(call.arrow_type);
+}
+
+// Of rows without a file: analysis takes the place from the row's file otherwise.
+Result<ArrayPtr> no_block(KernelCall& call, Arguments) {
+  FixedWriter<int64_t> writer(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row)
+    writer.set(row, -1);
+  return writer.finish(call.arrow_type);
+}
+
 constexpr KernelEntry kKernels[] = {
+    {"input_file_name", input_file_name},
+    {"input_file_block_start", no_block},
+    {"input_file_block_length", no_block},
     {"rand", rand<&XorShiftRandom::next_double>},
     {"randn", rand<&XorShiftRandom::next_gaussian>},
     {"uniform", uniform},

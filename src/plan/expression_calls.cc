@@ -8,6 +8,7 @@
 
 #include "plan/expression_analyzer.h"
 #include "plan/functions_unbuilt.h"
+#include "plan/metadata_column.h"
 #include "plan/operator_rewrites.h"
 #include "plan/signature_rules.h"
 
@@ -263,8 +264,47 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
   return plain_call(call, name, *function, whole);
 }
 
+namespace {
+
+// input_file_name() and its kin where the rows come from files: from `_metadata`. nullptr
+// elsewhere.
+Result<TypedPtr> input_file_call(const std::vector<Column>* columns, const Function& function,
+                                 const Expression& whole) {
+  TypedPtr metadata;
+  for (size_t i = 0; columns && i < columns->size(); ++i) {
+    const auto& column = (*columns)[i];
+    if (!column.hidden || column.name != kMetadataColumn) continue;
+    if (metadata) {
+      return analysis_error("MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION", "42K0E",
+                            fmt::format("The expression \"{}\" does not support more than one "
+                                        "source.",
+                                        expression_sql(whole)),
+                            whole.origin)
+          .with_parameter("expr", "\"" + expression_sql(whole) + "\"");
+    }
+    metadata = column_at(*columns, i, whole.origin);
+  }
+  if (!metadata) return metadata;
+  const auto field = [&](int index) {
+    const auto& type = metadata->type.fields()[static_cast<size_t>(index)].type();
+    return make_typed(type, metadata->nullable, TypedField{metadata, index}, whole.origin);
+  };
+  if (function.name == "input_file_block_start") return field(3);
+  if (function.name == "input_file_block_length") return field(4);
+  TypedCall typed;
+  typed.function = &function;
+  typed.arguments = {field(0)};
+  return make_typed(DataType::of(TypeKind::kString), false, std::move(typed), whole.origin);
+}
+
+}  // namespace
+
 Result<TypedPtr> ExpressionAnalyzer::plain_call(const Call& call, const std::string& name,
                                                 const Function& function, const Expression& whole) {
+  if (name.starts_with("input_file_") && call.arguments.empty()) {
+    WEIR_ASSIGN(auto made, input_file_call(scope_.columns, function, whole));
+    if (made) return made;
+  }
   if (name == "struct") {  // a star's columns keep their names
     Call flat{call.function, {}};
     bool stars = false;
@@ -635,12 +675,6 @@ Result<TypedPtr> ExpressionAnalyzer::aggregate_call(const Call& call, const std:
       }
     }
     typed.within_group = std::move(within);
-    // Percentiles of intervals are intervals.
-    if (function.name.starts_with("percentile_") && !typed.within_group.empty()) {
-      const auto& key = typed.within_group[0].expression->type;
-      if (key.is_interval())
-        copy.type = copy.type.is(TypeKind::kArray) ? DataType::array(key, false) : key;
-    }
     return std::make_shared<const Typed>(std::move(copy));
   };
   auto made = finish();

@@ -175,6 +175,8 @@ class Text {
     if (name == "count" && call.arguments.size() == 1 &&
         std::holds_alternative<Star>(call.arguments[0]->node)) {
       text += "1";
+    } else if (name == "rank" || name == "dense_rank" || name == "percent_rank") {
+      // Spark leaves their arguments away.
     } else if (kFirstOnly.contains(name) && call.arguments.size() > 1) {
       text += of(*call.arguments[0]);
     } else if ((name == "datepart" || name == "extract") && call.arguments.size() == 2) {
@@ -236,6 +238,32 @@ class Text {
         kDefaults = {{"lag", {1, {"1", "NULL"}}},
                      {"lead", {1, {"1", "NULL"}}},
                      {"mask", {1, {"X", "x", "n", "NULL"}}},
+                     {"hll_sketch_agg", {1, {"12"}}},
+                     {"hll_union", {2, {"false"}}},
+                     {"hll_union_agg", {1, {"false"}}},
+                     {"theta_sketch_agg", {1, {"12"}}},
+                     {"theta_union", {2, {"12"}}},
+                     {"theta_union_agg", {1, {"12"}}},
+                     {"approx_top_k", {1, {"5", "10000"}}},
+                     {"approx_top_k_accumulate", {1, {"10000"}}},
+                     {"approx_top_k_combine", {1, {"-1"}}},
+                     {"approx_top_k_estimate", {1, {"5"}}},
+                     {"tuple_sketch_agg_double", {2, {"12", "sum"}}},
+                     {"tuple_union_agg_double", {1, {"12", "sum"}}},
+                     {"tuple_intersection_agg_double", {1, {"sum"}}},
+                     {"tuple_sketch_summary_double", {1, {"sum"}}},
+                     {"tuple_union_double", {2, {"12", "sum"}}},
+                     {"tuple_intersection_double", {2, {"sum"}}},
+                     {"tuple_union_theta_double", {2, {"12", "sum"}}},
+                     {"tuple_intersection_theta_double", {2, {"sum"}}},
+                     {"tuple_sketch_agg_integer", {2, {"12", "sum"}}},
+                     {"tuple_union_agg_integer", {1, {"12", "sum"}}},
+                     {"tuple_intersection_agg_integer", {1, {"sum"}}},
+                     {"tuple_sketch_summary_integer", {1, {"sum"}}},
+                     {"tuple_union_integer", {2, {"12", "sum"}}},
+                     {"tuple_intersection_integer", {2, {"sum"}}},
+                     {"tuple_union_theta_integer", {2, {"12", "sum"}}},
+                     {"tuple_intersection_theta_integer", {2, {"sum"}}},
                      {"sort_array", {1, {"true"}}},
                      {"listagg", {1, {"NULL"}}},
                      {"string_agg", {1, {"NULL"}}},
@@ -245,6 +273,7 @@ class Text {
                      {"make_dt_interval", {0, {"0", "0", "0", "0.000000"}}},
                      {"make_ym_interval", {0, {"0", "0"}}},
                      {"make_interval", {0, {"0", "0", "0", "0", "0", "0", "0.000000"}}},
+                     {"time_bucket", {2, {"TIMESTAMP '1970-01-01 00:00:00'"}}},
                      {"months_between", {2, {"true"}}},
                      {"from_unixtime", {1, {"yyyy-MM-dd HH:mm:ss"}}},
                      {"unix_timestamp", {1, {"yyyy-MM-dd HH:mm:ss"}}},

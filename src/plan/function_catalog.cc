@@ -5,6 +5,8 @@
 #include <boost/algorithm/string/case_conv.hpp>
 
 #include "plan/function_groups.h"
+#include "plan/functions_sketches.h"
+#include "plan/functions_xml.h"
 
 namespace weir::plan {
 
@@ -26,6 +28,8 @@ const std::vector<Function>& catalog() {
     add_formats(list);
     add_time_makers(list);
     add_aggregates(list);
+    add_sketches(list);
+    add_xml(list);
     add_windows(list);
     add_generators(list);
     add_lambdas(list);

@@ -159,6 +159,12 @@ void add_misc(Functions& list) {
   list.push_back(volatile_one("shuffle", 1, 2, shuffle_rule, "The elements in random order."));
   list.push_back(volatile_one("monotonically_increasing_id", 0, 0, any_never_null(L),
                               "A number of its own for every row."));
+  list.push_back(volatile_one("input_file_name", 0, 0, any_never_null(S),
+                              "The file that a row comes from; empty where there is none."));
+  list.push_back(volatile_one("input_file_block_start", 0, 0, any_never_null(L),
+                              "Where the part of the file begins that is read; otherwise -1."));
+  list.push_back(volatile_one("input_file_block_length", 0, 0, any_never_null(L),
+                              "How long the part of the file is that is read; otherwise -1."));
   list.push_back(volatile_one("spark_partition_id", 0, 0, any_never_null(I),
                               "Number of the partition: always 0."));
 

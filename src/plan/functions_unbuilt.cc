@@ -5,10 +5,7 @@
 namespace weir::plan {
 
 bool is_unbuilt_function(std::string_view name) {
-  // Families: sketches of the DataSketches library, geography, XML paths.
-  for (const auto* prefix : {"kll_", "theta_", "tuple_", "hll_", "approx_top_k", "st_", "xpath"}) {
-    if (name.starts_with(prefix)) return true;
-  }
+  if (name.starts_with("st_")) return true;  // geography
   static const std::set<std::string_view> kNames = {
       // Avro, protocol buffers, XML, variant
       "from_avro", "to_avro", "schema_of_avro", "from_protobuf", "to_protobuf", "from_xml",
@@ -25,8 +22,8 @@ bool is_unbuilt_function(std::string_view name) {
       "collate", "collation",
       // sessions as groups
       "session_window",
-      // files, metric views
-      "input_file_name", "input_file_block_start", "input_file_block_length", "measure"};
+      // metric views
+      "measure"};
   return kNames.contains(name);
 }
 

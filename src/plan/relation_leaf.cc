@@ -5,6 +5,7 @@
 #include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
+#include "plan/metadata_column.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
@@ -21,9 +22,11 @@ constexpr int kViewDepthMax = 100;
 
 OperatorPtr RelationAnalyzer::scan(const TablePtr& table, std::vector<std::string> qualifier) {
   op::Scan scan;
-  scan.table = table;
+  const auto* files = table->streaming() ? nullptr : dynamic_cast<const FileBacked*>(table.get());
+  const auto with_metadata = files ? files->with_metadata() : nullptr;
+  scan.table = with_metadata ? with_metadata : table;
   std::vector<Column> columns;
-  const auto& fields = table->schema().fields();
+  const auto& fields = scan.table->schema().fields();
   for (size_t i = 0; i < fields.size(); ++i) {
     Column column;
     column.name = fields[i].name;
@@ -35,6 +38,7 @@ OperatorPtr RelationAnalyzer::scan(const TablePtr& table, std::vector<std::strin
     columns.push_back(std::move(column));
     scan.columns.push_back(static_cast<int>(i));
   }
+  if (with_metadata) columns.back().hidden = true;
   return make_operator(std::move(scan), std::move(columns), table->streaming());
 }
 
@@ -291,8 +295,9 @@ Result<OperatorPtr> RelationAnalyzer::visit(const SubqueryAlias& node, const Pla
   size_t visible_columns = 0;
   for (auto& column : columns) {
     if (column.hidden) {  // USING's other side is not known by the alias
-      column.qualifier.clear();
-      if (!column.name.starts_with("_metadata")) column.name.clear();
+      const bool metadata = column.name == kMetadataColumn;
+      column.qualifier = metadata ? node.alias : decltype(column.qualifier)();
+      if (!metadata) column.name.clear();
       continue;
     }
     if (!node.columns.empty() && visible_columns < node.columns.size()) {

@@ -4,6 +4,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/cast.h"
+#include "eval/sketch_aggregates.h"
 #include "eval/vector.h"
 #include "eval/wide_decimal.h"
 #include "relational/statement_builder.h"
@@ -176,6 +177,50 @@ std::string filter_clause(const std::string& filter, const std::string& conditio
                      filter.empty() || condition.empty() ? "" : " AND ", condition);
 }
 
+// The call as DuckDB's SQL, from the texts of its arguments, filter and window.
+Result<std::string> sketch_sql(DuckQuery& query, const plan::Typed& expression,
+                               const eval::SketchAggregate& sketch,
+                               const std::vector<std::string>& given, const std::string& filter,
+                               const std::string& over) {
+  const auto bytes = DataType::of(TypeKind::kBinary);
+  std::vector<DataType> types;
+  for (const auto& argument : sketch.arguments)
+    types.push_back(argument->type);
+  const std::vector<std::string> arguments(
+      given.begin(), given.begin() + static_cast<std::ptrdiff_t>(sketch.arguments.size()));
+  WEIR_ASSIGN(const auto entry, query.add_function(types, arguments, bytes, false, sketch.entries));
+  const auto distinct = std::get<plan::TypedCall>(expression.node).distinct ? "DISTINCT " : "";
+  if (over.empty()) {
+    // DISTINCT counts the entries: the plan is the same for all.
+    const auto made = fmt::format("weir_sketch({}'{}', {}){}", distinct, sketch.plan, entry,
+                                  filter_clause(filter, ""));
+    return query.add_function({bytes}, {made}, expression.type, false, sketch.result);
+  }
+  // Over windows DuckDB cannot call others' aggregates: the entries as a list.
+  const auto list = fmt::format("list({}{}){}{}", distinct, entry, filter_clause(filter, ""), over);
+  auto over_lists = [plan = sketch.plan, result = sketch.result](
+                        const arrow::RecordBatch& batch) -> Result<eval::ArrayPtr> {
+    const auto& lists = static_cast<const arrow::ListArray&>(*batch.column(0));
+    const eval::Vector values{lists.values(), false};
+    const eval::TextReader entries(values);
+    eval::TextWriter outcomes(batch.num_rows());
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      WEIR_ASSIGN(const auto builder, eval::make_sketch(plan));
+      if (!lists.IsNull(row)) {
+        for (int64_t i = lists.value_offset(row); i < lists.value_offset(row + 1); ++i) {
+          if (entries.valid[i]) WEIR_TRY(builder->add(entries[i]));
+        }
+      }
+      outcomes.add(eval::sketch_outcome(builder->bytes()));
+    }
+    WEIR_ASSIGN(const auto column, outcomes.finish(arrow::binary()));
+    return result(*arrow::RecordBatch::Make(arrow::schema({arrow::field("v", column->type())}),
+                                            column->length(), std::vector<eval::ArrayPtr>{column}));
+  };
+  return query.add_function({DataType::array(bytes)}, {list}, expression.type, false,
+                            std::move(over_lists));
+}
+
 }  // namespace
 
 Result<std::string> StatementBuilder::first_or_last(const AggregateCall& call, bool last) {
@@ -204,7 +249,7 @@ Result<std::string> StatementBuilder::distinct_estimate(const AggregateCall& cal
     WEIR_ASSIGN(const auto given, constant_value(call.call->arguments[1], context_.eval));
     if (const auto* number = std::get_if<double>(&given)) error = *number;
   }
-  const int precision = eval::sketch_precision(error);
+  WEIR_ASSIGN(const int precision, eval::sketch_precision(error));
   const auto& value = call.call->arguments[0];
   WEIR_ASSIGN(auto entry, eval::sketch_entry(value, precision, context_.eval));
   WEIR_ASSIGN(const auto entries,
@@ -417,6 +462,10 @@ Result<std::string> StatementBuilder::aggregate(const AggregateCall& call) {
   if (name == "approx_count_distinct") return distinct_estimate(call);
   WEIR_ASSIGN(auto finisher, eval::list_finisher(*call.expression, context_.eval));
   if (finisher) return collected(call, *finisher);
+  WEIR_ASSIGN(const auto sketched, eval::sketch_aggregate(*call.expression, context_.eval));
+  if (sketched) {
+    return sketch_sql(*query_, *call.expression, *sketched, call.arguments, call.filter, call.over);
+  }
   return base::error(base::ErrorKind::kUnsupported, "the aggregate function {}", name)
       .with_class("UNSUPPORTED_FEATURE")
       .with_sql_state("0A000");

@@ -375,6 +375,7 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
     return duck_error("connecting", nullptr);
   auto registered = register_input_function(connection, instance.get());
   if (registered.ok()) registered = register_moments(connection);
+  if (registered.ok()) registered = register_sketches(connection);
   if (registered.ok()) registered = close_outside(connection, options, *instance);
   if (registered.ok())
     registered = execute_statement(connection, "SET GLOBAL max_expression_depth = 100000");

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <atomic>
 
+#include <arrow/array.h>
 #include <arrow/record_batch.h>
 
 #include "codec/schema_inference.h"
+#include "columnar/arrow_adapter.h"
 #include "delta/civil_time.h"
 #include "delta/log_segment.h"
 #include "delta/partition_values.h"
 #include "delta/scan.h"
 #include "delta/table.h"
 #include "delta/table_features.h"
+#include "session/file_metadata.h"
 #include "session/scan_predicate.h"
 
 namespace weir::session {
@@ -27,15 +30,29 @@ constexpr size_t kPlainFilesMax = 256;  // footers are looked at for each query
 
 // One of the streams of a scan: each takes the next file that nobody has.
 struct SharedScan {
-  explicit SharedScan(delta::Scan planned) : scan(std::move(planned)) {}
+  SharedScan(delta::Scan planned, std::string table, std::optional<size_t> metadata_at)
+      : scan(std::move(planned)),
+        folder(std::move(table)),
+        metadata(metadata_at),
+        schema(scan.schema()) {
+    if (!metadata) return;
+    auto fields = schema.fields();
+    fields.insert(
+        fields.begin() + static_cast<std::ptrdiff_t>(*metadata),
+        columnar::make_field(std::string(plan::kMetadataColumn), plan::metadata_type(), false));
+    schema = Schema::structure(std::move(fields));
+  }
   delta::Scan scan;
+  std::string folder;
+  std::optional<size_t> metadata;  // which of the columns wanted is `_metadata`
+  Schema schema;
   std::atomic<size_t> next_file{0};
 };
 
 class DeltaStream final : public BatchStream {
  public:
   explicit DeltaStream(std::shared_ptr<SharedScan> shared) : shared_(std::move(shared)) {}
-  const Schema& schema() const override { return shared_->scan.schema(); }
+  const Schema& schema() const override { return shared_->schema; }
   Result<BatchPtr> next(std::stop_token stop) override {
     while (true) {
       if (stop.stop_requested()) return error(ErrorKind::kCancelled, "the query was cancelled");
@@ -43,14 +60,29 @@ class DeltaStream final : public BatchStream {
         const size_t file = shared_->next_file.fetch_add(1);
         if (file >= shared_->scan.files().size()) return BatchPtr();
         WEIR_ASSIGN(reader_, shared_->scan.open(file));
+        if (shared_->metadata) {
+          const auto& add = *shared_->scan.files()[file];
+          WEIR_ASSIGN(auto path, delta::data_file_path(shared_->folder, add.path));
+          file_ = {std::move(path), add.size, add.modification_time_ms * 1000, 0, add.size};
+        }
       }
       WEIR_ASSIGN(auto batch, reader_->next());
+      if (batch && shared_->metadata) return with_metadata(*batch);
       if (batch) return batch;
       reader_.reset();
     }
   }
 
  private:
+  Result<BatchPtr> with_metadata(const arrow::RecordBatch& batch) const {
+    const auto at = static_cast<int>(*shared_->metadata);
+    WEIR_ASSIGN(auto values, metadata_values(file_, batch.num_rows()));
+    auto field = arrow::field(std::string(plan::kMetadataColumn), values->type(), false);
+    WEIR_ARROW_ASSIGN(auto made, batch.AddColumn(at, field, std::move(values)));
+    return made;
+  }
+
+  FileMetadata file_;
   std::shared_ptr<SharedScan> shared_;
   std::unique_ptr<delta::FileReader> reader_;
 };
@@ -109,6 +141,14 @@ Result<int64_t> version_at(io::FileSystem& fs, const std::string& path, int64_t 
 
 }  // namespace
 
+plan::TablePtr DeltaSource::with_metadata() const {
+  auto shown = with_metadata_column(snapshot_->schema());
+  if (!shown) return nullptr;
+  auto made = std::make_shared<DeltaSource>(*this);
+  made->shown_ = std::move(shown);
+  return made;
+}
+
 std::string DeltaSource::description() const {
   return fmt::format("delta `{}` version {}", snapshot_->path(), snapshot_->version().value());
 }
@@ -118,13 +158,19 @@ Result<std::vector<std::unique_ptr<BatchStream>>> DeltaSource::scan(const std::v
                                                                     int streams) const {
   delta::ScanOptions options;
   options.columns.emplace();
-  for (const int column : columns)
-    options.columns->push_back(schema().fields()[static_cast<size_t>(column)].name);
+  std::optional<size_t> metadata;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (static_cast<size_t>(columns[i]) >= snapshot_->schema().fields().size()) {
+      metadata = i;
+    } else {
+      options.columns->push_back(schema().fields()[static_cast<size_t>(columns[i])].name);
+    }
+  }
   options.predicate = scan_predicate(condition, schema(), columns);
   WEIR_ASSIGN(auto planned, delta::Scan::plan(services_.fs, snapshot_, std::move(options)));
   const auto wanted = std::max<size_t>(
       1, std::min(planned.files().size(), static_cast<size_t>(std::max(1, streams))));
-  auto shared = std::make_shared<SharedScan>(std::move(planned));
+  auto shared = std::make_shared<SharedScan>(std::move(planned), snapshot_->path(), metadata);
   std::vector<std::unique_ptr<BatchStream>> all;
   for (size_t i = 0; i < wanted; ++i)
     all.push_back(std::make_unique<DeltaStream>(shared));
@@ -139,6 +185,7 @@ std::optional<relational::PlainParquet> DeltaSource::plain_parquet(
   relational::PlainParquet plain;
   std::vector<columnar::Field> fields;
   for (const int column : columns) {
+    if (static_cast<size_t>(column) >= snapshot_->schema().fields().size()) return std::nullopt;
     fields.push_back(schema().fields()[static_cast<size_t>(column)]);
     const auto& partitions = snapshot_->partition_columns();
     if (std::find(partitions.begin(), partitions.end(), fields.back().name) != partitions.end())

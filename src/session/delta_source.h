@@ -6,18 +6,20 @@
 #include <string>
 
 #include "delta/snapshot.h"
+#include "plan/metadata_column.h"
 #include "relational/scan_source.h"
 #include "session/warehouse.h"
 
 namespace weir::session {
 
-class DeltaSource final : public relational::ScanSource {
+class DeltaSource final : public relational::ScanSource, public plan::FileBacked {
  public:
   // pinned: a version that was asked for, not just the newest.
   DeltaSource(Services services, std::shared_ptr<const delta::TableSnapshot> snapshot, bool pinned)
       : services_(services), snapshot_(std::move(snapshot)), pinned_(pinned) {}
 
-  const Schema& schema() const override { return snapshot_->schema(); }
+  const Schema& schema() const override { return shown_ ? *shown_ : snapshot_->schema(); }
+  plan::TablePtr with_metadata() const override;
   std::string_view provider() const override { return "delta"; }
   std::string description() const override;
   Result<std::vector<std::unique_ptr<relational::BatchStream>>> scan(
@@ -31,11 +33,13 @@ class DeltaSource final : public relational::ScanSource {
 
   const delta::TableSnapshot& snapshot() const { return *snapshot_; }
   bool pinned() const { return pinned_; }
+  bool shows_metadata() const { return shown_.has_value(); }
 
  private:
   Services services_;
   std::shared_ptr<const delta::TableSnapshot> snapshot_;
   bool pinned_;
+  std::optional<Schema> shown_;  // with `_metadata`
 };
 
 // The newest state, or that of a version or of a time (microseconds; the newest commit that is not

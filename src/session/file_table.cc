@@ -17,6 +17,8 @@
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "delta/partition_values.h"
+#include "plan/metadata_column.h"
+#include "session/file_metadata.h"
 #include "session/scan_predicate.h"
 #include "source/file_listing.h"
 #include "source/option_text.h"
@@ -34,6 +36,7 @@ namespace {
 
 constexpr int64_t kPartBytesMin = 4LL << 20;
 constexpr int64_t kPartBytesMax = 128LL << 20;
+constexpr int kMetadataPlace = -2;
 constexpr size_t kPlainFilesMax = 256;  // footers are looked at for each query
 
 struct FilePart {
@@ -52,7 +55,7 @@ struct SharedParts {
       constants;  // of a file, by column; null:
                   // a column of the file's
   std::vector<FilePart> parts;
-  std::vector<int> place;  // of a column among the format's, -1: a partition column
+  std::vector<int> place;  // of a column among the format's, -1: a partition column, or below
   std::atomic<size_t> next{0};
 };
 
@@ -66,6 +69,7 @@ class FileStream final : public BatchStream {
         const size_t part = shared_->next.fetch_add(1);
         if (part >= shared_->parts.size()) return BatchPtr();
         file_ = shared_->parts[part].file;
+        range_ = shared_->parts[part].range;
         WEIR_ASSIGN(reader_, shared_->format->open(*shared_->fs, shared_->files[file_],
                                                    shared_->parts[part].range));
       }
@@ -83,6 +87,15 @@ class FileStream final : public BatchStream {
         columns.push_back(batch.column(shared_->place[i]));
         continue;
       }
+      if (shared_->place[i] == kMetadataPlace) {
+        const auto& file = shared_->files[file_];
+        const auto end = std::min(range_.end, file.size);
+        WEIR_ASSIGN(auto metadata, metadata_values({file.path, file.size, file.modified_us,
+                                                    range_.begin, end - range_.begin},
+                                                   batch.num_rows()));
+        columns.push_back(std::move(metadata));
+        continue;
+      }
       WEIR_ARROW_ASSIGN(auto constant, arrow::MakeArrayFromScalar(*shared_->constants[file_][i],
                                                                   batch.num_rows()));
       columns.push_back(std::move(constant));
@@ -93,6 +106,7 @@ class FileStream final : public BatchStream {
   std::shared_ptr<SharedParts> shared_;
   std::unique_ptr<codec::FormatReader> reader_;
   size_t file_ = 0;
+  codec::FileRange range_;
 };
 
 struct ListedFile {
@@ -100,7 +114,7 @@ struct ListedFile {
   delta::PartitionValues values;  // by the schema's name of the column
 };
 
-class FileTable final : public relational::ScanSource {
+class FileTable final : public relational::ScanSource, public plan::FileBacked {
  public:
   FileTable(Services services, FileTableRequest request, Schema schema, Schema data_schema,
             std::vector<std::string> partition_columns, std::vector<ListedFile> files)
@@ -111,7 +125,14 @@ class FileTable final : public relational::ScanSource {
         partition_columns_(std::move(partition_columns)),
         files_(std::move(files)) {}
 
-  const Schema& schema() const override { return schema_; }
+  const Schema& schema() const override { return shown_ ? *shown_ : schema_; }
+  plan::TablePtr with_metadata() const override {
+    auto shown = with_metadata_column(schema_);
+    if (!shown) return nullptr;
+    auto made = std::make_shared<FileTable>(*this);
+    made->shown_ = std::move(shown);
+    return made;
+  }
   std::string_view provider() const override { return request_.format; }
   std::string description() const override {
     return fmt::format("{} [{}]", request_.format, fmt::join(request_.paths, ", "));
@@ -144,6 +165,7 @@ class FileTable final : public relational::ScanSource {
     SharedParts chosen;
     std::vector<Field> wanted;
     for (const int column : columns) {
+      if (is_metadata(column)) return std::nullopt;
       wanted.push_back(schema_.fields()[static_cast<size_t>(column)]);
       if (is_partition(wanted.back().name)) return std::nullopt;
       plain.names.push_back(wanted.back().name);
@@ -167,9 +189,11 @@ class FileTable final : public relational::ScanSource {
     std::vector<Field> wanted;
     std::vector<std::string> in_file;
     for (const int column : columns) {
-      const Field& field = schema_.fields()[static_cast<size_t>(column)];
+      const Field& field = schema().fields()[static_cast<size_t>(column)];
       wanted.push_back(field);
-      if (is_partition(field.name)) {
+      if (is_metadata(column)) {
+        shared->place.push_back(kMetadataPlace);
+      } else if (is_partition(field.name)) {
         shared->place.push_back(-1);
       } else {
         shared->place.push_back(static_cast<int>(in_file.size()));
@@ -198,6 +222,9 @@ class FileTable final : public relational::ScanSource {
   }
 
  private:
+  bool is_metadata(int column) const {
+    return static_cast<size_t>(column) >= schema_.fields().size();
+  }
   bool is_partition(const std::string& name) const {
     return std::find(partition_columns_.begin(), partition_columns_.end(), name) !=
            partition_columns_.end();
@@ -205,7 +232,7 @@ class FileTable final : public relational::ScanSource {
 
   Result<void> choose_files(const std::vector<int>& columns, const plan::TypedPtr& condition,
                             SharedParts& shared) const {
-    const auto predicate = scan_predicate(condition, schema_, columns);
+    const auto predicate = scan_predicate(condition, schema(), columns);
     delta::Metadata metadata;
     metadata.partition_columns = partition_columns_;
     for (const ListedFile& file : files_) {
@@ -215,7 +242,7 @@ class FileTable final : public relational::ScanSource {
         continue;
       std::vector<std::shared_ptr<arrow::Scalar>> constants(columns.size());
       for (size_t i = 0; i < columns.size(); ++i) {
-        if (shared.place[i] >= 0) continue;
+        if (shared.place[i] != -1) continue;
         const Field& field = schema_.fields()[static_cast<size_t>(columns[i])];
         const auto value = file.values.find(field.name);
         auto scalar = delta::partition_scalar(
@@ -251,7 +278,8 @@ class FileTable final : public relational::ScanSource {
   Services services_;
   FileTableRequest request_;
   Schema schema_;
-  Schema data_schema_;  // what the files hold
+  std::optional<Schema> shown_;  // with `_metadata`
+  Schema data_schema_;           // what the files hold
   std::vector<std::string> partition_columns_;
   std::vector<ListedFile> files_;
 };

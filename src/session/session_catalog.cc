@@ -289,12 +289,15 @@ Result<OperatorPtr> SessionCatalog::refreshed(const OperatorPtr& plan) const {
     if (newest->snapshot().version() == source->snapshot().version()) return plan;
     plan::op::Scan again = *scan;
     again.table = newest;
+    if (source->shows_metadata()) {
+      if (auto shown = newest->with_metadata()) again.table = std::move(shown);
+    }
+    const auto& now = again.table->schema();
     for (int& column : again.columns) {
       const auto& field = source->schema().fields()[static_cast<size_t>(column)];
-      column = newest->schema().field_index(field.name);
+      column = now.field_index(field.name);
       const bool fits =
-          column >= 0 &&
-          newest->schema().fields()[static_cast<size_t>(column)].type().same_type(field.type());
+          column >= 0 && now.fields()[static_cast<size_t>(column)].type().same_type(field.type());
       if (!fits) {
         return sql_error("DELTA_SCHEMA_CHANGE_SINCE_ANALYSIS", "KD007",
                          fmt::format("The schema of your Delta table {} has changed in an "

@@ -128,11 +128,12 @@ source_files() { # source_files PART FOLDER
       "$2/pip/bin/python" tools/fetch_source.py "$package" "$version" "$sha256" "$2" $paths
       rm -rf "$2/pip"
     fi
-  done < <(grep -hv '^#' deps/sources.txt deps/spark-protocol.txt)
+  done < <(grep -hv '^#' deps/sources.txt deps/spark-protocol.txt deps/datasketches.txt)
 }
 
 part_simdjson() { source_files simdjson "$1"; }
 part_spark_protocol() { source_files spark-protocol "$1"; }
+part_datasketches() { source_files datasketches "$1"; }
 
 part_duckdb() {
   mkdir -p "$1/npm"
@@ -153,7 +154,7 @@ part_kafka() { part_jars kafka "$1"; }
 part_spark() { part_jars spark "$1"; }
 
 # name, link, function and the recipe's files of each part
-PARTS_BUILD="venv duckdb simdjson spark-protocol"
+PARTS_BUILD="venv duckdb simdjson datasketches spark-protocol"
 PARTS_TEST="venv-spark venv-connect kafka spark"
 part_link() { case $1 in kafka | spark) echo "jars/$1" ;; *) echo "$1" ;; esac; }
 part_files() {
@@ -164,6 +165,7 @@ part_files() {
     tools) echo deps/python/tools.txt ;;
     duckdb) echo deps/sources.txt deps/npm/package-lock.json tools/fetch_source.py ;;
     spark-protocol) echo deps/spark-protocol.txt tools/fetch_source.py ;;
+    datasketches) echo deps/datasketches.txt tools/fetch_source.py ;;
     simdjson) echo deps/sources.txt tools/fetch_source.py ;;
     kafka | spark) echo "deps/maven/$1/pom.xml" "deps/maven/$1/SHA256SUMS" ;;
   esac

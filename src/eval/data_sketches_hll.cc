@@ -1,0 +1,124 @@
+// HyperLogLog: plans "hll_sketch_agg KEY LG_K" and "hll_union_agg DIFFERENT_SIZES".
+#include <cstring>
+#include <exception>
+
+#include <fmt/format.h>
+#include <hll.hpp>
+
+#include "eval/data_sketches.h"
+
+namespace weir::eval::hll {
+
+namespace {
+
+using datasketches::hll_sketch;
+using datasketches::hll_union;
+
+constexpr auto kForm = datasketches::HLL_8;
+
+std::string written(const hll_sketch& sketch) {
+  const auto bytes = sketch.serialize_updatable();
+  return {bytes.begin(), bytes.end()};
+}
+
+Result<hll_sketch> read(std::string_view bytes, std::string_view function) {
+  try {
+    return hll_sketch::deserialize(bytes.data(), bytes.size());
+  } catch (const std::exception&) {
+    return bad_sketch("HLL", function);
+  }
+}
+
+base::Error different(int a, int b, std::string_view function) {
+  return base::error(base::ErrorKind::kInvalidArgument,
+                     "[HLL_UNION_DIFFERENT_LG_K] Sketches have different `lgConfigK` values: {} "
+                     "and {}. Set the `allowDifferentLgConfigK` parameter to true to call `{}` "
+                     "with different `lgConfigK` values.",
+                     a, b, function)
+      .with_class("HLL_UNION_DIFFERENT_LG_K")
+      .with_sql_state("22000")
+      .with_parameter("left", std::to_string(a))
+      .with_parameter("right", std::to_string(b))
+      .with_parameter("function", fmt::format("`{}`", function));
+}
+
+class Counted final : public SketchBuilder {
+ public:
+  Counted(SketchKey key, int log_k) : key_(key), sketch_(static_cast<uint8_t>(log_k), kForm) {}
+  Result<void> add(std::string_view entry) override {
+    if (key_ == SketchKey::kLong) {
+      int64_t value = 0;
+      std::memcpy(&value, entry.data(), sizeof(value));
+      sketch_.update(value);
+    } else if (!entry.empty()) {
+      sketch_.update(entry.data(), entry.size());
+    }
+    return {};
+  }
+  Result<void> merge(std::string_view bytes) override {
+    WEIR_ASSIGN(const auto other, read(bytes, "hll_sketch_agg"));
+    hll_union both(sketch_.get_lg_config_k());
+    both.update(sketch_);
+    both.update(other);
+    sketch_ = both.get_result(kForm);
+    return {};
+  }
+  Result<std::string> bytes() override { return written(sketch_); }
+  int64_t memory() const override { return sketch_.get_updatable_serialization_bytes(); }
+
+ private:
+  SketchKey key_;
+  hll_sketch sketch_;
+};
+
+class United final : public SketchBuilder {
+ public:
+  explicit United(bool different_sizes) : different_sizes_(different_sizes) {}
+  Result<void> add(std::string_view entry) override { return merge(entry); }
+  Result<void> merge(std::string_view bytes) override {
+    WEIR_ASSIGN(const auto other, read(bytes, "hll_union_agg"));
+    if (!sketch_) {
+      sketch_.emplace(other.get_lg_config_k());
+    } else if (!different_sizes_ && sketch_->get_lg_config_k() != other.get_lg_config_k()) {
+      return different(sketch_->get_lg_config_k(), other.get_lg_config_k(), "hll_union_agg");
+    }
+    sketch_->update(other);
+    return {};
+  }
+  Result<std::string> bytes() override {
+    return written(sketch_ ? sketch_->get_result(kForm) : hll_sketch(12, kForm));
+  }
+  int64_t memory() const override {
+    return sketch_ ? int64_t{1} << sketch_->get_lg_config_k() : 64;
+  }
+
+ private:
+  bool different_sizes_;
+  std::optional<hll_union> sketch_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>& plan) {
+  if (plan[0] == "hll_union_agg") return std::unique_ptr<SketchBuilder>(new United(plan[1] == "1"));
+  return std::unique_ptr<SketchBuilder>(
+      new Counted(static_cast<SketchKey>(plan[1][0]), sketch_number(plan[2])));
+}
+
+Result<int64_t> estimate(std::string_view sketch) {
+  WEIR_ASSIGN(const auto read_one, read(sketch, "hll_sketch_estimate"));
+  return static_cast<int64_t>(std::llround(read_one.get_estimate()));
+}
+
+Result<std::string> unite(std::string_view a, std::string_view b, bool different_sizes) {
+  WEIR_ASSIGN(const auto left, read(a, "hll_union"));
+  WEIR_ASSIGN(const auto right, read(b, "hll_union"));
+  if (!different_sizes && left.get_lg_config_k() != right.get_lg_config_k())
+    return different(left.get_lg_config_k(), right.get_lg_config_k(), "hll_union");
+  hll_union both(std::min(left.get_lg_config_k(), right.get_lg_config_k()));
+  both.update(left);
+  both.update(right);
+  return written(both.get_result(kForm));
+}
+
+}  // namespace weir::eval::hll
