@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Stateful streaming from Kafka and files: weir serve against Spark local[2], the same PySpark code.
 
-  bench/streaming.py [--events 400000] [--rounds 3] [--engines weir,spark] [--queries window,window_files,dedup,join,session]
+  bench/streaming.py [--events 400000] [--rounds 3] [--engines weir,spark,duckdb] [--queries window,window_files,dedup,join,session]
                      [--json FILE]
 
 window        Kafka JSON (about 940 bytes an event) -> 1-minute window by device, update mode, noop sink
-window_files  the same from JSON files
+window_files  the same from JSON files; DuckDB: the same as one batch query
 dedup         dropDuplicatesWithinWatermark(eventId) -> Delta, all columns
 join          two topics joined by eventId and a time range of 5 s either way -> Delta
 session       session windows of 5 s by device -> Delta
@@ -56,14 +56,33 @@ def run_spark(job):
     return drive("venv-spark", "spark", ",".join(sorted(glob.glob(os.path.join(DEPS, "jars", "spark", "*.jar")))), 0, job)
 
 
-ENGINES = {"weir": run_weir, "spark": run_spark}
+def run_duckdb(job):
+    """The batch answer of window_files by DuckDB, of the columns that the query uses."""
+    code = f"""
+import duckdb, json, resource, time
+c = duckdb.connect(); c.execute("set threads=2")
+for run in range({job["runs"]}):
+    used, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    c.execute("SELECT time_bucket(INTERVAL 1 MINUTE, createdAt) w, deviceId, count(*), avg(value) FROM read_json({job["files"] + "/**/*.json"!r}, "
+              "format='newline_delimited', columns={{createdAt:'TIMESTAMP',deviceId:'VARCHAR',value:'DOUBLE'}}) GROUP BY ALL").fetchall()
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps(dict(query="window_files", run=run, cpu=now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime,
+                          wall=time.monotonic() - started, error=None, peak=now.ru_maxrss / 1024)))
+"""
+    if job["queries"] != ["window_files"]:
+        return []
+    out = subprocess.run([os.path.join(DEPS, "venv", "bin", "python"), "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in out.stdout.splitlines()]
+
+
+ENGINES = {"weir": run_weir, "spark": run_spark, "duckdb": run_duckdb}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engines", default="weir,spark")
+    parser.add_argument("--engines", default="weir,spark,duckdb")
     parser.add_argument("--queries", default="window,window_files,dedup,join,session")
     parser.add_argument("--per-trigger", type=int, default=200_000, help="maxOffsetsPerTrigger")
     parser.add_argument("--json")
