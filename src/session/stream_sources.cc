@@ -8,6 +8,7 @@
 #include "session/delta_source.h"
 #include "session/file_table.h"
 #include "source/delta_source.h"
+#include "source/event_hubs_source.h"
 #include "source/file_listing.h"
 #include "source/file_source.h"
 #include "source/kafka_rows.h"
@@ -193,6 +194,20 @@ Result<StreamPtr> open_kafka(const Services& services, const StreamRequest& requ
                                     source::kafka_schema(parsed.include_headers), make));
 }
 
+Result<StreamPtr> open_event_hub(const Services& services, const StreamRequest& request,
+                                 const Origin& origin) {
+  if (request.schema) return no_own_schema("eventhubs", origin);
+  WEIR_ASSIGN(const auto parsed,
+              source::parse_event_hubs_options(request.options, UnknownOptions::kIgnore));
+  const auto make = [services, parsed] {
+    const source::KafkaSourceEnvironment environment{services.fs, services.clock, services.random};
+    return source::make_event_hubs_source(environment, parsed, source::kafka_clients(environment));
+  };
+  return StreamPtr(std::make_shared<SourceTable>(
+      "eventhubs", fmt::format("EventHubsSource[{}]", parsed.subscribe.front()),
+      source::event_hubs_schema(), make));
+}
+
 }  // namespace
 
 Result<StreamPtr> open_stream(const Services& services, StreamRequest request,
@@ -203,6 +218,7 @@ Result<StreamPtr> open_stream(const Services& services, StreamRequest request,
   if (request.format == "rate-micro-batch") return open_rate_micro_batch(request, origin);
   if (request.format == "socket") return open_socket(services, request, origin);
   if (request.format == "kafka") return open_kafka(services, request, origin);
+  if (request.format == "eventhubs") return open_event_hub(services, request, origin);
   return no_data_source(request.format);
 }
 

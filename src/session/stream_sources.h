@@ -28,7 +28,7 @@ struct StreamRequest {
   std::optional<int64_t> starting_timestamp_us;  // delta's startingTimestamp
 };
 
-// Formats: json, csv, text, parquet, delta, rate, rate-micro-batch, socket, kafka.
+// Formats: json, csv, text, parquet, delta, rate, rate-micro-batch, socket, kafka, eventhubs.
 // DATA_SOURCE_NOT_FOUND or UNSUPPORTED_FEATURE for another.
 Result<std::shared_ptr<const StreamTable>> open_stream(const Services& services,
                                                        StreamRequest request,

@@ -423,5 +423,16 @@ TEST_F(StreamSourcesTest, Socket) {
   EXPECT_THAT(refusal(read("socket", {{"port", "1"}})), HasSubstr("Set a host to read from"));
 }
 
+TEST_F(StreamSourcesTest, EventHubs) {
+  const auto hub = open(read(
+      "eventhubs", {{"eventhubs.connectionstring", "Endpoint=sb://localhost/;EntityPath=events"},
+                    {"eventhubs.consumergroup", "$Default"}}));
+  ASSERT_TRUE(hub.ok()) << hub.error().to_string();
+  EXPECT_EQ((*hub)->schema().fields().at(0).name, "body");
+  EXPECT_EQ((*hub)->description(), "EventHubsSource[events]");
+  EXPECT_TRUE((*hub)->make_source().ok());
+  EXPECT_THAT(refusal(read("eventhubs", {})), HasSubstr("eventhubs.connectionString is missing"));
+}
+
 }  // namespace
 }  // namespace weir::session

@@ -166,6 +166,9 @@ Result<KafkaOffsets> KafkaSource::decide_initial_offsets() {
   }
   KafkaOffsets wanted =
       options_.start == Start::kOffsets ? options_.start_offsets : options_.start_timestamps_ms;
+  if (options_.start == Start::kOffsets && options_.start_rest)
+    for (const TopicPartition& partition : partitions)
+      wanted.try_emplace(partition, *options_.start_rest);
   std::set<TopicPartition> named;
   for (const auto& [partition, offset] : wanted)
     named.insert(partition);
@@ -430,20 +433,27 @@ Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environ
                                                   KafkaClientFactory open_client,
                                                   UnknownOptions unknown) {
   WEIR_ASSIGN(KafkaSourceOptions parsed, parse_kafka_source_options(options, unknown));
+  return make_kafka_source(environment, std::move(parsed), std::move(open_client));
+}
+
+Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
+                                                  KafkaSourceOptions parsed,
+                                                  KafkaClientFactory open_client) {
   WEIR_ASSIGN(auto client, open_client(parsed.client));
   return std::unique_ptr<Source>(std::make_unique<KafkaSource>(
       environment, std::move(parsed), std::move(open_client), std::move(client)));
 }
 
+KafkaClientFactory kafka_clients(KafkaSourceEnvironment environment) {
+  return [environment](const kafka::ClientOptions& client) {
+    return kafka::Client::open(client, environment.clock, environment.random);
+  };
+}
+
 Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
                                                   const std::map<std::string, std::string>& options,
                                                   UnknownOptions unknown) {
-  return make_kafka_source(
-      environment, options,
-      [environment](const kafka::ClientOptions& client) {
-        return kafka::Client::open(client, environment.clock, environment.random);
-      },
-      unknown);
+  return make_kafka_source(environment, options, kafka_clients(environment), unknown);
 }
 
 }  // namespace weir::source

@@ -21,12 +21,12 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "io/file_system.h"
+#include "source/kafka_source_options.h"
 #include "source/option_text.h"
 #include "source/source.h"
 
 namespace weir::kafka {
 class Client;
-struct ClientOptions;
 }  // namespace weir::kafka
 
 namespace weir::source {
@@ -54,5 +54,9 @@ Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environ
                                                   const std::map<std::string, std::string>& options,
                                                   KafkaClientFactory open_client,
                                                   UnknownOptions unknown = UnknownOptions::kRefuse);
+Result<std::unique_ptr<Source>> make_kafka_source(KafkaSourceEnvironment environment,
+                                                  KafkaSourceOptions options,
+                                                  KafkaClientFactory open_client);
+KafkaClientFactory kafka_clients(KafkaSourceEnvironment environment);
 
 }  // namespace weir::source

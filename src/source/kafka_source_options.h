@@ -21,6 +21,7 @@ struct KafkaSourceOptions {
   enum class Start { kEarliest, kLatest, kOffsets, kTimestamps, kTimestamp };
   Start start = Start::kLatest;
   KafkaOffsets start_offsets;          // kOffsets: -1 latest, -2 earliest
+  std::optional<int64_t> start_rest;   // kOffsets: of partitions that are not named; none: refused
   KafkaOffsets start_timestamps_ms;    // kTimestamps
   int64_t start_timestamp_ms = 0;      // kTimestamp
   bool latest_where_no_match = false;  // startingOffsetsByTimestampStrategy: latest, else error

@@ -5,11 +5,13 @@
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "io/model_file_system.h"
 #include "kafka/client.h"
+#include "source/event_hubs_source.h"
 #include "source/kafka_offsets.h"
 #include "source/kafka_rows.h"
 
@@ -417,6 +419,94 @@ TEST(KafkaRows, ColumnsAreSparks) {
   EXPECT_EQ(static_cast<const arrow::Int32Array&>(*batch->column(6)).Value(0), 0);
   EXPECT_TRUE(batch->column(7)->IsNull(1));
   EXPECT_EQ(static_cast<const arrow::ListArray&>(*batch->column(7)).value_length(0), 2);
+}
+
+class EventHubsSourceTest : public KafkaSourceTest {
+ protected:
+  static constexpr const char* kConnection =
+      "Endpoint=sb://127.0.0.1:1/;SharedAccessKeyName=n;SharedAccessKey=secret;EntityPath=t";
+  Result<void> open_hub(std::map<std::string, std::string> given) {
+    given.emplace("eventhubs.connectionString", kConnection);
+    WEIR_ASSIGN(auto parsed, parse_event_hubs_options(given));
+    WEIR_ASSIGN(source,
+                make_event_hubs_source(
+                    {files, clock, random}, std::move(parsed),
+                    [this](const kafka::ClientOptions&) -> Result<std::unique_ptr<kafka::Client>> {
+                      return std::unique_ptr<kafka::Client>(std::make_unique<FakeClient>(cluster));
+                    }));
+    WEIR_TRY(source->open("/hub/sources/0"));
+    WEIR_ASSIGN(position, source->initial_offset());
+    return {};
+  }
+  std::string refusal(std::map<std::string, std::string> given) {
+    given.emplace("eventhubs.connectionString", kConnection);
+    const auto parsed = parse_event_hubs_options(given);
+    return parsed.ok() ? "taken" : parsed.error().to_string();
+  }
+};
+
+TEST_F(EventHubsSourceTest, GivesTheConnectorsColumns) {
+  cluster->produce({"t", 0}, {"a", "keyless"});
+  ASSERT_TRUE(open_hub({{"eventhubs.startingPosition",
+                         R"({"offset":"-1","seqNo":-1,"enqueuedTime":null,"isInclusive":true})"},
+                        {"eventhubs.consumerGroup", "$Default"}})
+                  .ok());
+  EXPECT_EQ(position, R"({"t":{"0":0}})");
+  const auto latest = source->latest_offset(position, false).value();
+  std::vector<std::string> names;
+  for (const auto& field : source->schema().fields())
+    names.push_back(field.name);
+  auto readers = source->plan(position, latest.end, names).value();
+  const auto rows = readers.at(0)->next({}).value();
+  ASSERT_NE(rows, nullptr);
+  std::vector<std::string> first;
+  for (const auto& column : rows->columns())
+    first.push_back(column->GetScalar(0).ValueOrDie()->ToString());
+  EXPECT_THAT(first, testing::ElementsAre("a", "0", "0", "0", "1970-01-01 00:00:01.000000Z", "null",
+                                          "key", HasSubstr("[]"), HasSubstr("[]")));
+  EXPECT_TRUE(rows->GetColumnByName("partitionKey")->IsNull(1));
+  EXPECT_EQ(
+      source->plan(position, latest.end, {"publisher"}).value().at(0)->next({}).value()->num_rows(),
+      2);
+}
+
+TEST_F(EventHubsSourceTest, StartsWhereItIsTold) {
+  cluster->produce({"t", 0}, {"a", "b", "c"});
+  cluster->produce({"t", 1}, {"d"});
+  ASSERT_TRUE(open_hub({}).ok());
+  EXPECT_EQ(position, R"({"t":{"0":3,"1":1}})");
+  files.remove_tree("/hub").ok();
+  ASSERT_TRUE(open_hub({{"eventhubs.startingPosition", R"({"offset":"-1"})"},
+                        {"eventhubs.startingPositions",
+                         R"({"{\"ehName\":\"t\",\"partitionId\":0}":)"
+                         R"({"offset":"1","seqNo":-1,"isInclusive":false}})"}})
+                  .ok());
+  EXPECT_EQ(position, R"({"t":{"0":2,"1":0}})");
+}
+
+TEST_F(EventHubsSourceTest, OptionsBecomeThoseOfTheKafkaProtocol) {
+  const std::string azure =
+      "Endpoint=sb://space.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=secret=;"
+      "EntityPath=hub";
+  const auto parsed = parse_event_hubs_options(
+      {{"eventhubs.connectionString", azure},
+       {"maxEventsPerTrigger", "7000"},
+       {"eventhubs.startingPosition", R"({"enqueuedTime":"2020-06-01T13:00:00.250Z"})"}});
+  ASSERT_TRUE(parsed.ok()) << parsed.error().to_string();
+  EXPECT_EQ(parsed->client.connection.bootstrap_servers.at(0).to_string(),
+            "space.servicebus.windows.net:9093");
+  EXPECT_TRUE(parsed->client.connection.tls && parsed->client.connection.sasl);
+  EXPECT_EQ(parsed->client.connection.sasl_username, "$ConnectionString");
+  EXPECT_EQ(parsed->client.connection.sasl_password, azure);
+  EXPECT_EQ(parsed->max_offsets, 7000);
+  EXPECT_EQ(parsed->start_timestamp_ms, 1'591'016'400'250);
+  EXPECT_THAT(refusal({{"eventhubs.receiverTimeout", "PT60S"}}), HasSubstr("receiverTimeout"));
+  EXPECT_THAT(refusal({{"eventhubs.endingPosition", "{}"}}), HasSubstr("endingPosition"));
+  EXPECT_THAT(refusal({{"eventhubs.startingPosition", "{}"}}), HasSubstr("a position has offset"));
+  const auto no_hub = parse_event_hubs_options(
+      {{"eventhubs.connectionString", "Endpoint=sb://x/;SharedAccessKey=secret"}});
+  EXPECT_THAT(no_hub.error().to_string(),
+              testing::AllOf(HasSubstr("EntityPath"), testing::Not(HasSubstr("secret"))));
 }
 
 }  // namespace
