@@ -1,5 +1,6 @@
 #include "plan/analyzer.h"
 
+#include "plan/input_files.h"
 #include "plan/relation_analyzer.h"
 #include "plan/subquery_checks.h"
 
@@ -18,6 +19,7 @@ Analyzer::~Analyzer() = default;
 Result<OperatorPtr> Analyzer::analyze(const PlanPtr& plan) {
   WEIR_ASSIGN(auto made, state_->relations.analyze(plan));
   WEIR_TRY(check_subqueries(*made));
+  WEIR_ASSIGN(made, pass_input_files(made));
   return RelationAnalyzer::visible(made);
 }
 

@@ -8,6 +8,7 @@
 
 #include "plan/expression_analyzer.h"
 #include "plan/functions_unbuilt.h"
+#include "plan/input_files.h"
 #include "plan/metadata_column.h"
 #include "plan/operator_rewrites.h"
 #include "plan/signature_rules.h"
@@ -285,16 +286,7 @@ Result<TypedPtr> input_file_call(const std::vector<Column>* columns, const Funct
     metadata = column_at(*columns, i, whole.origin);
   }
   if (!metadata) return metadata;
-  const auto field = [&](int index) {
-    const auto& type = metadata->type.fields()[static_cast<size_t>(index)].type();
-    return make_typed(type, metadata->nullable, TypedField{metadata, index}, whole.origin);
-  };
-  if (function.name == "input_file_block_start") return field(3);
-  if (function.name == "input_file_block_length") return field(4);
-  TypedCall typed;
-  typed.function = &function;
-  typed.arguments = {field(0)};
-  return make_typed(DataType::of(TypeKind::kString), false, std::move(typed), whole.origin);
+  return input_file_value(metadata, function, whole.origin);
 }
 
 }  // namespace

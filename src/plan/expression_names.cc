@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "plan/expression_analyzer.h"
+#include "plan/metadata_column.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 
@@ -390,7 +391,7 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand_star(const Star& star
   }
   for (const size_t i : order) {
     if (!has_qualifier(columns[i], qualifier, qualifier.size(), options_.case_sensitive)) continue;
-    if (columns[i].hidden && qualifier.empty()) continue;
+    if (columns[i].hidden && (qualifier.empty() || columns[i].name == kMetadataColumn)) continue;
     if (star.plan_id && query_) {
       size_t used = 0;
       auto found = query_->plan_column(*star.plan_id, {columns[i].name}, used, columns, origin);

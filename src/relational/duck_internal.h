@@ -91,7 +91,7 @@ Result<void> from_duck(std::string_view doing, duckdb_error_data failure);
 
 // The callbacks' side (duck_callbacks.cc).
 Result<void> register_input_function(duckdb_connection connection, DuckEngine::Instance* instance);
-Result<void> register_moments(duckdb_connection connection);  // weir_stddev, weir_corr …
+Result<void> register_moments(duckdb_connection connection);   // weir_stddev, weir_corr …
 Result<void> register_sketches(duckdb_connection connection);  // weir_sketch
 Result<void> register_scalar_function(duckdb_connection connection, DuckEngine::Instance* instance,
                                       const std::string& name, const arrow::DataType& duck_result,

@@ -383,6 +383,45 @@ TEST_F(SessionTest, TablesOfTheCatalog) {
   EXPECT_THAT(run("SELECT * FROM u"), ElementsAre("seven"));
 }
 
+TEST_F(SessionTest, RowsNameTheirFiles) {
+  run("CREATE TABLE d USING delta AS SELECT id AS a FROM range(3)");
+  run("CREATE TABLE p USING parquet AS SELECT id AS a FROM range(3)");
+  std::filesystem::create_directories(folder_ / "x y");
+  std::ofstream(folder_ / "x y" / "f 1.txt") << "hello\n";
+  const auto text = "text.`" + path("x y") + "`";
+  EXPECT_THAT(run("SELECT * FROM " + text), ElementsAre("hello"));
+  EXPECT_THAT(run("SELECT input_file_name(), input_file_block_start(), "
+                  "input_file_block_length() FROM " +
+                  text),
+              ElementsAre("file://" + path("x%20y/f%201.txt") + "|0|6"));
+  EXPECT_THAT(
+      run("SELECT _metadata.file_path, _metadata.file_name, _metadata.file_size FROM " + text),
+      ElementsAre("file:" + path("x%20y/f%201.txt") + "|f%201.txt|6"));
+  for (const std::string table : {"d", "p"}) {
+    EXPECT_THAT(run("SELECT count(*), count(DISTINCT _metadata.file_name), "
+                    "min(_metadata.file_size) > 0 FROM " +
+                    table),
+                ElementsAre("3|1|true"));
+    EXPECT_THAT(run("SELECT count(*) FROM " + table + " WHERE _metadata.file_name = 'none'"),
+                ElementsAre("0"));
+    EXPECT_THAT(run("SELECT * FROM " + table + " x JOIN " + table +
+                    " y USING (a) WHERE x._metadata.file_name = y._metadata.file_name AND a = 1"),
+                ElementsAre("1"));
+    EXPECT_THAT(run("SELECT t.* FROM " + table + " t WHERE a = 2"), ElementsAre("2"));
+    // Through projections and filters; not through what brings rows of several files together.
+    EXPECT_THAT(run("SELECT b, input_file_name() LIKE 'file:///%parquet' FROM (SELECT a + 1 AS b "
+                    "FROM " +
+                    table + ") WHERE b = 2 AND input_file_name() <> ''"),
+                ElementsAre("2|true"));
+    EXPECT_THAT(run("SELECT input_file_name() FROM (SELECT a FROM " + table + " GROUP BY a)"),
+                ElementsAre(HasSubstr("UNSUPPORTED_FEATURE")));
+    EXPECT_THAT(run("TABLE " + table + " UNION SELECT 2"), testing::SizeIs(3));
+  }
+  EXPECT_THAT(run("SELECT input_file_name() FROM d JOIN p ON d.a = p.a"),
+              ElementsAre(HasSubstr("MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION")));
+  EXPECT_THAT(run("SELECT input_file_name(), input_file_block_start()"), ElementsAre("|-1"));
+}
+
 TEST_F(SessionTest, ASessionThatIsClosedStopsWhatItWrites) {
   std::stop_source stop;
   stop.request_stop();
