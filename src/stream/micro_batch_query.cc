@@ -234,6 +234,15 @@ void MicroBatchQuery::run() {
   auto result = loop();
   const bool stopped = stop_.stop_requested();
   batch_.reset();
+  transforms_.clear();
+  {
+    // Sources, sink and plan end with the query, however long somebody keeps it to look at it.
+    QueryParts ended;
+    {
+      std::lock_guard lock(mutex_);
+      std::swap(ended, parts_);
+    }
+  }
   lock_.reset();
   {
     std::lock_guard lock(mutex_);
@@ -265,10 +274,10 @@ bool MicroBatchQuery::pause_until(int64_t deadline_us) {
 
 void MicroBatchQuery::request_stop() {
   stop_.request_stop();
+  std::lock_guard lock(mutex_);
   for (const auto& source : parts_.sources)
     source->interrupt();
-  parts_.sink->interrupt();
-  std::lock_guard lock(mutex_);
+  if (parts_.sink != nullptr) parts_.sink->interrupt();
   pause_.request_stop();
 }
 

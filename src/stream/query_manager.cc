@@ -28,6 +28,22 @@ Result<std::shared_ptr<MicroBatchQuery>> QueryManager::start(QueryParts parts, Q
   return query;
 }
 
+void QueryManager::adopt(std::shared_ptr<MicroBatchQuery> query) {
+  constexpr size_t kEndedKept = 100;
+  std::vector<std::shared_ptr<MicroBatchQuery>> dropped;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  size_t ended = 0;
+  for (const auto& old : queries_)
+    ended += old->active() ? 0 : 1;
+  std::erase_if(queries_, [&](const auto& old) {
+    if (old->active() || (old->id() != query->id() && ended <= kEndedKept)) return false;
+    --ended;
+    dropped.push_back(old);
+    return true;
+  });
+  queries_.push_back(std::move(query));
+}
+
 std::vector<std::shared_ptr<MicroBatchQuery>> QueryManager::all() const {
   std::lock_guard lock(mutex_);
   return queries_;
@@ -41,10 +57,13 @@ std::vector<std::shared_ptr<MicroBatchQuery>> QueryManager::active() const {
 
 std::shared_ptr<MicroBatchQuery> QueryManager::find(std::string_view name_or_id) const {
   std::lock_guard lock(mutex_);
-  for (const auto& query : queries_)
-    if (query->name() == name_or_id || query->id() == name_or_id || query->run_id() == name_or_id)
-      return query;
-  return nullptr;
+  std::shared_ptr<MicroBatchQuery> found;  // the newest, one that runs first
+  for (const auto& query : queries_) {
+    const bool meant =
+        query->name() == name_or_id || query->id() == name_or_id || query->run_id() == name_or_id;
+    if (meant && (found == nullptr || query->active() || !found->active())) found = query;
+  }
+  return found;
 }
 
 void QueryManager::stop_all() {

@@ -22,6 +22,9 @@ class QueryManager {
   // kAlreadyExists where an active query has the name (or, by way of the checkpoint, the id).
   Result<std::shared_ptr<MicroBatchQuery>> start(QueryParts parts, QueryOptions options,
                                                  QueryListener listener = {});
+  // A query that somebody else started and names: it is listed and found here too. Of those that
+  // have ended the newest 100 stay.
+  void adopt(std::shared_ptr<MicroBatchQuery> query);
   std::vector<std::shared_ptr<MicroBatchQuery>> active() const;
   std::vector<std::shared_ptr<MicroBatchQuery>> all() const;
   // By name, id or run id; null where there is none.

@@ -25,6 +25,13 @@ bool is_union_of_streams(const plan::Operator& node) {
          sets->left->streaming && sets->right->streaming;
 }
 
+// The checkpoint's state is not this query's.
+base::Error another_query(base::Error error) {
+  return std::move(error)
+      .with_class("STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA")
+      .with_sql_state("42K03");
+}
+
 }  // namespace
 
 StreamPlan::StreamPlan(PlanEnvironment environment) : environment_(std::move(environment)) {}
@@ -180,17 +187,23 @@ Result<void> StreamPlan::open(std::optional<base::BatchId> version,
     const base::JsonObject* manifest =
         states == nullptr ? nullptr : base::json_object(*states, std::to_string(id));
     if (version && manifest == nullptr)
-      return error(ErrorKind::kConflict,
-                   "the checkpoint has no state for operator {} ({}): the query has changed since "
-                   "batch {}. Start with a new checkpoint",
-                   id, stateful_[id]->state->identity(), version->value());
-    WEIR_TRY(stateful_[id]->state->open(version, manifest));
+      return another_query(
+          error(ErrorKind::kConflict,
+                "the checkpoint has no state for operator {} ({}): the query has changed since "
+                "batch {}. Start with a new checkpoint",
+                id, stateful_[id]->state->identity(), version->value()));
+    auto opened = stateful_[id]->state->open(version, manifest);
+    if (!opened.ok() && opened.error().kind() == ErrorKind::kConflict &&
+        opened.error().error_class().empty())
+      return another_query(std::move(opened).error());
+    WEIR_TRY(std::move(opened));
   }
   if (states != nullptr && states->size() > stateful_.size())
-    return error(ErrorKind::kConflict,
-                 "the checkpoint has the state of {} operators, this query has {}: the query has "
-                 "changed. Start with a new checkpoint",
-                 states->size(), stateful_.size());
+    return another_query(
+        error(ErrorKind::kConflict,
+              "the checkpoint has the state of {} operators, this query has {}: the query has "
+              "changed. Start with a new checkpoint",
+              states->size(), stateful_.size()));
   return {};
 }
 

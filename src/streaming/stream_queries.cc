@@ -4,6 +4,7 @@
 #include <set>
 
 #include "session/warehouse.h"
+#include "streaming/progress_table.h"
 #include "streaming/stream_query.h"
 #include "streaming/stream_start.h"
 
@@ -19,8 +20,9 @@ constexpr size_t kEndedKept = 100;
 
 class Queries final : public StreamQueries {
  public:
-  Queries(stream::QueryEnvironment environment, session::Session& session)
-      : environment_(environment), session_(session) {}
+  Queries(stream::QueryEnvironment environment, session::Session& session,
+          stream::QueryManager* process)
+      : environment_(environment), session_(session), process_(process) {}
   ~Queries() override { close(); }
 
   Result<StreamQueryPtr> start(StreamWrite write) override;
@@ -56,6 +58,10 @@ class Queries final : public StreamQueries {
       query->request_stop();
     for (const auto& query : queries)
       (void)query->stop();
+    const std::lock_guard lock(mutex_);
+    if (shown_ == nullptr) return;
+    const std::lock_guard shown_lock(shown_->mutex);
+    shown_->queries.clear();
   }
 
  private:
@@ -80,14 +86,22 @@ class Queries final : public StreamQueries {
   Result<std::unique_ptr<NameHold>> hold_name(const std::string& name);
   Result<void> end_active_run(const std::string& checkpoint);
   void keep(StartedPtr query);
+  void show_progress();
 
   const stream::QueryEnvironment environment_;
   session::Session& session_;
+  stream::QueryManager* const process_;
   const std::shared_ptr<QueryHub> hub_ = std::make_shared<QueryHub>();
   std::stop_source stop_;
   mutable std::mutex mutex_;
   std::vector<StartedPtr> queries_;  // oldest start first
   std::set<std::string> starting_;   // names
+  // Shared with the table stream_progress, which a view may keep longer than this.
+  struct Shown {
+    std::mutex mutex;
+    std::vector<StartedPtr> queries;
+  };
+  std::shared_ptr<Shown> shown_;
 };
 
 Result<std::unique_ptr<Queries::NameHold>> Queries::hold_name(const std::string& name) {
@@ -138,6 +152,39 @@ void Queries::keep(StartedPtr query) {
   });
 }
 
+// The table stream_progress has the session's queries from the first start on, where the name is
+// not somebody else's.
+void Queries::show_progress() {
+  const auto queries = all();
+  std::shared_ptr<Shown> shown;
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = shown_ == nullptr;
+    if (first) shown_ = std::make_shared<Shown>();
+    shown = shown_;
+  }
+  {
+    const std::lock_guard lock(shown->mutex);
+    shown->queries = queries;
+  }
+  if (!first) return;
+  const auto taken = session_.parse(std::string("SELECT * FROM ") + kProgressTable);
+  if (!taken.ok() || session_.analyze(*taken).ok()) return;
+  session_.put_temp_view(kProgressTable, make_progress_table([shown] {
+                           std::vector<StartedPtr> now;
+                           {
+                             const std::lock_guard lock(shown->mutex);
+                             now = shown->queries;
+                           }
+                           std::vector<std::string> texts;
+                           for (const auto& query : now)
+                             for (auto& text : query->recent_progress())
+                               texts.push_back(std::move(text));
+                           return texts;
+                         }));
+}
+
 Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   if (stop_.stop_requested())
     return error(ErrorKind::kCancelled, "the session is closed: no query can start in it");
@@ -172,15 +219,18 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized)};
   WEIR_ASSIGN(auto query, StartedQuery::start(environment_, std::move(parts), std::move(options),
                                               hub_, std::move(texts), checkpoint.temporary));
+  if (process_ != nullptr) process_->adopt(query->running());
   keep(query);
+  show_progress();
   return StreamQueryPtr(query);
 }
 
 }  // namespace
 
 std::unique_ptr<StreamQueries> StreamQueries::create(stream::QueryEnvironment environment,
-                                                     session::Session& session) {
-  return std::make_unique<Queries>(environment, session);
+                                                     session::Session& session,
+                                                     stream::QueryManager* all) {
+  return std::make_unique<Queries>(environment, session, all);
 }
 
 }  // namespace weir::streaming

@@ -19,6 +19,7 @@
 #include "plan/streaming_check.h"
 #include "session/session.h"
 #include "stream/micro_batch_query.h"
+#include "stream/query_manager.h"
 
 namespace weir::streaming {
 
@@ -95,9 +96,11 @@ using StreamQueryPtr = std::shared_ptr<StreamQuery>;
 class StreamQueries {
  public:
   virtual ~StreamQueries() = default;  // as close()
-  // The environment and the session outlive what is made.
+  // The environment, the session and `all` outlive what is made. `all`, of the process, is told of
+  // the session's queries (`weir stream list`); may be null.
   static std::unique_ptr<StreamQueries> create(stream::QueryEnvironment environment,
-                                               session::Session& session);
+                                               session::Session& session,
+                                               stream::QueryManager* all = nullptr);
 
   // Spark's classes: analysis errors, STREAMING_OUTPUT_MODE.*, UNSUPPORTED_STREAMING_OPERATOR…,
   // a name in use, a checkpoint in use (naming the other query), a missing checkpointLocation.

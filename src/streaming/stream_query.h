@@ -80,6 +80,7 @@ class StartedQuery final : public StreamQuery {
 
   void request_stop() { query_->request_stop(); }
   const std::string& checkpoint() const { return checkpoint_; }
+  const std::shared_ptr<stream::MicroBatchQuery>& running() const { return query_; }
 
  private:
   StartedQuery() = default;
@@ -87,7 +88,7 @@ class StartedQuery final : public StreamQuery {
   std::shared_ptr<Life> life_;
   QueryTexts texts_;
   std::string checkpoint_;
-  std::unique_ptr<stream::MicroBatchQuery> query_;
+  std::shared_ptr<stream::MicroBatchQuery> query_;
 };
 
 }  // namespace weir::streaming
