@@ -18,6 +18,7 @@
 #include "python/session_functions.h"
 #include "relational/duck_engine.h"
 #include "session/warehouse.h"
+#include "stream/control_server.h"
 #include "streaming/stream_queries.h"
 
 namespace weir::app {
@@ -219,6 +220,11 @@ Result<void> serve(Words& words, StopSignal& stop) {
   const python::FunctionOptions functions{words.python_workers, words.threads,
                                           words.python_timeout_s * 1'000'000};
   std::atomic<int> sessions = 0;
+  stream::QueryManager streams({*files, clock, random});
+  auto control = stream::ControlServer::start(streams);
+  if (!control.ok())
+    base::log_warn("weir stream does not reach the queries of this process: {}",
+                   control.error().to_string());
   const auto make_session = [&](const std::string& id) -> Result<connect::SessionEngine> {
     WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
     auto made_functions = python::session_functions(
@@ -226,7 +232,7 @@ Result<void> serve(Words& words, StopSignal& stop) {
         [session = made.get()](const std::string& key) { return session->get(key); }, clock);
     auto* const python = made_functions.get();
     made->set_user_functions(std::move(made_functions));
-    auto queries = streaming::StreamQueries::create({*files, clock, random}, *made);
+    auto queries = streaming::StreamQueries::create({*files, clock, random}, *made, &streams);
     return connect::SessionEngine{std::move(made), python, std::move(queries)};
   };
   std::unique_ptr<LocalPort> local;

@@ -41,10 +41,15 @@ Result<std::string> provider_of(const std::string& name) {
   return unsupported_in_stream("the state store provider " + name);
 }
 
-// What the newest batch of the checkpoint was planned with. A checkpoint that cannot be read is
-// refused when the query opens it.
-std::map<std::string, std::string> pinned_before(io::FileSystem& files,
-                                                 const std::string& checkpoint) {
+// What the newest batch of the checkpoint was planned with.
+struct Planned {
+  int64_t batch = -1;
+  bool committed = false;
+  std::map<std::string, std::string> conf;
+};
+
+// A checkpoint that cannot be read is refused when the query opens it.
+Planned planned_last(io::FileSystem& files, const std::string& checkpoint) {
   const std::string folder = io::join_path(checkpoint, "offsets");
   const auto there = files.exists(folder);
   if (!there.ok() || !*there) return {};
@@ -53,7 +58,25 @@ std::map<std::string, std::string> pinned_before(io::FileSystem& files,
   if (!newest.ok() || !*newest) return {};
   auto entry = log.get(**newest);
   if (!entry.ok() || !*entry) return {};
-  return std::move((*entry)->conf);
+  const auto committed =
+      files.exists(io::join_path(checkpoint, "commits/" + std::to_string((*newest)->value())));
+  return {(*newest)->value(), committed.ok() && *committed, std::move((*entry)->conf)};
+}
+
+// A batch that runs again does so under the settings that it was planned with.
+Result<void> same_settings(const session::Session& session, const Planned& before,
+                           std::map<std::string, std::string>& pinned) {
+  for (const char* key : {"spark.sql.session.timeZone", "spark.sql.ansi.enabled"}) {
+    pinned[key] = session.get(key).value_or("");
+    const auto old = before.conf.find(key);
+    if (before.committed || old == before.conf.end() || old->second == pinned[key]) continue;
+    return error(ErrorKind::kConflict,
+                 "batch {} of the checkpoint has to run again under {} = {}, with which it was "
+                 "planned; the session has {}. Set it back, start the query, and change the "
+                 "setting once that batch is through",
+                 before.batch, key, old->second, pinned[key]);
+  }
+  return {};
 }
 
 }  // namespace
@@ -67,8 +90,10 @@ base::Error unsupported_in_stream(std::string_view what) {
 
 Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& files,
                              const std::string& checkpoint) {
-  const auto before = pinned_before(files, checkpoint);
+  const Planned last = planned_last(files, checkpoint);
+  const auto& before = last.conf;
   QueryConf conf;
+  WEIR_TRY(same_settings(session, last, conf.pinned));
   for (const char* key : {kPartitions, kProvider, kPolicy}) {
     if (const auto old = before.find(key); old != before.end()) {
       conf.pinned[key] = old->second;

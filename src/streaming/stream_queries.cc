@@ -215,10 +215,10 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   options.progress_kept = conf.progress_kept;
   options.batches_retained = conf.batches_retained;
   options.poll_interval_us = conf.poll_interval_us;
-  if (sink.view) session_.put_temp_view(write.name, sink.view);
   QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized)};
   WEIR_ASSIGN(auto query, StartedQuery::start(environment_, std::move(parts), std::move(options),
                                               hub_, std::move(texts), checkpoint.temporary));
+  if (sink.view) session_.put_temp_view(write.name, sink.view);
   if (process_ != nullptr) process_->adopt(query->running());
   keep(query);
   show_progress();

@@ -450,6 +450,54 @@ TEST_F(StreamQueriesTest, ForeachGetsTheRowsOfEachPart) {
   EXPECT_THAT(function->seen, ElementsAre(testing::Pair(0, 3)));
 }
 
+TEST_F(StreamQueriesTest, ProgressIsATable) {
+  const auto query =
+      started(write("SELECT k, count(*) AS n FROM s GROUP BY k", "memory", "update"));
+  add({1, 2, 2});
+  process(query);
+  EXPECT_THAT(rows("SELECT name, batchId, numInputRows, durationMs['addBatch'] IS NOT NULL, "
+                   "stateOperators[0].numRowsTotal, sources[0].endOffset, sink.description FROM "
+                   "stream_progress ORDER BY timestamp DESC"),
+              ElementsAre("out|0|3|true|2|0|MemorySink"));
+}
+
+TEST_F(StreamQueriesTest, AChangedQueryDoesNotTakeTheStateOfAnother) {
+  auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "noop", "complete");
+  counts.options["checkpointlocation"] = path("c");
+  const auto query = started(counts);
+  add({1});
+  process(query);
+  ASSERT_TRUE(query->stop().ok());
+  counts.plan = this->query("SELECT k, t, count(*) AS n FROM s GROUP BY k, t");
+  EXPECT_THAT(refusal(counts),
+              HasSubstr("[STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA]"));
+}
+
+TEST_F(StreamQueriesTest, ABatchRunsAgainUnderItsSettingsOnly) {
+  auto hours = write("SELECT k, hour(t) AS h FROM s", "delta");
+  hours.path = path("t");
+  hours.options["checkpointlocation"] = path("c");
+  const auto query = started(hours);
+  add({1});
+  process(query);
+  ASSERT_TRUE(query->stop().ok());
+  ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "Asia/Tokyo").ok());
+  ASSERT_TRUE(started(hours)->stop().ok());
+  std::filesystem::remove(path("c/commits/0"));
+  EXPECT_THAT(refusal(hours), HasSubstr("has to run again under spark.sql.session.timeZone = UTC"));
+}
+
+TEST_F(StreamQueriesTest, TheProcessListsTheQueriesOfItsSessions) {
+  stream::QueryManager manager({*fs_, clock_, random_});
+  queries_ = StreamQueries::create({*fs_, clock_, random_}, *session_, &manager);
+  const auto query = started(write("SELECT k FROM s", "memory"));
+  ASSERT_NE(manager.find("out"), nullptr);
+  EXPECT_EQ(manager.find("out")->id(), query->id());
+  manager.stop_all();
+  EXPECT_FALSE(query->active());
+  queries_.reset();
+}
+
 class Batches final : public BatchFunction {
  public:
   explicit Batches(session::Session& session) : session_(session) {}
