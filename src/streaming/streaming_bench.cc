@@ -122,10 +122,9 @@ BENCHMARK(plan_of_from_json)
 void pipeline_of_ingest(benchmark::State& state) {
   Place place;
   const auto data = messages();
-  stream::PipelineSpec spec;
-  spec.source_schema = messages_schema();
-  spec.json = stream::JsonMessages{columnar::parse_ddl_schema(kFields).value(), {}};
-  spec.select = "deviceId, eventTime, temperature";
+  const stream::PipelineSpec spec{
+      messages_schema(), stream::JsonMessages{columnar::parse_ddl_schema(kFields).value(), {}},
+      "deviceId, eventTime, temperature", ""};
   int64_t run = 0;
   for (auto _ : state) {
     stream::QueryParts parts;
