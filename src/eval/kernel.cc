@@ -4,6 +4,7 @@
 
 #include "eval/sketch_functions.h"
 #include "eval/xml_functions.h"
+#include "eval/xml_values.h"
 
 namespace weir::eval {
 
@@ -49,7 +50,7 @@ const std::unordered_map<std::string_view, Kernel>& registry() {
           array_kernels(),      map_kernels(),        number_kernels(),    volatile_kernels(),
           digest_kernels(),     misc_kernels(),       text_code_kernels(), json_kernels(),
           time_maker_kernels(), csv_kernels(),        format_kernels(),    number_text_kernels(),
-          vector_kernels(),     sketch_kernels(),     xml_kernels()}) {
+          vector_kernels(),     sketch_kernels(),     xml_kernels(),       xml_value_kernels()}) {
       for (const auto& entry : list)
         WEIR_CHECK(map.emplace(entry.name, entry.kernel).second, entry.name);
     }

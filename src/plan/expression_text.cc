@@ -170,6 +170,9 @@ class Text {
                                                           "from_csv",
                                                           "to_json",
                                                           "to_csv",
+                                                          "from_xml",
+                                                          "to_xml",
+                                                          "schema_of_xml",
                                                           "schema_of_json",
                                                           "schema_of_csv"};
     if (name == "count" && call.arguments.size() == 1 &&

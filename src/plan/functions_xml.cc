@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/json_options.h"
 #include "plan/operator_rewrites.h"
 
 namespace weir::plan {
@@ -31,6 +32,65 @@ SignatureRule path_search(DataType result) {
   };
 }
 
+// from_xml(xml, schema[, options])
+Result<Signature> from_xml_rule(const Function&, const SignatureCall& call) {
+  const auto* text = literal_text(*call.arguments[1]);
+  if (!text) {
+    return analysis_error("INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
+                          "The input schema is not a valid schema string. The input expression "
+                          "must be string literal and not null.",
+                          call.origin);
+  }
+  auto type = columnar::parse_ddl_type(*text);
+  if (!type.ok()) type = columnar::parse_ddl_schema(*text);
+  if (!type.ok()) {
+    return analysis_error("INVALID_SCHEMA.PARSE_ERROR", "42K07",
+                          fmt::format("The input schema \"{}\" is not a valid schema string. {}",
+                                      *text, type.error().message()),
+                          call.origin);
+  }
+  if (!type->is(TypeKind::kStruct)) {
+    return analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", "42K07",
+                          fmt::format("The input schema \"{}\" is not a valid schema string. The "
+                                      "input expression should be evaluated to struct type, but "
+                                      "got \"{}\".",
+                                      *text, type->sql()),
+                          call.origin)
+        .with_parameter("dataType", fmt::format("\"{}\"", type->sql()));
+  }
+  if (!is_text(call.arguments[0]->type) && !call.arguments[0]->type.is(TypeKind::kNull))
+    return unexpected_input(call, 0, "\"STRING\"");
+  const auto string = DataType::of(S);
+  Signature signature{{string, string}, type->as_nullable(), true};
+  if (call.arguments.size() > 2) signature.argument_types.push_back(call.arguments[2]->type);
+  return signature;
+}
+
+// to_xml(struct[, options])
+Result<Signature> to_xml_rule(const Function&, const SignatureCall& call) {
+  const auto& type = call.arguments[0]->type;
+  if (!type.is(TypeKind::kStruct)) return unexpected_input(call, 0, "\"STRUCT\"");
+  Signature signature{{type}, DataType::of(S), true};
+  if (call.arguments.size() > 1) signature.argument_types.push_back(call.arguments[1]->type);
+  return signature;
+}
+
+// schema_of_xml(xml[, options])
+Result<Signature> schema_of_xml_rule(const Function&, const SignatureCall& call) {
+  const auto* text = literal_text(*call.arguments[0]);
+  if (!text) {
+    return analysis_error("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+                          "Cannot resolve \"schema_of_xml\" due to data type mismatch: the input "
+                          "`xml` should be a foldable \"STRING\" expression.",
+                          call.origin)
+        .with_parameter("inputName", "`xml`")
+        .with_parameter("inputType", "\"STRING\"");
+  }
+  Signature signature{{DataType::of(S)}, DataType::of(S), false};
+  if (call.arguments.size() > 1) signature.argument_types.push_back(call.arguments[1]->type);
+  return signature;
+}
+
 }  // namespace
 
 void add_xml(Functions& list) {
@@ -51,6 +111,10 @@ void add_xml(Functions& list) {
                        "The number that an XPath finds, as float; NaN where it is none."));
   list.push_back(risky("xpath_double", 2, 2, path_search(of(D)),
                        "The number that an XPath finds; NaN where it is none.", {"xpath_number"}));
+  list.push_back(risky("from_xml", 2, 3, from_xml_rule,
+                       "A struct read from XML text by a schema, with options."));
+  list.push_back(risky("to_xml", 1, 2, to_xml_rule, "XML text of a struct, with options."));
+  list.push_back(risky("schema_of_xml", 1, 2, schema_of_xml_rule, "Type of an XML text, as DDL."));
 }
 
 }  // namespace weir::plan
