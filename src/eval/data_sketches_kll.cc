@@ -35,21 +35,6 @@ Result<Sketch<T>> read(std::string_view bytes, std::string_view function) {
   return bad_sketch("KLL", function);
 }
 
-// As read(); where it is none, the error that Spark's functions over single sketches give.
-template <typename T>
-Result<Sketch<T>> read_one(std::string_view bytes, std::string_view function,
-                           std::string_view error_class = "KLL_SKETCH_INVALID_INPUT") {
-  auto made = read<T>(bytes, function);
-  if (made.ok()) return made;
-  return base::error(base::ErrorKind::kInvalidArgument,
-                     "[{}] For function `{}`, the binary is no KLL sketch of these numbers.",
-                     error_class, function)
-      .with_class(std::string(error_class))
-      .with_sql_state("22000")
-      .with_parameter("functionName", fmt::format("`{}`", function))
-      .with_parameter("reason", "the binary is no KLL sketch of these numbers");
-}
-
 template <typename T>
 class Builder final : public SketchBuilder {
  public:
@@ -183,7 +168,7 @@ Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>&
 
 Result<int64_t> count(Number number, std::string_view sketch, std::string_view function) {
   return with(number, [&](auto sample) -> Result<int64_t> {
-    WEIR_ASSIGN(const auto made, read_one<decltype(sample)>(sketch, function));
+    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
     return static_cast<int64_t>(made.get_n());
   });
 }
@@ -191,7 +176,7 @@ Result<int64_t> count(Number number, std::string_view sketch, std::string_view f
 Result<std::vector<Value>> quantiles(Number number, std::string_view sketch,
                                      const std::vector<double>& ranks, std::string_view function) {
   return with(number, [&](auto sample) -> Result<std::vector<Value>> {
-    WEIR_ASSIGN(const auto made, read_one<decltype(sample)>(sketch, function));
+    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
     if (made.is_empty()) return bad_sketch("KLL", function);
     std::vector<Value> found;
     for (const double rank : ranks)
@@ -203,7 +188,7 @@ Result<std::vector<Value>> quantiles(Number number, std::string_view sketch,
 Result<std::vector<double>> ranks(Number number, std::string_view sketch,
                                   const std::vector<Value>& values, std::string_view function) {
   return with(number, [&](auto sample) -> Result<std::vector<double>> {
-    WEIR_ASSIGN(const auto made, read_one<decltype(sample)>(sketch, function));
+    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
     if (made.is_empty()) return bad_sketch("KLL", function);
     std::vector<double> found;
     for (const auto& value : values)
@@ -215,9 +200,8 @@ Result<std::vector<double>> ranks(Number number, std::string_view sketch,
 Result<std::string> merged(Number number, std::string_view a, std::string_view b,
                            std::string_view function) {
   return with(number, [&](auto sample) -> Result<std::string> {
-    WEIR_ASSIGN(auto left, read_one<decltype(sample)>(a, function));
-    WEIR_ASSIGN(const auto right,
-                read_one<decltype(sample)>(b, function, "KLL_SKETCH_INCOMPATIBLE_MERGE"));
+    WEIR_ASSIGN(auto left, read<decltype(sample)>(a, function));
+    WEIR_ASSIGN(const auto right, read<decltype(sample)>(b, function));
     left.merge(right);
     return written(left);
   });
@@ -225,7 +209,7 @@ Result<std::string> merged(Number number, std::string_view a, std::string_view b
 
 Result<std::string> summary(Number number, std::string_view sketch, std::string_view function) {
   return with(number, [&](auto sample) -> Result<std::string> {
-    WEIR_ASSIGN(const auto made, read_one<decltype(sample)>(sketch, function));
+    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
     return described(made);
   });
 }

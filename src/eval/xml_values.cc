@@ -368,7 +368,8 @@ class ElementWriter {
     const std::string indent(static_cast<size_t>(4 * depth), ' ');
     if (!out.empty()) out += '\n';
     out += fmt::format("{}<{}{}", indent, name, attributes);
-    if (text.empty() && children.empty()) {
+    const bool leaf = !null && !type.is_nested();
+    if (text.empty() && children.empty() && !leaf) {
       out += "/>";
       return;
     }
