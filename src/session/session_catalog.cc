@@ -8,6 +8,7 @@
 #include "plan/operator_rewrites.h"
 #include "session/delta_source.h"
 #include "session/file_table.h"
+#include "session/kafka_table.h"
 #include "session/queries.h"
 #include "session/stream_sources.h"
 #include "sql/parser.h"
@@ -470,6 +471,14 @@ Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan
       return error(ErrorKind::kInvalidArgument,
                    "'path' must be specified once: a Delta table is one folder");
     return open_path("delta", paths[0], {}, source.options, origin);
+  }
+  if (format == "kafka") {
+    if (source.schema) {
+      return plain_error("_LEGACY_ERROR_TEMP_2242",
+                         "kafka source does not support user-specified schema.", origin);
+    }
+    WEIR_ASSIGN(auto topic, open_kafka_table(state_.services(), source.options, origin));
+    return TablePtr(std::move(topic));
   }
   if (!is_file_format(format)) return no_data_source(source.format);
   FileTableRequest request;

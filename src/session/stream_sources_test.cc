@@ -434,5 +434,25 @@ TEST_F(StreamSourcesTest, EventHubs) {
   EXPECT_THAT(refusal(read("eventhubs", {})), HasSubstr("eventhubs.connectionString is missing"));
 }
 
+TEST_F(StreamSourcesTest, BatchReadsOfKafka) {
+  const auto batch = [&](plan::Options more) {
+    more.emplace("kafka.bootstrap.servers", "127.0.0.1:1");
+    more.emplace("subscribe", "a");
+    plan::DataSource source;
+    source.format = "kafka";
+    source.options = std::move(more);
+    const auto analyzed = session_->analyze(plan::make_plan(std::move(source)));
+    if (!analyzed.ok()) return analyzed.error().to_string();
+    EXPECT_FALSE((*analyzed)->streaming);
+    return std::get<plan::op::Scan>((*analyzed)->node).table->description();
+  };
+  EXPECT_EQ(batch({}), "kafka [Subscribe[a]]");
+  EXPECT_EQ(batch({{"endingoffsets", R"({"a":{"0":5,"1":-1}})"}}), "kafka [Subscribe[a]]");
+  EXPECT_THAT(batch({{"startingoffsets", "latest"}}), HasSubstr("can't be latest"));
+  EXPECT_THAT(batch({{"endingoffsets", "earliest"}}), HasSubstr("can't be earliest"));
+  EXPECT_THAT(batch({{"endingoffsets", R"({"a":{"0":-2}})"}}), HasSubstr("can't be earliest"));
+  EXPECT_THAT(batch({{"endingtimestamp", "5"}}), HasSubstr("endingTimestamp"));
+}
+
 }  // namespace
 }  // namespace weir::session

@@ -204,6 +204,10 @@ Result<KafkaOffsets> KafkaSource::decide_initial_offsets() {
 }
 
 Result<std::string> KafkaSource::initial_offset() {
+  if (folder_.empty()) {  // of a batch query
+    WEIR_ASSIGN(const KafkaOffsets decided, decide_initial_offsets());
+    return kafka_offsets_json(decided);
+  }
   MetadataLog log(environment_.files, folder_);
   WEIR_TRY(log.open());
   WEIR_ASSIGN(const auto kept, log.get(0));

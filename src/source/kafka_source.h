@@ -5,7 +5,8 @@
 // BINARY>>, as Spark's. Key and value come as binary_view over the fetched bytes, not copied.
 //
 // What is read first is decided once and kept in sources/0/0 of the checkpoint, as Spark does: a
-// zero byte, "v1\n", the offsets' JSON. Partitions that appear later are read from their beginning.
+// zero byte, "v1\n", the offsets' JSON; opened without a folder, nothing is kept. Partitions that
+// appear later are read from their beginning.
 //
 // Each partition has a fetcher that lives from batch to batch and reads ahead within a bound, so
 // that a new batch finds its rows here; what the brokers say of their high watermarks along with

@@ -1,0 +1,186 @@
+#include "session/kafka_table.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include <arrow/record_batch.h>
+
+#include "columnar/arrow_types.h"
+#include "eval/node.h"
+#include "source/kafka_rows.h"
+#include "source/kafka_source.h"
+
+namespace weir::session {
+
+using base::error;
+using base::ErrorKind;
+using relational::BatchPtr;
+using relational::BatchStream;
+
+namespace {
+
+// The readers of one scan; each stream takes the next that nobody has.
+struct SharedReaders {
+  std::unique_ptr<source::Source> source;
+  Schema schema = Schema::structure({});
+  std::mutex mutex;
+  std::vector<std::unique_ptr<source::PartitionReader>> readers;
+};
+
+class KafkaStream final : public BatchStream {
+ public:
+  explicit KafkaStream(std::shared_ptr<SharedReaders> shared) : shared_(std::move(shared)) {}
+  const Schema& schema() const override { return shared_->schema; }
+  Result<BatchPtr> next(std::stop_token stop) override {
+    while (true) {
+      if (!reader_) {
+        const std::lock_guard lock(shared_->mutex);
+        if (shared_->readers.empty()) return BatchPtr();
+        reader_ = std::move(shared_->readers.back());
+        shared_->readers.pop_back();
+      }
+      WEIR_ASSIGN(const auto rows, reader_->next(stop));
+      if (rows) return plain(*rows);
+      reader_.reset();
+    }
+  }
+
+ private:
+  // Keys and values come as views into what was fetched.
+  Result<BatchPtr> plain(const arrow::RecordBatch& rows) const {
+    const auto schema = columnar::to_arrow_schema(shared_->schema);
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (int i = 0; i < rows.num_columns(); ++i) {
+      WEIR_ASSIGN(auto array, eval::canonical(rows.column(i), schema->field(i)->type()));
+      arrays.push_back(std::move(array));
+    }
+    return arrow::RecordBatch::Make(schema, rows.num_rows(), std::move(arrays));
+  }
+
+  std::shared_ptr<SharedReaders> shared_;
+  std::unique_ptr<source::PartitionReader> reader_;
+};
+
+class KafkaTable final : public relational::ScanSource {
+ public:
+  KafkaTable(Services services, source::KafkaSourceOptions options,
+             std::optional<source::KafkaOffsets> ending)
+      : services_(services),
+        options_(std::move(options)),
+        ending_(std::move(ending)),
+        schema_(source::kafka_schema(options_.include_headers)) {}
+
+  const Schema& schema() const override { return schema_; }
+  std::string_view provider() const override { return "kafka"; }
+  std::string description() const override {
+    return fmt::format("kafka [{}]", options_.strategy());
+  }
+  Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
+                                                         const plan::TypedPtr&,
+                                                         int streams) const override {
+    const source::KafkaSourceEnvironment environment{services_.fs, services_.clock,
+                                                     services_.random};
+    auto shared = std::make_shared<SharedReaders>();
+    WEIR_ASSIGN(shared->source, source::make_kafka_source(environment, options_,
+                                                          source::kafka_clients(environment)));
+    auto& source = *shared->source;
+    WEIR_TRY(source.open({}));
+    WEIR_ASSIGN(const std::string start, source.initial_offset());
+    WEIR_ASSIGN(const auto latest, source.latest_offset(start, true));
+    WEIR_ASSIGN(const std::string end, end_of(start, latest));
+    std::vector<std::string> names;
+    std::vector<columnar::Field> fields;
+    for (const int column : columns) {
+      fields.push_back(schema_.fields()[static_cast<size_t>(column)]);
+      names.push_back(fields.back().name);
+    }
+    shared->schema = Schema::structure(std::move(fields));
+    WEIR_ASSIGN(shared->readers, source.plan(start, end, names));
+    std::reverse(shared->readers.begin(), shared->readers.end());
+    const auto wanted =
+        std::clamp<size_t>(shared->readers.size(), 1, static_cast<size_t>(std::max(1, streams)));
+    std::vector<std::unique_ptr<BatchStream>> all;
+    for (size_t i = 0; i < wanted; ++i)
+      all.push_back(std::make_unique<KafkaStream>(shared));
+    return all;
+  }
+
+ private:
+  // Where the partitions' ranges end: what is asked for, as far as it is there.
+  Result<std::string> end_of(const std::string& start, const source::LatestOffset& latest) const {
+    if (!ending_) return latest.end;
+    WEIR_ASSIGN(const auto from, source::parse_kafka_offsets(start, "starting offsets"));
+    WEIR_ASSIGN(const auto there, source::parse_kafka_offsets(latest.latest, "latest offsets"));
+    source::KafkaOffsets end;
+    for (const auto& [partition, newest] : there) {
+      const auto given = ending_->find(partition);
+      if (given == ending_->end())
+        return error(ErrorKind::kInvalidArgument,
+                     "option endingOffsets has to name every partition (-1: latest); {}-{} is "
+                     "missing",
+                     partition.topic, partition.partition);
+      end[partition] = given->second == -1 ? newest : given->second;
+      const auto begin = from.find(partition);
+      if (begin != from.end()) end[partition] = std::max(end[partition], begin->second);
+    }
+    return source::kafka_offsets_json(end);
+  }
+
+  Services services_;
+  source::KafkaSourceOptions options_;
+  std::optional<source::KafkaOffsets> ending_;
+  Schema schema_;
+};
+
+std::optional<std::string> take(TextMap& options, std::string_view name) {
+  for (auto option = options.begin(); option != options.end(); ++option) {
+    if (lower_case(option->first) != lower_case(name)) continue;
+    std::string value = option->second;
+    options.erase(option);
+    return value;
+  }
+  return std::nullopt;
+}
+
+bool has(const TextMap& options, std::string_view name) {
+  return std::any_of(options.begin(), options.end(), [&](const auto& option) {
+    return lower_case(option.first) == lower_case(name);
+  });
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const relational::ScanSource>> open_kafka_table(const Services& services,
+                                                                       TextMap options,
+                                                                       const Origin& origin) {
+  for (const char* name : {"endingOffsetsByTimestamp", "endingTimestamp"})
+    if (has(options, name))
+      return unsupported(fmt::format("the option {} of a Kafka topic", name), origin);
+  const auto ending = take(options, "endingOffsets");
+  std::optional<source::KafkaOffsets> ends;
+  if (ending && lower_case(*ending) == "earliest")
+    return error(ErrorKind::kInvalidArgument,
+                 "ending offset can't be earliest for batch queries on Kafka");
+  if (ending && lower_case(*ending) != "latest") {
+    auto parsed = source::parse_kafka_offsets(*ending, "option endingOffsets");
+    if (!parsed.ok()) return error(ErrorKind::kInvalidArgument, "{}", parsed.error().message());
+    for (const auto& [partition, offset] : *parsed)
+      if (offset < -1)
+        return error(ErrorKind::kInvalidArgument,
+                     "endingOffsets for {}-{} can't be earliest for batch queries on Kafka",
+                     partition.topic, partition.partition);
+    ends = std::move(*parsed);
+  }
+  if (!has(options, "startingOffsets") && !has(options, "startingTimestamp") &&
+      !has(options, "startingOffsetsByTimestamp"))
+    options["startingOffsets"] = "earliest";
+  WEIR_ASSIGN(auto parsed,
+              source::parse_kafka_source_options(options, source::UnknownOptions::kIgnore));
+  if (parsed.start == source::KafkaSourceOptions::Start::kLatest)
+    return error(ErrorKind::kInvalidArgument,
+                 "starting offset can't be latest for batch queries on Kafka");
+  return std::shared_ptr<const relational::ScanSource>(
+      std::make_shared<KafkaTable>(services, std::move(parsed), std::move(ends)));
+}
+
+}  // namespace weir::session
