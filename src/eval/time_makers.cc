@@ -1,6 +1,7 @@
 // Times and intervals made of their fields, fields taken out of them, differences in units.
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include <arrow/array/util.h>
 #include <boost/algorithm/string/case_conv.hpp>
@@ -10,6 +11,7 @@
 #include "eval/list_rows.h"
 #include "eval/map_rows.h"
 #include "plan/calendar.h"
+#include "plan/temporal_text.h"
 
 namespace weir::eval {
 
@@ -672,10 +674,60 @@ Result<ArrayPtr> window_time(KernelCall& call, Arguments arguments) {
       call, [](int64_t end) { return end - 1; }, FixedReader<int64_t>(vector));
 }
 
+// [time, time + gap). NULL where there is no time or the gap is not positive.
+Result<ArrayPtr> session_window(KernelCall& call, Arguments arguments) {
+  const FixedReader<int64_t> times(arguments[0]);
+  const bool text = call.type_of(1).is(TypeKind::kString);
+  std::optional<TextReader> words;
+  std::optional<FixedReader<int64_t>> numbers;
+  if (text) {
+    words.emplace(arguments[1]);
+  } else {
+    numbers.emplace(arguments[1]);
+  }
+  FixedWriter<int64_t> begins(call.rows), ends(call.rows);
+  BoolWriter there(call.rows);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    int64_t gap = 0;
+    if (!text) {
+      gap = numbers->valid[row] ? (*numbers)[row] : 0;
+    } else if (words->valid[row]) {
+      const auto duration = plan::parse_duration((*words)[row]);
+      if (!duration || duration->months != 0) {
+        return call.fail("CANNOT_PARSE_INTERVAL", "22006",
+                         fmt::format("Unable to parse '{}'. Please ensure that the value provided "
+                                     "is in a valid format for defining an interval.",
+                                     (*words)[row]));
+      }
+      gap = duration->us;
+    }
+    int64_t end = 0;
+    if (!times.valid[row] || gap <= 0) {
+      begins.set_null(row);
+      ends.set_null(row);
+      there.set(row, false);
+      continue;
+    }
+    if (__builtin_add_overflow(times[row], gap, &end))
+      return call.fail("DATETIME_OVERFLOW", "22008",
+                       "Datetime operation overflow: session_window().");
+    begins.set(row, times[row]);
+    ends.set(row, end);
+    there.set(row, true);
+  }
+  const auto& type = call.arrow_type;
+  const auto flags = there.finish();
+  return arrow::MakeArray(arrow::ArrayData::Make(
+      type, call.rows, {flags->data()->buffers[1]},
+      {begins.finish(type->field(0)->type())->data(), ends.finish(type->field(1)->type())->data()},
+      arrow::kUnknownNullCount));
+}
+
 constexpr KernelEntry kKernels[] = {
     {"window", time_window},
     {"time windows", time_windows},
     {"window_time", window_time},
+    {"session_window", session_window},
     {"time_bucket", time_bucket},
     {"make_timestamp", make_timestamp},
     {"try_make_timestamp", make_timestamp},

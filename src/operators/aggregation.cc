@@ -11,7 +11,7 @@
 #include "eval/list_rows.h"
 #include "eval/node.h"
 #include "operators/event_time.h"
-#include "operators/group_table.h"
+#include "operators/grouped_rows.h"
 #include "operators/store_operator.h"
 #include "plan/plan_node.h"
 #include "state/row_codec.h"
@@ -29,122 +29,14 @@ using eval::AggregateStates;
 constexpr int64_t kBucketUs = 60'000'000;
 constexpr int64_t kGroupsForThreads = 20'000;  // fewer are not worth a second thread
 
-// The keys as they are read from a batch, and as they are kept.
-struct Keys {
-  std::vector<eval::Program> programs;
-  std::vector<std::vector<bool>> sets;  // for each grouping set the keys that it has; empty: one
-  std::vector<DataType> types;          // of the kept key: the keys, then the set's id
-  int event = -1;                       // key with event time
-};
-
-// What one worker thread has seen of a batch.
-class GroupedRows {
- public:
-  GroupedRows(const Keys& keys, const AggregateProgram& program, const BatchRun& run,
-              bool drops_late)
-      : keys_(keys),
-        run_(run),
-        late_us_(drops_late ? run.late_us : kNoWatermark),
-        codec_(keys.types),
-        states_(program.make(run.eval)) {}
-
-  Result<int64_t> add(BatchPtr rows) {  // the number of late rows
-    int64_t late = 0;
-    std::vector<ArrayPtr> values;
-    WEIR_TRY(read_keys(rows, values));
-    if (keys_.event >= 0 && late_us_ != kNoWatermark) {
-      WEIR_TRY(event_times(*values[static_cast<size_t>(keys_.event)], times_));
-      WEIR_ASSIGN(late, drop_late(times_, late_us_, rows));
-      if (late > 0) WEIR_TRY(read_keys(rows, values));
-    }
-    if (rows->num_rows() == 0) return late;
-    if (keys_.sets.empty()) {
-      WEIR_TRY(group(*rows, values));
-      return late;
-    }
-    const auto count = static_cast<int>(keys_.programs.size());
-    for (const auto& set : keys_.sets) {
-      auto kept = values;
-      int64_t id = 0;
-      for (int k = 0; k < count; ++k) {
-        if (set[static_cast<size_t>(k)]) continue;
-        id |= int64_t{1} << (count - 1 - k);
-        WEIR_ARROW_ASSIGN(
-            kept[static_cast<size_t>(k)],
-            arrow::MakeArrayOfNull(columnar::to_arrow(keys_.types[static_cast<size_t>(k)]),
-                                   rows->num_rows()));
-      }
-      eval::FixedWriter<int64_t> ids(rows->num_rows());
-      for (int64_t row = 0; row < rows->num_rows(); ++row)
-        ids.set(row, id);
-      kept.push_back(ids.finish(arrow::int64()));
-      WEIR_TRY(group(*rows, kept));
-    }
-    return late;
-  }
-
-  // The groups of `other` come behind these.
-  Result<void> join(GroupedRows& other) {
-    std::vector<uint32_t> groups;
-    for (const auto row : other.table_.rows())
-      groups.push_back(table_.find_or_add(row));
-    states_.resize(table_.size());
-    WEIR_ASSIGN(const auto columns, other.states_.states());
-    return states_.merge(columns, groups);
-  }
-  // A query without keys has its one group in any case.
-  void add_empty_group() {
-    if (!keys_.programs.empty() || table_.size() > 0) return;
-    table_.find_or_add(std::string_view());
-    states_.resize(1);
-  }
-  int64_t groups() const { return table_.size(); }
-  AggregateStates& states() { return states_; }
-  Result<std::vector<ArrayPtr>> key_columns() const {
-    if (keys_.programs.empty()) return std::vector<ArrayPtr>();
-    const auto rows = table_.rows();
-    return codec_.decode(rows);
-  }
-
- private:
-  Result<void> read_keys(const BatchPtr& rows, std::vector<ArrayPtr>& values) {
-    values.clear();
-    for (const auto& program : keys_.programs) {
-      WEIR_ASSIGN(auto array, program.evaluate(*rows, run_.eval));
-      values.push_back(std::move(array));
-    }
-    return {};
-  }
-  Result<void> group(const arrow::RecordBatch& rows, const std::vector<ArrayPtr>& values) {
-    if (keys_.programs.empty()) {
-      add_empty_group();
-      groups_.assign(static_cast<size_t>(rows.num_rows()), 0);
-    } else {
-      WEIR_TRY(codec_.encode(values, rows.num_rows(), encoded_));
-      table_.find_or_add(encoded_, groups_);
-      states_.resize(table_.size());
-    }
-    return states_.update(rows, groups_);
-  }
-
-  const Keys& keys_;
-  BatchRun run_;
-  int64_t late_us_;
-  eval::RowCodec codec_;
-  AggregateStates states_;
-  GroupTable table_;
-  eval::EncodedRows encoded_;
-  std::vector<uint32_t> groups_;
-  std::vector<int64_t> times_;
-};
-
 class Aggregation final : public StoreOperator {
  public:
   Aggregation(plan::OperatorPtr node, OutputMode mode, StateEnvironment environment, Keys keys,
               AggregateProgram program)
       : StoreOperator("stateStoreSave", std::move(node), mode, std::move(environment)),
         keys_(std::move(keys)),
-        program_(std::move(program)) {
+        program_(std::move(program)),
+        value_schema_(program_.state_schema()) {
     std::vector<columnar::Field> fields;
     for (size_t i = 0; i < keys_.types.size(); ++i) {
       fields.push_back(columnar::make_field(
@@ -154,6 +46,9 @@ class Aggregation final : public StoreOperator {
     if (fields.empty())
       fields.push_back(columnar::make_field("group", DataType::of(TypeKind::kBoolean)));
     key_schema_ = Schema::structure(std::move(fields));
+    if (value_schema_.fields().empty())  // DISTINCT: a value has to be something
+      value_schema_ =
+          Schema::structure({columnar::make_field("seen", DataType::of(TypeKind::kBoolean))});
   }
 
   std::string identity() const override {
@@ -207,8 +102,7 @@ class Aggregation final : public StoreOperator {
 
  protected:
   std::vector<state::StoreSpec> specs() const override {
-    state::StoreSpec spec{
-        .identity = identity(), .key = key_schema_, .value = program_.state_schema()};
+    state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
     if (keys_.event >= 0) {
       spec.time = state::TimeBuckets::kOfKey;
       spec.bucket_width_us = kBucketUs;
@@ -288,12 +182,18 @@ class Aggregation final : public StoreOperator {
     auto merged = program_.make(run_.eval);
     merged.resize(encoded.rows());
     if (!known.empty()) {
-      WEIR_ASSIGN(const auto old, state::decode_values(program_.state_schema(), known));
+      WEIR_ASSIGN(const auto old, decode(known));
       WEIR_TRY(merged.merge(old, known_rows));
     }
     WEIR_TRY(merged.merge(fresh, counted(encoded.rows())));
-    WEIR_ASSIGN(const auto states, merged.states());
-    WEIR_ASSIGN(auto encoder, state::ValueEncoder::make(program_.state_schema()));
+    WEIR_ASSIGN(auto states, merged.states());
+    if (states.empty()) {
+      eval::BoolWriter seen(encoded.rows());
+      for (int64_t row = 0; row < encoded.rows(); ++row)
+        seen.set(row, true);
+      states.push_back(seen.finish());
+    }
+    WEIR_ASSIGN(auto encoder, state::ValueEncoder::make(value_schema_));
     state::EncodedRows values;
     WEIR_TRY(encoder.encode(states, values));
     for (int shard = 0; shard < store().shards(); ++shard) {
@@ -302,6 +202,12 @@ class Aggregation final : public StoreOperator {
     }
     if (mode_ != OutputMode::kUpdate) return {};
     return give_groups(keys, merged, output);
+  }
+
+  Result<std::vector<ArrayPtr>> decode(std::span<const std::string_view> values) const {
+    WEIR_ASSIGN(auto states, state::decode_values(value_schema_, values));
+    if (program_.state_schema().fields().empty()) states.clear();
+    return states;
   }
 
   Result<void> give_groups(std::vector<ArrayPtr> keys, AggregateStates& states,
@@ -342,7 +248,7 @@ class Aggregation final : public StoreOperator {
     const std::vector<std::string_view> key_views(rows.keys.begin(), rows.keys.end());
     const std::vector<std::string_view> value_views(rows.values.begin(), rows.values.end());
     WEIR_ASSIGN(auto keys, state::decode_keys(key_schema_, key_views));
-    WEIR_ASSIGN(const auto values, state::decode_values(program_.state_schema(), value_views));
+    WEIR_ASSIGN(const auto values, decode(value_views));
     auto states = program_.make(run_.eval);
     const auto count = static_cast<int64_t>(rows.keys.size());
     states.resize(count);
@@ -355,6 +261,7 @@ class Aggregation final : public StoreOperator {
 
   Keys keys_;
   AggregateProgram program_;
+  Schema value_schema_;
   Schema key_schema_ = Schema::structure({});
   std::mutex mutex_;
   std::vector<std::unique_ptr<GroupedRows>> parts_;
@@ -393,12 +300,8 @@ Result<std::unique_ptr<StatefulOperator>> make_aggregation(const plan::OperatorP
         .with_parameter("outputMode", "append")
         .with_parameter("operation", "streaming aggregations without watermark");
   }
-  eval::EvalContext context;
-  const auto ansi = environment.conf.find("spark.sql.ansi.enabled");
-  if (ansi != environment.conf.end()) context.ansi = ansi->second != "false";
-  const auto zone = environment.conf.find("spark.sql.session.timeZone");
-  if (zone != environment.conf.end()) context.session_zone = zone->second;
-  WEIR_ASSIGN(auto program, AggregateProgram::compile(aggregate.aggregates, context));
+  WEIR_ASSIGN(auto program,
+              AggregateProgram::compile(aggregate.aggregates, aggregate_context(environment)));
   return std::unique_ptr<StatefulOperator>(std::make_unique<Aggregation>(
       node, mode, std::move(environment), std::move(keys), std::move(program)));
 }

@@ -237,16 +237,10 @@ Result<std::unique_ptr<StatefulOperator>> make_deduplication(const plan::Operato
                                                              OutputMode mode,
                                                              StateEnvironment environment) {
   DeduplicationPlan plan;
-  plan::OperatorPtr child;
-  if (const auto* chosen = std::get_if<plan::op::Deduplicate>(&node->node)) {
-    plan.keys = chosen->keys;
-    plan.within = chosen->within_watermark;
-    child = chosen->child;
-  } else {
-    child = std::get<plan::op::Distinct>(node->node).child;
-    for (size_t i = 0; i < node->columns.size(); ++i)
-      plan.keys.push_back(static_cast<int>(i));
-  }
+  const auto& chosen = std::get<plan::op::Deduplicate>(node->node);
+  plan.keys = chosen.keys;
+  plan.within = chosen.within_watermark;
+  const auto& child = chosen.child;
   const auto events = event_time_columns(*child);
   for (size_t k = 0; k < plan.keys.size(); ++k) {
     if (plan.event_key >= 0 || !events[static_cast<size_t>(plan.keys[k])]) continue;
@@ -263,12 +257,6 @@ Result<std::unique_ptr<StatefulOperator>> make_deduplication(const plan::Operato
         .with_class("_LEGACY_ERROR_TEMP_3102");
   }
   if (plan.within) plan.delay_us = delay_below(*child);
-  if (mode == OutputMode::kComplete) {
-    return base::error(base::ErrorKind::kUnsupported,
-                       "dropDuplicates in complete output mode has nothing to complete")
-        .with_class("UNSUPPORTED_FEATURE")
-        .with_sql_state("0A000");
-  }
   return std::unique_ptr<StatefulOperator>(
       std::make_unique<Deduplication>(node, mode, std::move(environment), std::move(plan)));
 }

@@ -4,6 +4,7 @@
 // and gives the node's own columns. Its state lives below `folder`/<operator_id>.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,8 @@ class FileSystem;
 
 namespace weir::operators {
 
+class GroupFunction;  // group_state.h
+
 struct StateEnvironment {
   io::FileSystem* files = nullptr;  // outlives the operator
   std::string folder;               // the checkpoint's state/
@@ -27,11 +30,14 @@ struct StateEnvironment {
       0;  // virtual shards of a state that begins (0: a default); what exists keeps its own
   int threads = 1;                          // that may work on the state at once
   std::map<std::string, std::string> conf;  // the session's settings, pinned for the query
+  // The function of a GroupMap with state; may be empty.
+  std::function<Result<std::unique_ptr<GroupFunction>>(const plan::op::GroupMap&)>
+      make_group_function = {};
 };
 
 // Whether the node has to remember rows from batch to batch: Aggregate, Distinct, Deduplicate,
-// Limit (append), a Join of two streams, GroupMap with state. False for a node that is not
-// streaming.
+// Limit (append, or below any aggregation), a Join of two streams, GroupMap with state. False for a
+// node that is not streaming.
 bool is_stateful(const plan::Operator& node, OutputMode mode);
 
 // kUnsupported or kInvalidArgument with Spark's error class where the node cannot run so: a mode

@@ -103,6 +103,8 @@ class StatefulOperator {
   // Whether a batch without new rows would give or remove anything once the event time has moved
   // to `eviction_us`.
   virtual bool wants_batch_without_rows(int64_t eviction_us) const = 0;
+  // Whether a batch without new rows would do anything at that time of the clock.
+  virtual bool wants_batch_at(int64_t /*now_us*/) const { return false; }
   virtual OperatorMetrics metrics() const = 0;  // of the batch that finished last
 };
 

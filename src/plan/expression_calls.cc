@@ -175,8 +175,8 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
     names_[&whole] = name_of(*written);
     return made;
   }
-  if (name == "window") {
-    names_[&whole] = "window";
+  if (name == "window" || name == "session_window") {
+    names_[&whole] = name;
     WEIR_ASSIGN(const auto window, time_window(call, origin));
     if (query_ && scope_.columns) return query_->time_window_column(window, *scope_.columns);
     return analysis_error("UNSUPPORTED_FEATURE", "0A000",

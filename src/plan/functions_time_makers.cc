@@ -162,6 +162,16 @@ SignatureRule windows_rule(bool several) {
   };
 }
 
+// session_window() as its clause calls it: a time, then the gap as text, interval or microseconds.
+Result<Signature> session_window_rule(const Function&, const SignatureCall& call) {
+  const auto time = type_at(call, 0).is(Ntz) ? Ntz : Ts;
+  if (!can_cast_implicitly(type_at(call, 0), of(time), call.options->ansi))
+    return unexpected_input(call, 0, "(\"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+  const auto& gap = type_at(call, 1);
+  const bool number = gap.is(L) || gap.is(TypeKind::kDayTimeInterval);
+  return Signature{{of(time), number ? gap : of(S)}, window_type(time), true};
+}
+
 Result<Signature> window_time_rule(const Function&, const SignatureCall& call) {
   const auto& type = type_at(call, 0);
   const bool window = type.is(TypeKind::kStruct) && type.fields().size() == 2 &&
@@ -206,6 +216,9 @@ void add_time_makers(Functions& list) {
                       "The window of time that a time belongs to: struct of start and end."));
   list.push_back(sure("time windows", 4, 4, windows_rule(true),
                       "All windows of a time where they overlap: what window() is made of."));
+  list.push_back(
+      risky("session_window", 2, 2, session_window_rule,
+            "The session that a time begins: it ends a gap later, and grows by others."));
   list.push_back(
       sure("window_time", 1, 1, window_time_rule, "The last microsecond of a time window."));
   list.push_back(risky("time_bucket", 2, 3, bucket_rule,

@@ -19,8 +19,6 @@ bool is_unbuilt_function(std::string_view name) {
       "java_method", "reflect", "try_reflect",
       // collations
       "collate", "collation",
-      // sessions as groups
-      "session_window",
       // metric views
       "measure"};
   return kNames.contains(name);

@@ -6,6 +6,7 @@
 #include "plan/expression_analyzer.h"
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
+#include "plan/session_windows.h"
 
 namespace weir::plan {
 
@@ -234,8 +235,9 @@ OperatorPtr Grouping::make(const OperatorPtr& input, ColumnId& next_id) const {
   for (size_t i = 0; i < aggregates_.size(); ++i)
     add(fmt::format("_a{}", i), aggregates_[i]->type, aggregates_[i]->nullable);
   if (with_sets) add("spark_grouping_id", DataType::of(TypeKind::kLong), false);
-  return make_operator(op::Aggregate{input, keys, aggregates_, sets}, std::move(columns),
-                       input->streaming);
+  auto made = make_operator(op::Aggregate{input, keys, aggregates_, sets}, std::move(columns),
+                            input->streaming);
+  return input->streaming || with_sets ? made : with_sessions_merged(made, next_id);
 }
 
 }  // namespace weir::plan

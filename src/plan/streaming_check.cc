@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <string>
 #include <strings.h>
 
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
+#include "plan/session_windows.h"
 
 namespace weir::plan {
 
@@ -45,6 +47,50 @@ bool is_distinct(const TypedPtr& expression) {
   return call != nullptr && call->distinct;
 }
 
+bool has_aggregate(const Operator& node) {
+  if (!node.streaming) return false;
+  if (std::holds_alternative<op::Aggregate>(node.node) ||
+      std::holds_alternative<op::Distinct>(node.node))
+    return true;
+  const auto children = children_of(node);
+  return std::any_of(children.begin(), children.end(),
+                     [](const OperatorPtr& child) { return has_aggregate(*child); });
+}
+
+bool is_stateful_above(const Operator& node) {
+  if (const auto* join = std::get_if<op::Join>(&node.node))
+    return join->left->streaming && join->right->streaming;
+  if (const auto* map = std::get_if<op::GroupMap>(&node.node)) return !map->state.empty();
+  return std::holds_alternative<op::Aggregate>(node.node) ||
+         std::holds_alternative<op::Distinct>(node.node) ||
+         std::holds_alternative<op::Deduplicate>(node.node);
+}
+
+bool aggregate_below_state(const Operator& node) {
+  if (!node.streaming) return false;
+  const auto children = children_of(node);
+  return std::any_of(children.begin(), children.end(), [&](const OperatorPtr& child) {
+    return (is_stateful_above(node) && has_aggregate(*child)) || aggregate_below_state(*child);
+  });
+}
+
+Result<void> check_subqueries(const Operator& node) {
+  for (const TypedPtr& expression : operator_expressions(node)) {
+    const bool streaming = any_typed(*expression, [](const Typed& one) {
+      const auto* query = std::get_if<TypedSubquery>(&one.node);
+      return query != nullptr && query->plan->streaming;
+    });
+    if (streaming)
+      return error(ErrorKind::kInvalidArgument,
+                   "Invalid subquery: Streaming query is not allowed in subquery expressions.")
+          .with_class("INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY")
+          .with_sql_state("42823");
+  }
+  for (const OperatorPtr& child : children_of(node))
+    WEIR_TRY(check_subqueries(*child));
+  return {};
+}
+
 // Whether a conjunct of the condition says that something of the left side equals something of the
 // right.
 bool has_equality(const TypedPtr& condition, int left_width) {
@@ -72,14 +118,6 @@ bool has_watermark(const Operator& node) {
                      [](const OperatorPtr& child) { return has_watermark(*child); });
 }
 
-bool has_aggregate(const Operator& node) {
-  if (!node.streaming) return false;
-  if (std::holds_alternative<op::Aggregate>(node.node)) return true;
-  const auto children = children_of(node);
-  return std::any_of(children.begin(), children.end(),
-                     [](const OperatorPtr& child) { return has_aggregate(*child); });
-}
-
 class Checker {
  public:
   Checker(StreamMode mode, const EventTimeColumns& event_time_columns)
@@ -99,15 +137,27 @@ class Checker {
   }
 
   Result<void> check_node(const Operator& node, const op::Aggregate& aggregate) {
-    if (!aggregate.sets.empty())
-      return unsupported("Grouping Sets is not supported on streaming DataFrames/Datasets");
+    if (mode_ == StreamMode::kUpdate &&
+        std::any_of(aggregate.keys.begin(), aggregate.keys.end(),
+                    [&](const TypedPtr& key) { return is_session_key(*key, *aggregate.child); }))
+      return mode_unsupported(mode_, "session window streaming aggregations");
+    if (mode_ == StreamMode::kAppend) WEIR_TRY(check_ends(node, aggregate.keys.size()));
     if (std::any_of(aggregate.aggregates.begin(), aggregate.aggregates.end(), is_distinct))
       return unsupported(
           "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider "
           "using approx_count_distinct() instead.");
-    if (mode_ != StreamMode::kAppend) return {};
+    return {};
+  }
+
+  // As an aggregation by all columns.
+  Result<void> check_node(const Operator& node, const op::Distinct&) {
+    return mode_ == StreamMode::kAppend ? check_ends(node, node.columns.size()) : Result<void>();
+  }
+
+  // One of the first columns, the keys, is event time.
+  Result<void> check_ends(const Operator& node, size_t keys) {
     const std::vector<bool> event_time = event_time_columns_(node);
-    for (size_t i = 0; i < aggregate.keys.size() && i < event_time.size(); ++i)
+    for (size_t i = 0; i < keys && i < event_time.size(); ++i)
       if (event_time[i]) return {};
     return mode_unsupported(mode_, "streaming aggregations without watermark");
   }
@@ -156,7 +206,7 @@ class Checker {
                          std::string(mode_in_words(mode_)) +
                          (inner ? " output mode, only in Append and Update output modes"
                                 : " output mode, only in Append output mode"));
-    if (!inner && !has_watermark(*join.left) && !has_watermark(*join.right))  // more: operators
+    if (!inner && !has_watermark(*join.left) && !has_watermark(*join.right))
       return unsupported("Stream-stream " + name +
                          " join between two streaming DataFrame/Datasets is not supported without "
                          "a watermark in the join keys, or a watermark on the nullable side and an "
@@ -171,7 +221,11 @@ class Checker {
       return unsupported("Union between streaming and batch DataFrames/Datasets is not supported");
     if (sets.kind == SetKind::kExcept && sets.right->streaming)
       return unsupported("Except on a streaming DataFrame/Dataset on the right is not supported");
-    if (sets.kind == SetKind::kIntersect && sets.left->streaming && sets.right->streaming)
+    if (sets.kind == SetKind::kExcept)
+      return error(ErrorKind::kUnsupported, "EXCEPT of a stream and static rows")
+          .with_class("UNSUPPORTED_FEATURE")
+          .with_sql_state("0A000");
+    if (sets.kind == SetKind::kIntersect)
       return unsupported("Intersect of streaming DataFrames/Datasets is not supported");
     return {};
   }
@@ -208,13 +262,21 @@ class Checker {
 
   Result<void> check_node(const Operator& node, const op::Window& window) {
     const std::string& column = node.columns[node.columns.size() - window.functions.size()].name;
+    std::string function = "WINDOW";
+    if (const auto* over = std::get_if<TypedWindow>(&window.functions[0]->node))
+      if (const auto* call = std::get_if<TypedCall>(&over->function->node))
+        function = call->function->name;
+    std::transform(function.begin(), function.end(), function.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    function += "()";
     return error(ErrorKind::kInvalidArgument,
-                 "Window function is not supported (as column `{}`) on streaming "
+                 "Window function is not supported in {} (as column `{}`) on streaming "
                  "DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation "
                  "using the WINDOW function.",
-                 column)
+                 function, column)
         .with_class("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING")
         .with_sql_state("42KDE")
+        .with_parameter("windowFunc", function)
         .with_parameter("columnName", "`" + column + "`");
   }
 
@@ -251,14 +313,25 @@ Result<StreamMode> parse_stream_mode(std::string_view text) {
 }
 
 Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
-                             const EventTimeColumns& event_time_columns) {
+                             const EventTimeColumns& event_time_columns, bool check_correctness) {
   if (!root->streaming)
     return unsupported(
         "Queries without streaming sources cannot be executed with "
         "writeStream.start()");
   if (mode == StreamMode::kComplete && !has_aggregate(*root))
     return mode_unsupported(mode, "no streaming aggregations");
-  return Checker(mode, event_time_columns).check(root);
+  WEIR_TRY(check_subqueries(*root));
+  WEIR_TRY(Checker(mode, event_time_columns).check(root));
+  if (!check_correctness || mode == StreamMode::kAppend || !aggregate_below_state(*root)) return {};
+  return unsupported(
+      "Detected pattern of possible 'correctness' issue due to global watermark. The query "
+      "contains "
+      "stateful operation which can emit rows older than the current watermark plus allowed late "
+      "record delay, which are \"late rows\" in downstream stateful operations and these rows can "
+      "be discarded. Please refer the programming guide doc for more details. If you understand "
+      "the possible risk of correctness issue and still need to run the query, you can disable "
+      "this check by setting the config "
+      "`spark.sql.streaming.statefulOperator.checkCorrectness.enabled` to false.");
 }
 
 Folder without_time(Folder fold) {
@@ -276,7 +349,7 @@ Folder without_time(Folder fold) {
 }
 
 Result<void> check_batch(const OperatorPtr& root) {
-  if (!root->streaming) return {};
+  if (!root->streaming) return check_subqueries(*root);
   return unsupported(
       "Queries with streaming sources must be executed with writeStream.start(), or from a "
       "streaming table or flow definition within a Spark Declarative Pipeline.");

@@ -19,9 +19,11 @@ std::string_view to_string(StreamMode mode);  // "append" …
 // Which of a node's columns carry event time under a watermark (operators::event_time_columns).
 using EventTimeColumns = std::function<std::vector<bool>(const Operator&)>;
 
-// For writeStream.start().
+// For writeStream.start(). The operators' own rules come on top (operators::make_operator).
+// check_correctness: spark.sql.streaming.statefulOperator.checkCorrectness.enabled.
 Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
-                             const EventTimeColumns& event_time_columns);
+                             const EventTimeColumns& event_time_columns,
+                             bool check_correctness = true);
 // For optimize() of a streaming plan: leaves alone what depends on the time, which each batch has
 // anew.
 Folder without_time(Folder fold);

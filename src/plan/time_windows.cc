@@ -1,4 +1,5 @@
-// window(time, width [, slide [, start]]): the windows that a time belongs to.
+// window(time, width [, slide [, start]]): the windows that a time belongs to, and
+// session_window(time, gap).
 //
 // The first clause that calls it (select list, GROUP BY, withColumns) gets them as a column of its
 // input: rows without a time are left out, and where windows overlap a row comes once for each of
@@ -8,6 +9,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/session_windows.h"
 #include "plan/signature_rules.h"
 #include "plan/temporal_text.h"
 
@@ -21,7 +23,8 @@ constexpr const char* kMetadataKey = "spark.timeWindow";
 
 bool is_window_call(const Expression& expression) {
   const auto* call = std::get_if<Call>(&expression.node);
-  return call && names_equal(call->function, "window", /*case_sensitive=*/false);
+  return call && (names_equal(call->function, "window", /*case_sensitive=*/false) ||
+                  names_equal(call->function, "session_window", /*case_sensitive=*/false));
 }
 
 // The calls of window() in an expression as written.
@@ -88,9 +91,11 @@ Result<int64_t> ExpressionAnalyzer::window_duration(const Expression& expression
 }
 
 Result<TypedPtr> ExpressionAnalyzer::time_window(const Call& call, const Origin& origin) {
-  if (call.arguments.size() < 2 || call.arguments.size() > 4)
-    return wrong_argument_count("window", *find_function("window"),
-                                static_cast<int>(call.arguments.size()), origin);
+  const bool session = names_equal(call.function, "session_window", /*case_sensitive=*/false);
+  const char* name = session ? "session_window" : "window";
+  if (call.arguments.size() < 2 || call.arguments.size() > (session ? 2 : 4))
+    return wrong_argument_count(name, *find_function(name), static_cast<int>(call.arguments.size()),
+                                origin);
   WEIR_ASSIGN(auto time, analyze(*call.arguments[0]));
   if (time->type.is(TypeKind::kStruct) && time->type.field_index("end") >= 0) {
     WEIR_ASSIGN(time, this->call("window_time", {time}, origin));
@@ -107,6 +112,14 @@ Result<TypedPtr> ExpressionAnalyzer::time_window(const Call& call, const Origin&
           .with_parameter("inputType", "\"" + time->type.sql() + "\"");
     }
     time = coerce(time, DataType::of(TypeKind::kTimestamp));
+  }
+  if (session) {
+    WEIR_ASSIGN(auto gap, analyze(*call.arguments[1]));
+    if (is_foldable(*gap)) {
+      WEIR_ASSIGN(const int64_t length, window_duration(*call.arguments[1]));
+      gap = micros(length);
+    }
+    return this->call("session_window", {time, std::move(gap)}, origin);
   }
   WEIR_ASSIGN(const int64_t width, window_duration(*call.arguments[1]));
   int64_t slide = width;
@@ -171,22 +184,23 @@ Result<OperatorPtr> RelationAnalyzer::with_time_windows(
     window = std::move(typed);
   }
   const auto& arguments = std::get<TypedCall>(window->node).arguments;
+  const bool session = std::get<TypedCall>(window->node).function->name == "session_window";
   auto analyzer = expressions(scope);
-  WEIR_ASSIGN(auto there, analyzer.call("isnotnull", {arguments[0]}, window->origin));
+  // A session also ends where its gap is not positive.
+  WEIR_ASSIGN(auto there,
+              analyzer.call("isnotnull", {session ? window : arguments[0]}, window->origin));
   auto plan = make_operator(op::Filter{input, std::move(there)}, input->columns, input->streaming);
-  Column column = column_of("window", *window);
-  column.metadata[kMetadataKey] = true;
+  Column column = column_of(session ? "session_window" : "window", *window);
+  column.metadata[session ? kSessionWindow : kMetadataKey] = true;
   column.hidden = true;
   column.nullable = false;
   time_windows_[column.id] = window;
   const auto value_of = [](const TypedPtr& literal) {
     return std::get<int64_t>(std::get<TypedLiteral>(literal->node).value);
   };
-  const int64_t width = value_of(arguments[1]);
-  const int64_t slide = value_of(arguments[2]);
   auto columns = plan->columns;
   columns.push_back(column);
-  if (width == slide) {
+  if (session || value_of(arguments[1]) == value_of(arguments[2])) {
     std::vector<TypedPtr> list;
     for (size_t i = 0; i < plan->columns.size(); ++i)
       list.push_back(column_at(plan->columns, i));

@@ -138,13 +138,15 @@ Result<bool> MicroBatchQuery::plan_batch() {
     }
   }
   if (!news) {
-    // Only the event time has moved on: state that waited for it is given or dropped.
-    const bool due = options_.batches_without_rows && parts_.plan != nullptr &&
-                     options_.trigger.kind != Trigger::Kind::kOnce && next_batch_.value() > 0 &&
-                     watermark_.current_ms() > last_watermark_ms_;
-    if (!due) return false;
-    if (!parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000)) {
-      last_watermark_ms_ = watermark_.current_ms();  // as if it had run
+    // Only time has moved on: state that waited for it is given or dropped.
+    if (!options_.batches_without_rows || parts_.plan == nullptr ||
+        options_.trigger.kind == Trigger::Kind::kOnce || next_batch_.value() == 0)
+      return false;
+    const int64_t watermark_ms = watermark_.current_ms();
+    const bool moved = watermark_ms > last_watermark_ms_;
+    if (!(moved && parts_.plan->wants_batch_without_rows(watermark_ms * 1000)) &&
+        !parts_.plan->wants_batch_at(environment_.clock.now_ms() * 1000)) {
+      if (moved) last_watermark_ms_ = watermark_ms;  // as if it had run
       return false;
     }
   }

@@ -235,6 +235,11 @@ Result<void> StreamPlan::clean_up(const base::JsonObject& oldest) {
   return {};
 }
 
+bool StreamPlan::wants_batch_at(int64_t now_us) const {
+  return std::any_of(stateful_.begin(), stateful_.end(),
+                     [&](const Piece* piece) { return piece->state->wants_batch_at(now_us); });
+}
+
 bool StreamPlan::wants_batch_without_rows(int64_t eviction_us) const {
   return std::any_of(stateful_.begin(), stateful_.end(), [&](const Piece* piece) {
     return piece->state->wants_batch_without_rows(eviction_us);

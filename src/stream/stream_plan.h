@@ -97,6 +97,7 @@ class StreamPlan {
   void roll_back();
   Result<void> clean_up(const base::JsonObject& oldest);
   bool wants_batch_without_rows(int64_t eviction_us) const;
+  bool wants_batch_at(int64_t now_us) const;
 
   std::vector<EventTimeSeen> event_times() const;
   std::vector<operators::OperatorMetrics> metrics() const;

@@ -5,6 +5,8 @@
 //   table t(k int): (1), (2)            a static view
 //   view w = watermark s ts 10 seconds  what SQL cannot say …
 //   view d = deduplicate w (value)      … no columns: all of them; also deduplicate_within
+//   view g = map_groups w (k) FUNCTION MODE TIMEOUT
+//                                       … with state of its own (case_parts.h has the functions)
 //   view v = SELECT …                   … and what it can
 //   query SELECT …                      what is started; as a view
 //   mode append, trigger once, conf KEY VALUE, limit N (added batches that one batch reads)
@@ -14,6 +16,7 @@
 //   new (1), (2)                        rows since the last check, in any order
 //   all (1), (2)                        all rows
 //   ordered (1), (2)                    the newest batch's rows in their order
+//   rows 3 (1), (2)                     of batch 3, in any order
 //   state 0 total 2 updated 1 dropped 0 removed 0
 //                                       of a stateful operator; all but total since the last check
 //   watermark 15                        of the newest batch, in seconds

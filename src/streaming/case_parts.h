@@ -8,6 +8,7 @@
 
 #include <arrow/type_fwd.h>
 
+#include "operators/group_state.h"
 #include "operators/stateful_operator.h"
 #include "sink/sink.h"
 #include "source/source.h"
@@ -21,6 +22,13 @@ Result<std::shared_ptr<arrow::RecordBatch>> one_batch(const stream::RowBatches& 
                                                       const std::shared_ptr<arrow::Schema>& schema);
 // A row as the cases write it.
 std::string row_text(const arrow::RecordBatch& rows, int64_t row);
+
+// Functions of groups that cases name: "count_to_three" gives (key, count) and forgets the key at
+// three; "newest" gives the newest event time of a key and -1 when it has timed out;
+// "idle" gives the number of calls, -1 when ten seconds have passed without rows.
+Result<std::unique_ptr<operators::GroupFunction>> case_function(const std::string& name);
+// What it gives and keeps, as DDL.
+std::pair<std::string, std::string> case_function_schemas(const std::string& name);
 
 class CaseSource final : public source::Source {
  public:
@@ -89,6 +97,7 @@ class CaseOperator final : public operators::StatefulOperator {
   bool wants_batch_without_rows(int64_t eviction_us) const override {
     return own_->wants_batch_without_rows(eviction_us);
   }
+  bool wants_batch_at(int64_t now_us) const override { return own_->wants_batch_at(now_us); }
   operators::OperatorMetrics metrics() const override { return own_->metrics(); }
 
  private:

@@ -103,4 +103,91 @@ Result<std::unique_ptr<sink::BatchWriter>> CaseSinkPart::begin(base::BatchId bat
       std::make_unique<CaseWriter>(rows_, world_, batch.value(), parts));
 }
 
+namespace {
+
+std::shared_ptr<arrow::Array> longs(int64_t value) {
+  arrow::Int64Builder builder;
+  WEIR_CHECK(builder.Append(value).ok(), "a number");
+  return builder.Finish().ValueOrDie();
+}
+
+operators::BatchPtr numbers(std::initializer_list<int64_t> values) {
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (const int64_t value : values) {
+    fields.push_back(arrow::field(fmt::format("n{}", fields.size()), arrow::int64()));
+    columns.push_back(longs(value));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(fields), 1, columns);
+}
+
+operators::BatchPtr with_key(const operators::BatchPtr& key, int64_t value) {
+  return arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("key", arrow::utf8()), arrow::field("n", arrow::int64())}), 1,
+      {key->column(0), longs(value)});
+}
+
+int64_t number_in(const operators::GroupState& state) {
+  if (!state.exists()) return 0;
+  return static_cast<const arrow::Int64Array&>(*state.get()->column(0)).Value(0);
+}
+
+class CountToThree final : public operators::GroupFunction {
+ public:
+  Result<void> call(operators::GroupCall& group, const operators::Output& output) override {
+    const int64_t count = number_in(group.state) + group.rows->num_rows();
+    if (count >= 3) {
+      group.state.remove();
+      return {};
+    }
+    group.state.update(numbers({count}));
+    return output(with_key(group.key, count));
+  }
+};
+
+class Newest final : public operators::GroupFunction {
+ public:
+  Result<void> call(operators::GroupCall& group, const operators::Output& output) override {
+    if (group.state.timed_out()) {
+      group.state.remove();
+      return output(with_key(group.key, -1));
+    }
+    int64_t newest = number_in(group.state);
+    const auto& times = static_cast<const arrow::TimestampArray&>(*group.rows->column(1));
+    for (int64_t row = 0; row < times.length(); ++row)
+      newest = std::max(newest, times.Value(row) / 1'000'000);
+    group.state.update(numbers({newest}));
+    WEIR_TRY(group.state.set_timeout_timestamp((newest + 5) * 1'000'000));
+    return output(with_key(group.key, newest));
+  }
+};
+
+class Idle final : public operators::GroupFunction {
+ public:
+  Result<void> call(operators::GroupCall& group, const operators::Output& output) override {
+    if (group.state.timed_out()) {
+      group.state.remove();
+      return output(with_key(group.key, -1));
+    }
+    const int64_t calls = number_in(group.state) + 1;
+    group.state.update(numbers({calls}));
+    WEIR_TRY(group.state.set_timeout_duration(10'000'000));
+    return output(with_key(group.key, calls));
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<operators::GroupFunction>> case_function(const std::string& name) {
+  std::unique_ptr<operators::GroupFunction> made;
+  if (name == "count_to_three") made = std::make_unique<CountToThree>();
+  if (name == "newest") made = std::make_unique<Newest>();
+  if (name == "idle") made = std::make_unique<Idle>();
+  return made;
+}
+
+std::pair<std::string, std::string> case_function_schemas(const std::string&) {
+  return {"k string, n bigint", "n bigint"};
+}
+
 }  // namespace weir::streaming

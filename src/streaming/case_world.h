@@ -103,6 +103,8 @@ class CaseWorld {
   Result<void> add(const std::string& stream, const std::string& rows);
   Result<void> process();
   Result<std::vector<std::string>> rows_since_check();
+  // Of a query over tables, sorted.
+  Result<std::vector<std::string>> table_rows(const std::string& sql);
   session::Session& session() { return *session_; }
   // Called by the parts of the query where it stands.
   void reached(std::string_view point);

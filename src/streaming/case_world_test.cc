@@ -184,6 +184,19 @@ Result<void> CaseWorld::step(const CaseStep& step) {
     WEIR_TRY(process());
     return check_rows(verb, rest);
   }
+  if (verb == "rows") {
+    WEIR_TRY(ensure_started());
+    WEIR_TRY(process());
+    const auto batch = std::stoll(take_word(rest));
+    WEIR_ASSIGN(auto wanted, parse_rows(rest));
+    std::lock_guard lock(sink_->mutex);
+    auto rows = sink_->batches[batch];
+    std::sort(rows.begin(), rows.end());
+    std::sort(wanted.begin(), wanted.end());
+    if (rows == wanted) return {};
+    return error(ErrorKind::kInternal, "rows of batch {} are {}\n    not {}", batch, joined(rows),
+                 joined(wanted));
+  }
   if (verb == "state" || verb == "watermark" || verb == "event_time" || verb == "batch") {
     WEIR_TRY(ensure_started());
     WEIR_TRY(process());
@@ -269,7 +282,24 @@ Result<plan::OperatorPtr> CaseWorld::view_plan(std::string text) {
   const std::string whole = text;
   const std::string word = take_word(text);
   plan::PlanPtr plan;
-  if (word == "watermark" || word == "deduplicate" || word == "deduplicate_within") {
+  if (word == "map_groups") {
+    const std::string of = take_word(text);
+    const auto names = names_in(take_word(text));
+    auto function = std::make_shared<plan::PythonFunction>();
+    function->name = take_word(text);
+    const auto [result, state] = case_function_schemas(function->name);
+    WEIR_ASSIGN(function->result, columnar::parse_ddl_schema(result));
+    plan::GroupMap map;
+    map.child = plan::make_plan(plan::NamedTable{{of}, {}, {}, false});
+    for (const auto& name : names)
+      map.keys.push_back(plan::make_expression(plan::ColumnReference{{name}}));
+    map.function = std::move(function);
+    map.state = {{"kind", "flatMapGroupsWithState"},
+                 {"state_schema", state},
+                 {"output_mode", take_word(text)},
+                 {"timeout", text}};
+    plan = plan::make_plan(std::move(map));
+  } else if (word == "watermark" || word == "deduplicate" || word == "deduplicate_within") {
     const std::string of = take_word(text);
     plan = plan::make_plan(plan::NamedTable{{of}, {}, {}, false});
     if (word == "watermark") {
@@ -306,6 +336,16 @@ Result<stream::RowBatches> CaseWorld::rows_of(const std::string& sql) {
   WEIR_ASSIGN(const auto parsed, session_->parse(sql));
   WEIR_ASSIGN(const auto plan, session_->analyze(parsed));
   return drain(plan, {});
+}
+
+Result<std::vector<std::string>> CaseWorld::table_rows(const std::string& sql) {
+  WEIR_ASSIGN(const auto batches, rows_of(sql));
+  std::vector<std::string> rows;
+  for (const auto& batch : batches)
+    for (int64_t row = 0; row < batch->num_rows(); ++row)
+      rows.push_back(row_text(*batch, row));
+  std::sort(rows.begin(), rows.end());
+  return rows;
 }
 
 Result<void> CaseWorld::add(const std::string& name, const std::string& rows) {
@@ -349,6 +389,9 @@ Result<void> CaseWorld::start() {
     if (const auto found = conf_.find("spark.sql.shuffle.partitions"); found != conf_.end())
       state.shards = std::stoi(found->second);
     state.conf = session_->all_set();
+    state.make_group_function = [](const plan::op::GroupMap& map) {
+      return case_function(map.function->name);
+    };
     WEIR_ASSIGN(auto made, operators::make_operator(node, operator_mode(mode), std::move(state)));
     return std::unique_ptr<operators::StatefulOperator>(
         std::make_unique<CaseOperator>(std::move(made), *this));
@@ -404,6 +447,7 @@ Result<void> CaseWorld::ensure_started() {
 void CaseWorld::stop() {
   started_ = true;
   query_.reset();
+  if (files_.power_lost()) files_.restart();
 }
 
 // The query has nothing to do and waits for its clock, or has ended.

@@ -37,7 +37,9 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
         .with_sql_state("42601");
   }
   if (session.get("spark.sql.streaming.unsupportedOperationCheck").value_or("true") != "false")
-    WEIR_TRY(plan::check_streaming(planned.analyzed, mode, operators::event_time_columns));
+    WEIR_TRY(plan::check_streaming(
+        planned.analyzed, mode, operators::event_time_columns,
+        session.get("spark.sql.streaming.statefulOperator.checkCorrectness.enabled") != "false"));
   WEIR_ASSIGN(planned.optimized, session.optimize(planned.analyzed));
   planned.optimized = with_narrow_json(planned.optimized);
   return planned;

@@ -108,6 +108,12 @@ soak_serve() {
   "$DEPS/venv-connect/bin/python" tests/interop/connect/mutate.py --seconds 300
 }
 
+# Streams at random, and power going at every point of every streaming case.
+soak_streams() {
+  WEIR_SOAK=5000 "$BUILD/src/streaming/streaming_test" --gtest_brief=1 \
+    --gtest_filter='RandomStreams.*:*WithPowerGoingAtEachPoint*'
+}
+
 dev_soak() {
   local argument
   for argument in "$@"; do
@@ -117,8 +123,9 @@ dev_soak() {
 usage: ./dev soak [--cycles N] [--seed S] [--rate R] [--dir DIR] [--keep]
 
 Kills hub, simulator and query with SIGKILL at random moments, N times, then counts: the log holds every
-acknowledged event, and the table every record of the log exactly once. Then weir serve: all recorded SQL cases
-(the tests run a part), and five minutes of damaged plans.
+acknowledged event, and the table every record of the log exactly once. Then 5,000 random streaming runs, and the
+streaming cases with power going at every point. Then weir serve: all recorded SQL cases (the tests run a part), and
+five minutes of damaged plans.
 
   --cycles N   kills of one to three of the programs (default 100; about 1 s each)
   --seed S     of the moments and of what is killed (default 1)
@@ -134,10 +141,11 @@ TEXT
   done
   [ -f tests/crash/kill_loop.py ] || die "tests/crash/kill_loop.py is not in this tree: no soak to run"
   dev_setup all
-  dev_build weir
+  dev_build weir streaming_test
   test_environment
   sanitizer_environment
   "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
+  soak_streams
   soak_serve
 }
 
