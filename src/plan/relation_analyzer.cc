@@ -233,6 +233,10 @@ std::unique_ptr<Literal> RelationAnalyzer::constant_function(std::string_view na
   if (name == "current_database" || name == "current_schema")
     return text(catalog_.current_database());
   if (name == "current_catalog") return text(catalog_.current_catalog());
+  if (name == "current_path") {
+    return text(fmt::format("system.builtin,system.session,{}.{}", catalog_.current_catalog(),
+                            catalog_.current_database()));
+  }
   if (name == "current_user" || name == "user" || name == "session_user") {
     const auto known = settings_.conf.find("weir.user");
     return text(known == settings_.conf.end() ? std::string("weir") : known->second);
