@@ -121,12 +121,25 @@ Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& fi
   };
   WEIR_TRY(number("spark.sql.streaming.numRecentProgressUpdates", conf.progress_kept));
   WEIR_TRY(number("spark.sql.streaming.minBatchesToRetain", conf.batches_retained));
-  if (const auto delay = session.get("spark.sql.streaming.pollingDelay")) {
-    std::string text = *delay;
-    if (text.ends_with("ms")) text.resize(text.size() - 2);
-    WEIR_ASSIGN(const int64_t ms, number_of("spark.sql.streaming.pollingDelay", text));
-    conf.poll_interval_us = ms * 1000;
-  }
+  const auto duration = [&](const char* key, int64_t& target_ms) -> Result<void> {
+    const auto given = session.get(key);
+    if (!given) return {};
+    std::string text = *given;
+    int64_t unit_ms = 1;
+    if (text.ends_with("ms")) {
+      text.resize(text.size() - 2);
+    } else if (text.ends_with("s")) {
+      text.resize(text.size() - 1);
+      unit_ms = 1000;
+    }
+    WEIR_ASSIGN(const int64_t count, number_of(key, text));
+    target_ms = count * unit_ms;
+    return {};
+  };
+  int64_t poll_ms = conf.poll_interval_us / 1000;
+  WEIR_TRY(duration("spark.sql.streaming.pollingDelay", poll_ms));
+  conf.poll_interval_us = poll_ms * 1000;
+  WEIR_TRY(duration("spark.sql.streaming.stopTimeout", conf.stop_timeout_ms));
   return conf;
 }
 

@@ -120,10 +120,17 @@ Result<std::unique_ptr<Queries::NameHold>> Queries::hold_name(const std::string&
   return std::make_unique<NameHold>(*this, name);
 }
 
-// One run at a time works on a checkpoint.
+// One run at a time works on a checkpoint: the one of now, of this session or another of the
+// process, ends first.
 Result<void> Queries::end_active_run(const std::string& checkpoint) {
-  for (const auto& query : all()) {
-    if (query->checkpoint() != checkpoint || !query->active()) continue;
+  std::vector<std::shared_ptr<stream::MicroBatchQuery>> running;
+  for (const auto& query : all())
+    running.push_back(query->running());
+  if (process_ != nullptr)
+    for (auto& query : process_->active())
+      running.push_back(std::move(query));
+  for (const auto& query : running) {
+    if (!query->active() || query->status().checkpoint != checkpoint) continue;
     if (session_.get("spark.sql.streaming.stopActiveRunOnRestart").value_or("true") == "false")
       return error(
           ErrorKind::kConflict,
@@ -132,7 +139,7 @@ Result<void> Queries::end_active_run(const std::string& checkpoint) {
           "stop the old query by setting the SQL configuration: "
           "spark.conf.set(\"spark.sql.streaming.stopActiveRunOnRestart\", true) and retry.",
           query->id());
-    WEIR_TRY(query->stop());
+    query->stop();
   }
   return {};
 }
@@ -216,8 +223,9 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   options.batches_retained = conf.batches_retained;
   options.poll_interval_us = conf.poll_interval_us;
   QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized)};
-  WEIR_ASSIGN(auto query, StartedQuery::start(environment_, std::move(parts), std::move(options),
-                                              hub_, std::move(texts), checkpoint.temporary));
+  WEIR_ASSIGN(auto query,
+              StartedQuery::start(environment_, std::move(parts), std::move(options), hub_,
+                                  std::move(texts), checkpoint.temporary, conf.stop_timeout_ms));
   if (sink.view) session_.put_temp_view(write.name, sink.view);
   if (process_ != nullptr) process_->adopt(query->running());
   keep(query);

@@ -495,6 +495,19 @@ TEST_F(StreamQueriesTest, TheProcessListsTheQueriesOfItsSessions) {
   EXPECT_EQ(manager.find("out")->id(), query->id());
   manager.stop_all();
   EXPECT_FALSE(query->active());
+
+  // Another session's query on the same checkpoint takes the place of the first.
+  auto counts = write("SELECT count(*) FROM s", "noop", "complete");
+  counts.options["checkpointlocation"] = path("c");
+  const auto first = started(counts);
+  auto other = session::Session::create(warehouse_, "two").value();
+  auto others = StreamQueries::create({*fs_, clock_, random_}, *other, &manager);
+  other->put_temp_view("s", session_->analyze(this->query("SELECT * FROM s")).value());
+  const auto second = others->start(counts);
+  ASSERT_TRUE(second.ok()) << second.error().to_string();
+  EXPECT_EQ((*second)->id(), first->id());
+  EXPECT_FALSE(first->active());
+  others.reset();
   queries_.reset();
 }
 

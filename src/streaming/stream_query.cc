@@ -194,14 +194,12 @@ class StartedQuery::Life {
   std::optional<Error> failure_;
 };
 
-Result<std::shared_ptr<StartedQuery>> StartedQuery::start(stream::QueryEnvironment environment,
-                                                          stream::QueryParts parts,
-                                                          stream::QueryOptions options,
-                                                          std::shared_ptr<QueryHub> hub,
-                                                          QueryTexts texts, bool temporary) {
+Result<std::shared_ptr<StartedQuery>> StartedQuery::start(
+    stream::QueryEnvironment environment, stream::QueryParts parts, stream::QueryOptions options,
+    std::shared_ptr<QueryHub> hub, QueryTexts texts, bool temporary, int64_t stop_timeout_ms) {
   std::shared_ptr<StartedQuery> made(new StartedQuery());
   made->texts_ = std::move(texts);
-  made->checkpoint_ = options.checkpoint;
+  made->stop_timeout_ms_ = stop_timeout_ms;
   made->life_ = std::make_shared<Life>(std::move(hub), environment,
                                        temporary ? options.checkpoint : std::string());
   stream::QueryListener listener;
@@ -252,6 +250,13 @@ Result<std::string> StartedQuery::explain(bool extended) const {
 }
 
 Result<void> StartedQuery::stop() {
+  query_->request_stop();
+  if (stop_timeout_ms_ > 0 && !query_->wait_for(stop_timeout_ms_ * 1000))
+    return base::error(ErrorKind::kTimeout,
+                       "Stream Execution thread for stream [id = {}, runId = {}] failed to stop "
+                       "within {} milliseconds (specified by spark.sql.streaming.stopTimeout). "
+                       "What the query was doing goes on to its end.",
+                       id(), run_id(), stop_timeout_ms_);
   query_->stop();
   return {};
 }

@@ -58,11 +58,9 @@ class StartedQuery final : public StreamQuery {
   // What the query's own thread reports to; it may outlive the StartedQuery by nothing.
   class Life;
 
-  static Result<std::shared_ptr<StartedQuery>> start(stream::QueryEnvironment environment,
-                                                     stream::QueryParts parts,
-                                                     stream::QueryOptions options,
-                                                     std::shared_ptr<QueryHub> hub,
-                                                     QueryTexts texts, bool temporary);
+  static Result<std::shared_ptr<StartedQuery>> start(
+      stream::QueryEnvironment environment, stream::QueryParts parts, stream::QueryOptions options,
+      std::shared_ptr<QueryHub> hub, QueryTexts texts, bool temporary, int64_t stop_timeout_ms);
   ~StartedQuery() override;
 
   const std::string& id() const override { return query_->id(); }
@@ -79,7 +77,6 @@ class StartedQuery final : public StreamQuery {
   Result<void> process_all_available(std::stop_token stop) override;
 
   void request_stop() { query_->request_stop(); }
-  const std::string& checkpoint() const { return checkpoint_; }
   const std::shared_ptr<stream::MicroBatchQuery>& running() const { return query_; }
 
  private:
@@ -87,7 +84,7 @@ class StartedQuery final : public StreamQuery {
 
   std::shared_ptr<Life> life_;
   QueryTexts texts_;
-  std::string checkpoint_;
+  int64_t stop_timeout_ms_ = 0;  // 0: stop() waits as long as it takes
   std::shared_ptr<stream::MicroBatchQuery> query_;
 };
 

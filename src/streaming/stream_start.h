@@ -23,6 +23,7 @@ struct QueryConf {
   size_t progress_kept = 100;
   int64_t batches_retained = 100;
   int64_t poll_interval_us = 10'000;
+  int64_t stop_timeout_ms = 0;
 };
 // What the checkpoint's newest offsets say comes before the session's word.
 Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& files,

@@ -38,7 +38,8 @@ std::shared_ptr<source::MemorySource::Data> messages() {
     for (int64_t i = first; i < end; ++i) {
       std::string text = fmt::format(
           R"({{"deviceId":"device-{}","eventTime":"2026-01-01T{:02}:{:02}:{:02}.000Z","temperature":{}.5,"humidity":{}.25,"site":"hall-{}","firmware":"4.2.{}","sequence":{},"message":")",
-          i % 1000, i / 3600 % 24, i / 60 % 60, i % 60, i % 40, i % 90, i % 17, i % 9, i);
+          i % 1000, i / 1800000 % 24, i / 30000 % 60, i / 500 % 60, i % 40, i % 90, i % 17, i % 9,
+          i);
       text.resize(938, 'x');
       text += "\"}";
       (void)values.Append(text);
