@@ -8,6 +8,7 @@
 #include <arrow/record_batch.h>
 
 #include "plan/operator_rewrites.h"
+#include "plan/streaming_check.h"
 #include "sql/parser.h"
 
 namespace weir::session {
@@ -87,6 +88,7 @@ Result<void> cache_plan(SessionState& state, const OperatorPtr& plan, bool now,
 
 Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& given,
                                               Session::Observed observed) {
+  WEIR_TRY(plan::check_batch(given));
   WEIR_ASSIGN(const auto plan, state.cache.applied(given, uncached_run(state)));
   WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
   auto context = state.execution_context();
@@ -170,7 +172,10 @@ Result<std::string> explain_plan(SessionState& state, const plan::PlanPtr& plan,
                                  plan::Explain::Mode mode) {
   WEIR_ASSIGN(const auto analyzed, analyze_plan(state, plan));
   WEIR_ASSIGN(const auto optimized, plan::optimize(analyzed, state.folder()));
-  WEIR_ASSIGN(const auto physical, relational::physical_text(optimized, state.execution_context()));
+  std::string physical;  // of a stream there is one for each batch
+  if (!analyzed->streaming) {
+    WEIR_ASSIGN(physical, relational::physical_text(optimized, state.execution_context()));
+  }
   std::string text;
   if (mode == plan::Explain::Mode::kExtended || mode == plan::Explain::Mode::kCost) {
     const auto schema = plan::schema_of(*analyzed);
