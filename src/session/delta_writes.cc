@@ -1,5 +1,6 @@
 // Rows of a query into a Delta table.
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include <arrow/record_batch.h>
@@ -11,6 +12,7 @@
 #include "delta/schema_evolution.h"
 #include "delta/table.h"
 #include "delta/transaction.h"
+#include "session/warehouse.h"
 #include "session/writers.h"
 
 namespace weir::session {
@@ -143,6 +145,27 @@ Result<void> commit(const delta::Environment& environment, delta::Table& table,
 
 }  // namespace
 
+Result<void> read_transaction(const TextMap& options, DeltaWrite& write) {
+  std::optional<std::string> application, number;
+  for (const auto& [key, value] : options) {
+    if (lower_case(key) == "txnappid") application = value;
+    if (lower_case(key) == "txnversion") number = value;
+  }
+  if (!application && !number) return {};
+  int64_t version = 0;
+  const char* end = number ? number->data() + number->size() : nullptr;
+  const bool is_number = number && std::from_chars(number->data(), end, version).ptr == end;
+  if (!application || !is_number || number->empty())
+    return error(ErrorKind::kInvalidArgument,
+                 "Invalid options for idempotent Dataframe writes: txnAppId and txnVersion, a "
+                 "number, belong together")
+        .with_class("DELTA_INVALID_IDEMPOTENT_WRITES_OPTIONS")
+        .with_sql_state("42616")
+        .with_parameter("reason", "txnAppId and txnVersion, a number, belong together");
+  write.transaction = {*application, version};
+  return {};
+}
+
 Result<void> create_delta(const Services& services, const DeltaWrite& write, const Schema& schema) {
   const delta::Environment environment{services.fs, services.clock, services.random};
   WEIR_ASSIGN(const auto table, delta::Table::open_or_new(environment, write.path));
@@ -168,6 +191,12 @@ Result<void> write_delta(const Services& services, const DeltaWrite& write, cons
   const delta::Environment environment{services.fs, services.clock, services.random};
   WEIR_ASSIGN(const auto table, delta::Table::open_or_new(environment, write.path));
   WEIR_ASSIGN(auto transaction, delta::Transaction::begin(*table));
+  if (write.transaction) {
+    const auto& [application, number] = *write.transaction;
+    const auto recorded = table->transaction_version(application);
+    if (recorded && *recorded >= number) return {};
+    transaction.set_transaction(application, number);
+  }
   Prepared prepared;
   if (transaction.header()) {
     WEIR_ASSIGN(prepared, prepare_existing(environment, write, *transaction.header(), schema));

@@ -361,6 +361,7 @@ Result<void> insert_rows(SessionState& state, const Target& target, const Insert
     write.compression = insertion.compression;
     write.operation = "WRITE";
     write.mode_name = insertion.overwrite ? "Overwrite" : "Append";
+    WEIR_TRY(read_transaction(insertion.options, write));
     std::shared_ptr<PartitionCondition> condition;
     if (insertion.overwrite && insertion.condition) {
       WEIR_ASSIGN(condition, PartitionCondition::make(state, target, insertion.condition));

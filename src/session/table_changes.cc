@@ -191,6 +191,7 @@ class Creator {
       return create_delta(state_.services(), write, *schema);
     }
     write.operation = verb + " AS SELECT";
+    WEIR_TRY(read_transaction(creation_.options, write));
     WEIR_ASSIGN(const auto stream, run_plan(state_, creation_.rows));
     return write_delta(state_.services(), write, *schema, [&]() { return stream->next(stop_); });
   }

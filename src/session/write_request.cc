@@ -97,6 +97,7 @@ class RequestWriter {
                       : request_.mode == SaveMode::kAppend  ? "Append"
                                                             : "ErrorIfExists";
     write.properties = request_.properties;
+    WEIR_TRY(read_transaction(request_.options, write));
     for (const auto& [key, value] : request_.options)
       if (key.starts_with("delta.")) write.properties[key] = value;
     return write_delta(state_.services(), write, schema, [&]() { return stream->next(stop_); });

@@ -28,7 +28,12 @@ struct DeltaWrite {
   std::string mode_name;  // "Append" … for the log
   std::string operation;  // "WRITE", "CREATE TABLE AS SELECT"
   std::string compression;
+  // The write's application and number (txnAppId, txnVersion): where the table has that number or
+  // a later one of it, nothing is written.
+  std::optional<std::pair<std::string, int64_t>> transaction;
 };
+// DELTA_INVALID_IDEMPOTENT_WRITES_OPTIONS.
+Result<void> read_transaction(const TextMap& options, DeltaWrite& write);
 Result<void> write_delta(const Services& services, const DeltaWrite& write, const Schema& schema,
                          const std::function<Result<relational::BatchPtr>()>& next);
 // An empty table of that schema.

@@ -1,6 +1,6 @@
 // A local checkpoint belongs to one running query: weir.lock in its folder is held by an advisory
 // lock, in this process or another, and says who holds it:
-// {"pid":4711,"query":"events","id":"…","since":"2026-01-01T00:00:00.000Z"}. Spark does not look at
+// {"pid":4711,"query":"events","since":"2026-01-01T00:00:00.000Z"}. Spark does not look at
 // it; the create-if-absent files of the logs still keep a Spark query apart.
 #pragma once
 
