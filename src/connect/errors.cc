@@ -78,6 +78,9 @@ constexpr std::array kFamilies = {
     Family{"SQL_CONF_NOT_FOUND", "missing"},
     Family{"PYTHON_EXCEPTION", "python"},
     Family{"STREAM_FAILED", "stream"},
+    Family{"STREAMING_OUTPUT_MODE.INVALID", "argument"},
+    Family{"_LEGACY_ERROR_TEMP_2048", "argument"},  // a stream without a schema
+    Family{"CANNOT_PARSE_INTERVAL", "analysis"},
 };
 
 std::vector<std::string> family_classes(std::string_view family, const Error& error) {
@@ -118,6 +121,8 @@ std::vector<std::string> family_classes(std::string_view family, const Error& er
   if (family == "unsupported")
     return {"org.apache.spark.SparkUnsupportedOperationException",
             "java.lang.UnsupportedOperationException", "java.lang.RuntimeException"};
+  if (family == "analysis")
+    return {"org.apache.spark.sql.AnalysisException", "java.lang.Exception"};
   if (family == "stream")
     return {"org.apache.spark.sql.streaming.StreamingQueryException", "java.lang.Exception"};
   if (family == "python")

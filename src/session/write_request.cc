@@ -32,6 +32,11 @@ class RequestWriter {
 
   Result<void> run() {
     WEIR_ASSIGN(plan_, analyze_plan(state_, request_.plan));
+    if (plan_->streaming) {
+      return sql_error("CALL_ON_STREAMING_DATASET_UNSUPPORTED", "42KDE",
+                       "The method `write` can not be called on streaming Dataset/DataFrame.")
+          .with_parameter("methodName", "`write`");
+    }
     format_ = lower_case(request_.format.empty()
                              ? state_.get("spark.sql.sources.default").value_or("delta")
                              : request_.format);

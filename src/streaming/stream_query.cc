@@ -162,7 +162,7 @@ class StartedQuery::Life {
       ended_ = true;
       changed_.notify_all();
     }
-    hub_->terminated(id_, run_id_, failure ? &*failure : nullptr, failure);
+    hub_->terminated(id_, run_id_, cause, failure);
   }
 
   bool ended() const {
