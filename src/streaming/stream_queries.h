@@ -68,7 +68,8 @@ struct QueryEvents {
   std::function<void(const std::string& id, const std::string& run_id,
                      const std::string& timestamp)>
       idle;
-  // `error`: what ended it; null where it was stopped or had nothing more to do.
+  // `error`: what ended it, under its own class; null where it was stopped or had nothing more to
+  // do.
   std::function<void(const std::string& id, const std::string& run_id, const base::Error* error)>
       terminated;
 };

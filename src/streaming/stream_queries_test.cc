@@ -349,7 +349,7 @@ TEST_F(StreamQueriesTest, AFailedQueryTellsWhy) {
   EXPECT_FALSE(queries_->wait_any(0, {}).value());
   ASSERT_TRUE(query->stop().ok());
   queries_->remove_listener(listener);
-  EXPECT_THAT(heard, ElementsAre("started out", "progress", "STREAM_FAILED"));
+  EXPECT_THAT(heard, ElementsAre("started out", "progress", "DIVIDE_BY_ZERO"));
   EXPECT_THAT(queries_->active(), IsEmpty());
 }
 
