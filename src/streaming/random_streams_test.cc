@@ -227,6 +227,27 @@ TEST(RandomStreams, EqualTheSameQueryOverATable) {
     run_without_late_rows(seed);
 }
 
+// As Spark's documentation of session_window shows it.
+TEST(SessionsOverTables, ByKeysByAllRowsAndByAGapOfEachRow) {
+  CaseWorld world({});
+  const std::string rows =
+      "VALUES ('A1', '1970-01-01 00:00:00'), ('A1', '1970-01-01 00:04:30'), ('A1', '1970-01-01 "
+      "00:10:00'), ('A2', '1970-01-01 00:01:00'), ('A2', NULL) AS tab(a, b)";
+  const auto of = [&](const std::string& sql) {
+    auto made = world.table_rows(fmt::format(fmt::runtime(sql), rows));
+    return made.ok() ? *made : std::vector<std::string>{made.error().to_string()};
+  };
+  using Rows = std::vector<std::string>;
+  EXPECT_EQ(of("SELECT a, session_window.start, session_window.end, count(*) FROM {} GROUP BY a, "
+               "session_window(b, '5 minutes')"),
+            (Rows{"A1,0,570,2", "A1,600,900,1", "A2,60,360,1"}));
+  EXPECT_EQ(of("SELECT session_window, count(*) FROM {} GROUP BY session_window(b, '5 minutes')"),
+            (Rows{"{0,570},3", "{600,900},1"}));
+  EXPECT_EQ(of("SELECT a, session_window.end, count(*) FROM {} GROUP BY a, session_window(b, CASE "
+               "WHEN a = 'A1' THEN '10 minutes' ELSE '1 minute' END) HAVING count(*) > 0"),
+            (Rows{"A1,1200,3", "A2,120,1"}));
+}
+
 // --- rows that may be late: models, row by row. A batch's late rows are those up to the watermark
 // that the batches before left; after it the watermark moves, and what is up to it leaves.
 
