@@ -266,7 +266,8 @@ bool MicroBatchQuery::pause_until(int64_t deadline_us) {
     std::lock_guard lock(mutex_);
     pause_ = std::stop_source();
     wake = pause_.get_token();
-    if (hurry_ > 0 || stop_.stop_requested()) pause_.request_stop();
+    const bool hurry = hurry_ > 0 && look_without_data_ <= hurry_look_;
+    if (hurry || stop_.stop_requested()) pause_.request_stop();
   }
   environment_.clock.sleep_until_us(deadline_us, wake);
   return !stop_.stop_requested();
@@ -304,6 +305,7 @@ Result<void> MicroBatchQuery::process_all_available(std::stop_token stop) {
   const uint64_t before = look_;
   if (options_.trigger.interval_us == 0) {
     ++hurry_;
+    hurry_look_ = std::max(hurry_look_, before);
     pause_.request_stop();
   }
   const bool done =

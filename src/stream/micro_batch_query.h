@@ -212,6 +212,7 @@ class MicroBatchQuery {
   uint64_t look_ = 0;               // number of the newest look for data
   uint64_t look_without_data_ = 0;  // the newest that found nothing
   int hurry_ = 0;                   // how many wait for all available data
+  uint64_t hurry_look_ = 0;         // they wait for a look after this one
   std::jthread thread_;
   std::stop_callback<std::function<void()>> outer_stop_;  // of options_.stop; the last member
 };
