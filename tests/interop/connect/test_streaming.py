@@ -123,6 +123,7 @@ class TestRefused:
         with pytest.raises(PySparkException, match=query.id):
             writer.start()
         other = SparkSession.builder.remote(server.address).create()
+        other.conf.set("spark.sql.streaming.stopActiveRunOnRestart", "false")
         with pytest.raises(PySparkException, match=query.id):
             stream(other, tmp_path / "in").writeStream.format("noop").option("checkpointLocation", str(tmp_path / "c")).start()
         other.stop()
