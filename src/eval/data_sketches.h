@@ -7,6 +7,7 @@
 // fixed width in little endian, a text's bytes, another sketch's bytes.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,16 @@ int sketch_number(std::string_view word);
 
 // Errors with Spark's classes; `function` as the user called it.
 base::Error bad_sketch(std::string_view family, std::string_view function);
+// What the library throws over bytes that are no sketch becomes that error.
+template <typename Work>
+auto guarded_sketch(std::string_view family, std::string_view function, Work&& work)
+    -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    return bad_sketch(family, function);
+  }
+}
 
 namespace hll {
 Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>& plan);

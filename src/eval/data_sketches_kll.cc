@@ -25,7 +25,45 @@ std::string written(const Sketch<T>& sketch) {
 }
 
 template <typename T>
+T fixed(std::string_view bytes, size_t at) {
+  T value{};
+  std::memcpy(&value, bytes.data() + at, sizeof(value));
+  return value;
+}
+
+// True where the bytes hold as much as they say, of numbers of that width: the library believes
+// them.
+bool is_whole(std::string_view bytes, size_t width) {
+  const auto byte = [&](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+  if (bytes.size() < 8 || byte(1) < 1 || byte(1) > 2 || byte(2) != 15 || byte(6) != 8) return false;
+  const auto k = fixed<uint16_t>(bytes, 4);
+  if (k < 8) return false;
+  if (byte(3) & 1) return byte(0) == 2 && bytes.size() == 8;          // empty
+  if (byte(3) & 4) return byte(0) == 2 && bytes.size() == 8 + width;  // one number
+  if (byte(0) != 5 || bytes.size() < 24) return false;
+  const auto least_k = fixed<uint16_t>(bytes, 16);
+  const size_t levels = byte(18), head = 20 + 4 * levels + 2 * width;
+  if (least_k < 8 || least_k > k || levels < 1 || levels > 60 || bytes.size() < head ||
+      (bytes.size() - head) % width != 0)
+    return false;
+  const auto capacity =
+      datasketches::kll_helper::compute_total_capacity(k, 8, static_cast<uint8_t>(levels));
+  const size_t held = (bytes.size() - head) / width;
+  uint64_t all = 0;
+  for (size_t level = 0; level < levels; ++level) {
+    const uint64_t begin = fixed<uint32_t>(bytes, 20 + 4 * level);
+    const uint64_t end =
+        level + 1 < levels ? fixed<uint32_t>(bytes, 24 + 4 * level) : uint64_t{capacity};
+    if (begin > end || end > capacity) return false;
+    if (level == 0 && capacity - begin != held) return false;
+    all += (end - begin) << level;
+  }
+  return all == fixed<uint64_t>(bytes, 8) && all > 0;
+}
+
+template <typename T>
 Result<Sketch<T>> read(std::string_view bytes, std::string_view function) {
+  if (!is_whole(bytes, sizeof(T))) return bad_sketch("KLL", function);
   try {
     auto made = Sketch<T>::deserialize(bytes.data(), bytes.size());
     // Numbers of another width leave bytes over.
@@ -167,50 +205,60 @@ Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>&
 }
 
 Result<int64_t> count(Number number, std::string_view sketch, std::string_view function) {
-  return with(number, [&](auto sample) -> Result<int64_t> {
-    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
-    return static_cast<int64_t>(made.get_n());
+  return guarded_sketch("KLL", function, [&]() -> Result<int64_t> {
+    return with(number, [&](auto sample) -> Result<int64_t> {
+      WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
+      return static_cast<int64_t>(made.get_n());
+    });
   });
 }
 
 Result<std::vector<Value>> quantiles(Number number, std::string_view sketch,
                                      const std::vector<double>& ranks, std::string_view function) {
-  return with(number, [&](auto sample) -> Result<std::vector<Value>> {
-    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
-    if (made.is_empty()) return bad_sketch("KLL", function);
-    std::vector<Value> found;
-    for (const double rank : ranks)
-      found.push_back(value_of(made.get_quantile(rank)));
-    return found;
+  return guarded_sketch("KLL", function, [&]() -> Result<std::vector<Value>> {
+    return with(number, [&](auto sample) -> Result<std::vector<Value>> {
+      WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
+      if (made.is_empty()) return bad_sketch("KLL", function);
+      std::vector<Value> found;
+      for (const double rank : ranks)
+        found.push_back(value_of(made.get_quantile(rank)));
+      return found;
+    });
   });
 }
 
 Result<std::vector<double>> ranks(Number number, std::string_view sketch,
                                   const std::vector<Value>& values, std::string_view function) {
-  return with(number, [&](auto sample) -> Result<std::vector<double>> {
-    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
-    if (made.is_empty()) return bad_sketch("KLL", function);
-    std::vector<double> found;
-    for (const auto& value : values)
-      found.push_back(made.get_rank(number_of<decltype(sample)>(value)));
-    return found;
+  return guarded_sketch("KLL", function, [&]() -> Result<std::vector<double>> {
+    return with(number, [&](auto sample) -> Result<std::vector<double>> {
+      WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
+      if (made.is_empty()) return bad_sketch("KLL", function);
+      std::vector<double> found;
+      for (const auto& value : values)
+        found.push_back(made.get_rank(number_of<decltype(sample)>(value)));
+      return found;
+    });
   });
 }
 
 Result<std::string> merged(Number number, std::string_view a, std::string_view b,
                            std::string_view function) {
-  return with(number, [&](auto sample) -> Result<std::string> {
-    WEIR_ASSIGN(auto left, read<decltype(sample)>(a, function));
-    WEIR_ASSIGN(const auto right, read<decltype(sample)>(b, function));
-    left.merge(right);
-    return written(left);
+  return guarded_sketch("KLL", function, [&]() -> Result<std::string> {
+    return with(number, [&](auto sample) -> Result<std::string> {
+      WEIR_ASSIGN(auto left, read<decltype(sample)>(a, function));
+      WEIR_ASSIGN(const auto right, read<decltype(sample)>(b, function));
+      left.merge(right);
+      return written(left);
+    });
   });
 }
 
 Result<std::string> summary(Number number, std::string_view sketch, std::string_view function) {
-  return with(number, [&](auto sample) -> Result<std::string> {
-    WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
-    return described(made);
+  return guarded_sketch("KLL", function, [&]() -> Result<std::string> {
+    return with(number, [&](auto sample) -> Result<std::string> {
+      WEIR_ASSIGN(const auto made, read<decltype(sample)>(sketch, function));
+      return described(made);
+    });
   });
 }
 

@@ -239,8 +239,10 @@ Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>&
 }
 
 Result<int64_t> estimate(std::string_view sketch) {
-  WEIR_ASSIGN(const auto read_one, read(sketch, "theta_sketch_estimate"));
-  return static_cast<int64_t>(std::llround(read_one.get_estimate()));
+  return guarded_sketch("THETA", "theta_sketch_estimate", [&]() -> Result<int64_t> {
+    WEIR_ASSIGN(const auto read_one, read(sketch, "theta_sketch_estimate"));
+    return static_cast<int64_t>(std::llround(read_one.get_estimate()));
+  });
 }
 
 Result<std::string> combine(Operation operation, std::string_view a, std::string_view b,
@@ -264,9 +266,11 @@ Result<std::string> combine(Operation operation, std::string_view a, std::string
 }
 
 Result<std::string> plain(std::string_view sketch, std::string_view function) {
-  WEIR_ASSIGN(const auto read_one, read(sketch, function));
-  const auto bytes = read_one.serialize();
-  return std::string(bytes.begin(), bytes.end());
+  return guarded_sketch("THETA", function, [&]() -> Result<std::string> {
+    WEIR_ASSIGN(const auto read_one, read(sketch, function));
+    const auto bytes = read_one.serialize();
+    return std::string(bytes.begin(), bytes.end());
+  });
 }
 
 }  // namespace weir::eval::theta

@@ -123,7 +123,20 @@ struct Library {
     bytes[5] = static_cast<uint8_t>(bytes[5] & ~kOrdered);
     return {bytes.begin(), bytes.end()};
   }
+  // True where the bytes hold as much as they say: the library believes them.
+  static bool is_whole(std::string_view bytes) {
+    const auto byte = [&](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+    if (bytes.size() < 8 || byte(1) != 3 || byte(2) != 9 || byte(3) != 1) return false;
+    constexpr size_t kEntry = 8 + SummaryBytes<T>::kWidth;
+    if (byte(5) & 1 << 2) return byte(0) == 1 && bytes.size() == 8;  // empty
+    if (byte(0) == 1) return bytes.size() == 8 + kEntry;
+    if ((byte(0) != 2 && byte(0) != 3) || bytes.size() < 16) return false;
+    uint32_t count = 0;
+    std::memcpy(&count, bytes.data() + 8, sizeof(count));
+    return bytes.size() == size_t{8} * byte(0) + count * kEntry;
+  }
   static Result<Compact> read(std::string_view bytes, std::string_view function) {
+    if (!is_whole(bytes)) return bad_sketch("TUPLE", function);
     try {
       auto made = Compact::deserialize(bytes.data(), bytes.size(), datasketches::DEFAULT_SEED,
                                        SummaryBytes<T>());
@@ -313,16 +326,20 @@ Result<std::unique_ptr<SketchBuilder>> make(const std::vector<std::string_view>&
 }
 
 Result<Facts> facts(Summary summary, std::string_view sketch, std::string_view function) {
-  return summary == Summary::kDouble ? facts_of<double>(sketch, function)
-                                     : facts_of<int32_t>(sketch, function);
+  return guarded_sketch("TUPLE", function, [&]() -> Result<Facts> {
+    return summary == Summary::kDouble ? facts_of<double>(sketch, function)
+                                       : facts_of<int32_t>(sketch, function);
+  });
 }
 
 Result<std::string> combine(theta::Operation operation, Summary summary, bool with_theta,
                             std::string_view a, std::string_view b, int log_entries, Mode mode,
                             std::string_view function) {
-  return summary == Summary::kDouble
-             ? combination<double>(operation, with_theta, a, b, log_entries, mode, function)
-             : combination<int32_t>(operation, with_theta, a, b, log_entries, mode, function);
+  return guarded_sketch("TUPLE", function, [&]() -> Result<std::string> {
+    return summary == Summary::kDouble
+               ? combination<double>(operation, with_theta, a, b, log_entries, mode, function)
+               : combination<int32_t>(operation, with_theta, a, b, log_entries, mode, function);
+  });
 }
 
 }  // namespace weir::eval::tuple

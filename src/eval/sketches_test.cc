@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/random.h"
 #include "eval/data_sketches.h"
 #include "eval/list_finishers.h"
 
@@ -111,6 +112,51 @@ TEST(Sketches, FrequentItemsComeInSparksOrder) {
   for (const auto& row : rows)
     order += *row.item;
   EXPECT_EQ(order, "adbfc");
+}
+
+// Whatever bytes come: an answer or an error.
+TEST(Sketches, BrokenBytesAreRefused) {
+  base::SeededRandom random(11);
+  const auto pair = [](int64_t key) { return bytes_of(1.5) + bytes_of(key); };
+  std::vector<std::string> pairs, texts;
+  for (int64_t i = 0; i < 40; ++i) {
+    pairs.push_back(pair(i));
+    texts.push_back("V" + std::to_string(i % 13));
+  }
+  const std::vector<std::string> whole = {
+      sketch("hll_sketch_agg l 4", longs(5)),
+      sketch("hll_sketch_agg l 6", longs(500)),
+      sketch("theta_sketch_agg l 5", longs(200)),
+      sketch("theta_sketch_agg l 5", longs(1)),
+      sketch("tuple_sketch_agg_double l 5 sum", pairs),
+      sketch("kll_sketch_agg_bigint 8", longs(300)),
+      sketch("kll_sketch_agg_double 8", longs(1)),
+      sketch("approx_top_k s 10", texts).substr(4),
+  };
+  const auto look = [](const std::string& bytes) {
+    (void)hll::estimate(bytes);
+    (void)hll::unite(bytes, bytes, true);
+    (void)theta::estimate(bytes);
+    (void)theta::combine(theta::Operation::kUnion, bytes, bytes, 5, "f");
+    (void)tuple::facts(tuple::Summary::kDouble, bytes, "f");
+    (void)tuple::combine(theta::Operation::kIntersection, tuple::Summary::kInteger, false, bytes,
+                         bytes, 5, tuple::Mode::kSum, "f");
+    (void)kll::quantiles(kll::Number::kLong, bytes, {0, 0.5, 1}, "f");
+    (void)kll::merged(kll::Number::kDouble, bytes, bytes, "f");
+    (void)kll::summary(kll::Number::kFloat, bytes, "f");
+    (void)items::most_frequent(bytes, items::Kind::kText, 5);
+  };
+  for (const auto& one : whole) {
+    for (size_t cut = 0; cut <= one.size(); ++cut)
+      look(one.substr(0, cut));
+    for (int round = 0; round < 400; ++round) {
+      auto bytes = one;
+      for (uint64_t change = 0; change <= random.below(3); ++change)
+        bytes[random.below(std::min<uint64_t>(bytes.size(), 64))] =
+            static_cast<char>(random.below(256));
+      look(bytes);
+    }
+  }
 }
 
 TEST(Sketches, HyperLogLogIsCorrectedAsInSpark) {
