@@ -271,6 +271,7 @@ TEST(Catalog, EveryFunctionIsInTheGoldenSetOrHere) {
                                            "time windows",
                                            "window",
                                            "window_time",
+                                           "session_window",
                                            "sequence",
                                            "quote",
                                            "cosh",
