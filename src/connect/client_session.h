@@ -37,7 +37,7 @@ struct StorageLevel {
 // What runs a client session's work; ends in the reverse order.
 struct SessionEngine {
   std::unique_ptr<session::Session> session;
-  python::SessionFunctions* functions = nullptr;     // of the session; null: no Python functions
+  python::SessionFunctions* functions = nullptr;      // of the session; null: no Python functions
   std::unique_ptr<streaming::StreamQueries> queries;  // null: no streaming
 };
 

@@ -257,8 +257,6 @@ Result<PlanPtr> PlanDecoder::relation_kind(const Proto& relation) {
       WEIR_ASSIGN(read.child, input(given.input()));
       if (!given.all_columns_as_keys()) read.columns = texts(given.column_names());
       read.within_watermark = given.within_watermark();
-      if (given.all_columns_as_keys() && !read.within_watermark)
-        return make_plan(plan::Distinct{std::move(read.child)});
       return make_plan(std::move(read));
     }
     case Proto::kRange: {

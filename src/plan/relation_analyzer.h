@@ -154,6 +154,8 @@ class RelationAnalyzer final : public QueryContext {
   Made visit(const ToDataFrame& node, const PlanNode& whole);
   Made visit(const ToSchema& node, const PlanNode& whole);
   Made visit(const Deduplicate& node, const PlanNode& whole);
+  // Refuses rows with maps in them where whole rows are compared.
+  static Result<void> comparable_rows(const Operator& rows, const Origin& origin);
   Made visit(const Sample& node, const PlanNode& whole);
   Made visit(const Repartition& node, const PlanNode& whole);
   Made visit(const Hint& node, const PlanNode& whole);

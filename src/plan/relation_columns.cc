@@ -204,11 +204,12 @@ Result<OperatorPtr> RelationAnalyzer::visit(const ToSchema& node, const PlanNode
   return project(child, items);
 }
 
-Result<OperatorPtr> RelationAnalyzer::visit(const Deduplicate& node, const PlanNode&) {
+Result<OperatorPtr> RelationAnalyzer::visit(const Deduplicate& node, const PlanNode& whole) {
   WEIR_ASSIGN(auto child, analyze(node.child));
   child = visible(child);
   std::vector<int> keys;
   if (node.columns.empty()) {
+    WEIR_TRY(comparable_rows(*child, whole.origin));
     for (size_t i = 0; i < child->columns.size(); ++i)
       keys.push_back(static_cast<int>(i));
     if (!child->streaming && !node.within_watermark)

@@ -144,20 +144,25 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Sort& node, const PlanNode& wh
   return widened ? visible(sorted) : sorted;
 }
 
-Result<OperatorPtr> RelationAnalyzer::visit(const Distinct& node, const PlanNode& whole) {
-  WEIR_ASSIGN(auto child, analyze(node.child));
-  child = visible(child);
-  for (const auto& column : child->columns) {
+Result<void> RelationAnalyzer::comparable_rows(const Operator& rows, const Origin& origin) {
+  for (const auto& column : rows.columns) {
     if (!holds_map(column.type)) continue;
     return analysis_error("UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000",
                           fmt::format("The feature is not supported: Cannot have MAP type columns "
                                       "in DataFrame which calls set operations (INTERSECT, EXCEPT, "
                                       "etc.), but the type of column `{}` is \"{}\".",
                                       column.name, column.type.sql()),
-                          whole.origin)
+                          origin)
         .with_parameter("colName", "`" + column.name + "`")
         .with_parameter("dataType", "\"" + column.type.sql() + "\"");
   }
+  return {};
+}
+
+Result<OperatorPtr> RelationAnalyzer::visit(const Distinct& node, const PlanNode& whole) {
+  WEIR_ASSIGN(auto child, analyze(node.child));
+  child = visible(child);
+  WEIR_TRY(comparable_rows(*child, whole.origin));
   return make_operator(op::Distinct{child}, child->columns, child->streaming);
 }
 

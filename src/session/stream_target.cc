@@ -34,15 +34,15 @@ Result<StreamTarget> find_stream_target(SessionState& state, const StreamTargetR
   }
   const std::string shown = entry->database + "." + entry->name;
   if (entry->is_view()) {
-    return sql_error("_LEGACY_ERROR_TEMP_1191", "",
-                     fmt::format("Streaming into views {} is not supported.", shown))
+    return plain_error("_LEGACY_ERROR_TEMP_1191",
+                       fmt::format("Streaming into views {} is not supported.", shown))
         .with_parameter("viewName", shown);
   }
   if (entry->provider != format) {
-    return sql_error("_LEGACY_ERROR_TEMP_1192", "",
-                     fmt::format("The input source({}) is different from the table {}'s data "
-                                 "source provider({}).",
-                                 format, shown, entry->provider))
+    return plain_error("_LEGACY_ERROR_TEMP_1192",
+                       fmt::format("The input source({}) is different from the table {}'s data "
+                                   "source provider({}).",
+                                   format, shown, entry->provider))
         .with_parameter("source", format)
         .with_parameter("tableName", shown)
         .with_parameter("provider", entry->provider);

@@ -136,7 +136,8 @@ TEST(MicroBatchQuery, ASecondStartOnTheCheckpointIsRefusedAndNamesTheHolder) {
   auto refused = script.try_start();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind(), ErrorKind::kConflict);
-  EXPECT_THAT(refused.error().message(), HasSubstr("query 'first' in process"));
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("query 'first' with id " + holder->id() + " in process"));
   holder.reset();
   EXPECT_TRUE(script.try_start().ok());
 }
