@@ -45,7 +45,7 @@ query.stop()
 
 def produce(bootstrap, rate, seconds):
     from confluent_kafka import Producer
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0, "socket.nagle.disable": True})
     text, started = "x" * 850, time.time()
     for number in range(int(rate * seconds)):
         wait = started + number / rate - time.time()
@@ -64,9 +64,9 @@ def consume(bootstrap, expected, took):
     consumer.subscribe(["out"])
     deadline = time.time() + 120
     while len(took) < expected and time.time() < deadline:
-        for message in consumer.consume(500, 0.05):
-            if message.error() is None:
-                took.append((json.loads(message.value().lower())["sent"], time.time()))
+        message = consumer.poll(0.05)
+        if message is not None and message.error() is None:
+            took.append((json.loads(message.value().lower())["sent"], time.time()))
     consumer.close()
 
 

@@ -86,6 +86,9 @@ class Fetcher {
   virtual ~Fetcher() = default;
   // Waits at most timeout_ms. A Result error is final: the fetcher has stopped.
   virtual base::Result<FetchOutcome> next(int64_t timeout_ms) = 0;
+  // How far the log of a range reached by the newest answer, also where next() has yet to give what
+  // came with it; -1 unknown.
+  virtual int64_t high_watermark(size_t range) = 0;
   // Goes on at `offset` after kOffsetOutOfRange.
   virtual void seek(size_t range, int64_t offset) = 0;
   // Wakes a waiting next(), which gives kCancelled then; from any thread.

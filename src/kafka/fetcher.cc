@@ -47,6 +47,7 @@ class ReadAheadFetcher final : public Fetcher {
       position.range = std::move(range);
       positions_.push_back(std::move(position));
     }
+    high_watermarks_.assign(positions_.size(), -1);
     thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
   ~ReadAheadFetcher() override {
@@ -55,6 +56,7 @@ class ReadAheadFetcher final : public Fetcher {
   }
 
   Result<FetchOutcome> next(int64_t timeout_ms) override;
+  int64_t high_watermark(size_t range) override;
   void seek(size_t range, int64_t offset) override;
   void stop() override {
     thread_.request_stop();
@@ -130,6 +132,7 @@ class ReadAheadFetcher final : public Fetcher {
   };
   std::deque<Queued> queue_;
   int64_t queued_bytes_ = 0;
+  std::vector<int64_t> high_watermarks_;  // by range
   bool finished_ = false;
   bool stopped_ = false;
   std::optional<base::Error> failure_;
@@ -156,6 +159,11 @@ Result<FetchOutcome> ReadAheadFetcher::next(int64_t timeout_ms) {
   return outcome;
 }
 
+int64_t ReadAheadFetcher::high_watermark(size_t range) {
+  std::lock_guard lock(mutex_);
+  return high_watermarks_[range];
+}
+
 void ReadAheadFetcher::seek(size_t range, int64_t offset) {
   std::lock_guard lock(mutex_);
   seeks_.emplace_back(range, offset);
@@ -166,6 +174,10 @@ void ReadAheadFetcher::seek(size_t range, int64_t offset) {
 
 void ReadAheadFetcher::push(FetchOutcome outcome, int64_t bytes) {
   std::lock_guard lock(mutex_);
+  if (outcome.status == FetchStatus::kBatches) {
+    int64_t& newest = high_watermarks_[outcome.fetched.range];
+    newest = std::max(newest, outcome.fetched.high_watermark);
+  }
   queue_.push_back({std::move(outcome), bytes});
   queued_bytes_ += bytes;
   changed_.notify_all();

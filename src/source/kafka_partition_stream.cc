@@ -27,6 +27,7 @@ KafkaPartitionStream::KafkaPartitionStream(base::TopicPartition partition,
 Result<void> KafkaPartitionStream::poll() {
   auto polled = poll_once();
   broken_ |= !polled.ok();
+  high_watermark_ = std::max(high_watermark_, fetcher_->high_watermark(0));
   return polled;
 }
 

@@ -101,11 +101,12 @@ class FakeFetcher final : public kafka::Fetcher {
       outcome.fetched.batches.push_back({header, arena->view()});
       outcome.fetched.arena = std::move(arena);
       outcome.fetched.next_offset = next_ = header.next_offset();
-      outcome.fetched.high_watermark = log.end;
+      outcome.fetched.high_watermark = newest_ = log.end;
       return outcome;
     }
     return outcome;
   }
+  int64_t high_watermark(size_t) override { return newest_; }
   void seek(size_t, int64_t offset) override { next_ = offset; }
   void stop() override {}
 
@@ -113,6 +114,7 @@ class FakeFetcher final : public kafka::Fetcher {
   std::shared_ptr<FakeCluster> cluster_;
   kafka::FetchRange range_;
   int64_t next_;
+  int64_t newest_ = -1;
 };
 
 class FakeClient final : public kafka::Client {
