@@ -14,7 +14,7 @@ import sys
 LOADS = re.compile(r"^(lib(c|m|dl|rt|pthread|resolv)\.so\.\d+|ld-linux-x86-64\.so\.2|libstdc\+\+\.so\.6|libgcc_s\.so\.1"
                    r"|lib(arrow|arrow_\w+|parquet)\.so\.\d+|libduckdb\.so)$")
 # Copies of the C and C++ libraries' variables, and inline code that both sides have from the same header.
-EXPORTS = re.compile(r"^(stdin|stdout|stderr|environ|__environ|_environ|optarg|optind|opterr|optopt|program_invocation_(short_)?name"
+EXPORTS = re.compile(r"^(__libc_single_threaded|stdin|stdout|stderr|environ|__environ|_environ|optarg|optind|opterr|optopt|program_invocation_(short_)?name"
                      r"|(typeinfo (name )?for |vtable for |guard variable for |VTT for |construction vtable for )?"
                      r"(virtual thunk to |non-virtual thunk to )?.*\b(std|__gnu_cxx|__cxxabiv1|arrow|parquet)::.*"
                      r"|typeinfo for (bool|float|double|(unsigned )?(char|short|int|long|long long)|signed char))$")
