@@ -145,7 +145,8 @@ def test_a_checkpoint_in_use_is_refused_and_its_holder_named(tmp_path, runtime):
         refused = run(runtime, "ingest", *query, "--output", "json", code=5)
         message = json.loads(refused.stdout)["error"]
         assert message["kind"] == "CONFLICT"
-        assert f"query 'events' in process {first.pid} since 20" in message["message"]
+        assert "query 'events' with id " in message["message"]
+        assert f" in process {first.pid} since 20" in message["message"]
         assert str(first.pid) in refused.stderr
         # The first one goes on.
         (tmp_path / "in-events" / "b.json").write_text('{"id":3}\n')
