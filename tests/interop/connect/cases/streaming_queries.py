@@ -1,4 +1,5 @@
 """Streaming queries as things: status, progress, waiting, the manager, listeners, what is refused."""
+import time
 import uuid
 
 from cases.streaming import FIRST, SECOND, SIGNALS, THIRD, finished, put, signals, stream
@@ -111,12 +112,20 @@ class Heard(StreamingQueryListener):
         self.events.append(["terminated", str(event.id), event.exception is None, event.errorClassOnException])
 
 
+def heard_all(*listeners):
+    """Until the query's end has been heard: the client removes its last listener under a lock that an event on its way needs."""
+    deadline = time.monotonic() + 30
+    while not all(h.events and h.events[-1][0] == "terminated" for h in listeners) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 @case
 def listener(spark, tmp):
     heard = Heard()
     spark.streams.addListener(heard)
     query = finished(to_memory(signals(spark, tmp), tmp, "heard"))
     query.stop()
+    heard_all(heard)
     spark.streams.removeListener(heard)
     assert heard.events[0] == ["started", "heard", query.id, query.runId], heard.events[0]
     assert heard.events[-1][1] == query.id
@@ -130,6 +139,7 @@ def two_listeners(spark, tmp):
     spark.streams.addListener(one)
     spark.streams.addListener(two)
     finished(to_memory(signals(spark, tmp), tmp, "twice"))
+    heard_all(one, two)
     spark.streams.removeListener(one)
     spark.streams.removeListener(two)
     return [one.events == two.events, [e[0] for e in two.events]]
@@ -168,6 +178,7 @@ def a_failure_is_heard(spark, tmp):
         query.awaitTermination()
     except PySparkException:
         pass
+    heard_all(heard)
     spark.streams.removeListener(heard)
     return [[e[0] for e in heard.events], heard.events[-1][2:]]
 
