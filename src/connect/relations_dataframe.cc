@@ -1,5 +1,8 @@
 // Relations that DataFrame calls are sugar for: grouping, columns, na and stat, rows that come
 // along, functions over groups.
+#include <algorithm>
+#include <cctype>
+
 #include <spark/connect/relations.pb.h>
 
 #include "connect/data_types.h"
@@ -19,6 +22,15 @@ using Proto = spark::connect::Relation;
 template <typename List>
 std::vector<std::string> texts(const List& list) {
   return {list.begin(), list.end()};
+}
+
+// A schema as JSON or as DDL.
+Result<columnar::Schema> read_schema(const std::string& text) {
+  WEIR_ASSIGN(auto type, text.starts_with('{') ? columnar::parse_type_json_text(text)
+                                               : columnar::parse_ddl_type(text));
+  if (!type.is(columnar::TypeKind::kStruct))
+    return invalid_plan("the schema of a function with state is no struct: {}", text);
+  return type;
 }
 
 }  // namespace
@@ -269,7 +281,8 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
       const auto& given = relation.group_map();
       if (given.has_transform_with_state_info()) return unsupported("transformWithState");
       if (given.has_is_map_groups_with_state() && given.is_map_groups_with_state())
-        return unsupported("mapGroupsWithState");
+        return unsupported(
+            "mapGroupsWithState of the JVM's typed groups (applyInPandasWithState does the same)");
       if (given.sorting_expressions_size() > 0) return unsupported("a sorted group of a function");
       plan::GroupMap read;
       WEIR_ASSIGN(read.child, input(given.input()));
@@ -282,11 +295,20 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
       plan::GroupMap read;
       WEIR_ASSIGN(read.child, input(given.input()));
       WEIR_ASSIGN(read.keys, expressions(given.grouping_expressions()));
-      WEIR_ASSIGN(read.function, read_python_function(given.func()));
+      WEIR_ASSIGN(const auto function, read_python_function(given.func()));
+      auto typed = *function;
+      WEIR_ASSIGN(typed.result, read_schema(given.output_schema()));
+      read.function = std::make_shared<plan::PythonFunction>(std::move(typed));
+      WEIR_ASSIGN(const auto state, read_schema(given.state_schema()));
+      auto mode = given.output_mode();
+      std::transform(mode.begin(), mode.end(), mode.begin(),
+                     [](unsigned char each) { return std::tolower(each); });
+      if (mode != "append" && mode != "update")
+        return invalid_plan("The output mode of function should be append or update, not {}",
+                            given.output_mode());
       read.state = {{"kind", "applyInPandasWithState"},
-                    {"output_schema", given.output_schema()},
-                    {"state_schema", given.state_schema()},
-                    {"output_mode", given.output_mode()},
+                    {"state_schema", base::json_text(state.as_nullable().to_json())},
+                    {"output_mode", mode},
                     {"timeout", given.timeout_conf()}};
       return make_plan(std::move(read));
     }

@@ -31,14 +31,6 @@ bool one_batch_a_group(int version, int eval_type) {
   return version < kV41 && (eval_type == kGroupedMapPandas || eval_type == kGroupedAggPandas);
 }
 
-// Where a map's function finds keys and values in its columns: [length, keys, key …, value …].
-void add_key_offsets(int keys, int columns, std::vector<int>& offsets) {
-  offsets.push_back(1 + columns);
-  offsets.push_back(keys);
-  for (int i = 0; i < columns; ++i)
-    offsets.push_back(i);
-}
-
 // Sends groups to a crew and gives their answers.
 class GroupWork : public relational::BatchStream {
  public:
@@ -367,6 +359,13 @@ class CogroupWork final : public GroupWork {
 };
 
 }  // namespace
+
+void add_key_offsets(int keys, int columns, std::vector<int>& offsets) {
+  offsets.push_back(1 + columns);
+  offsets.push_back(keys);
+  for (int i = 0; i < columns; ++i)
+    offsets.push_back(i);
+}
 
 Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, int keys,
                              StreamPtr input) {

@@ -277,4 +277,23 @@ Result<BatchPtr> unpickle_rows(std::string_view pickle, const columnar::Schema& 
                                   std::move(arrays));
 }
 
+Result<std::shared_ptr<arrow::Array>> unpickle_structs(std::span<const std::string_view> pickles,
+                                                       const columnar::Schema& schema) {
+  std::unique_ptr<arrow::ArrayBuilder> builder;
+  WEIR_ARROW_TRY(
+      arrow::MakeBuilder(arrow::default_memory_pool(), columnar::to_arrow(schema), &builder));
+  for (const auto pickle : pickles) {
+    if (!pickle.data()) {
+      WEIR_ARROW_TRY(builder->AppendNull());
+      continue;
+    }
+    WEIR_ASSIGN(const auto read, read_pickle(pickle));
+    ColumnReader reader;
+    WEIR_TRY(reader.append(*read->root, schema, *builder));
+  }
+  std::shared_ptr<arrow::Array> array;
+  WEIR_ARROW_TRY(builder->Finish(&array));
+  return array;
+}
+
 }  // namespace weir::python

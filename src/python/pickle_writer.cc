@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include <arrow/array.h>
@@ -187,16 +188,45 @@ class ValueWriter {
   Pickler& out_;
 };
 
+bool any_conversion(const columnar::Schema& schema) {
+  return std::any_of(schema.fields().begin(), schema.fields().end(),
+                     [](const auto& field) { return needs_conversion(field.type()); });
+}
+
+// Leaves what makes a row of a tuple in memo 0.
+void begin_rows(Pickler& out, const std::string& json) {
+  out.global("pyspark.sql.types", "_create_row_inbound_converter");
+  out.global("pyspark.sql.types", "_parse_datatype_json_string");
+  out.text(json);
+  out.raw(
+      "\x85R\x85R\x94"
+      "0");
+}
+
 }  // namespace
+
+Result<std::string> pickle_struct(const arrow::Array& structs, int64_t row,
+                                  const columnar::Schema& schema) {
+  const bool converted = any_conversion(schema);
+  std::string pickle;
+  Pickler out(pickle);
+  out.raw("\x80\x04");
+  if (converted) {
+    begin_rows(out, base::json_text(schema.to_json()));
+    out.raw({"h\0", 2});
+  }
+  WEIR_TRY(ValueWriter(out).write(structs, row, schema));
+  if (converted) out.code('R');
+  out.code('.');
+  return pickle;
+}
 
 Result<std::string> pickle_rows(const arrow::RecordBatch& given, const columnar::Schema& schema,
                                 bool named) {
   constexpr int64_t kFrameRows = 100;
   const auto whole = arrow::RecordBatch::Make(given.schema(), given.num_rows(), given.columns());
   WEIR_ASSIGN(const auto rows, columnar::conform(whole, columnar::to_arrow_schema(schema)));
-  bool converted = named;
-  for (const auto& field : schema.fields())
-    converted = converted || needs_conversion(field.type());
+  const bool converted = named || any_conversion(schema);
   const auto json = converted ? base::json_text(schema.to_json()) : std::string();
   WireBytes all;
   std::string frame;
@@ -205,14 +235,7 @@ Result<std::string> pickle_rows(const arrow::RecordBatch& given, const columnar:
     Pickler out(frame);
     ValueWriter values(out);
     out.raw("\x80\x04");
-    if (converted) {  // memo 0: what makes a row
-      out.global("pyspark.sql.types", "_create_row_inbound_converter");
-      out.global("pyspark.sql.types", "_parse_datatype_json_string");
-      out.text(json);
-      out.raw(
-          "\x85R\x85R\x94"
-          "0");
-    }
+    if (converted) begin_rows(out, json);
     out.raw("](");
     const int64_t end = std::min(rows->num_rows(), begin + kFrameRows);
     for (int64_t row = begin; row < end; ++row) {

@@ -8,6 +8,7 @@
 // (EvaluatePython.makeFromJava).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,13 @@ Result<std::string> pickle_rows(const arrow::RecordBatch& rows, const columnar::
 std::string pickles_end();
 // One frame's values: a list of a value a row, or of a tuple a row where there are several columns.
 Result<BatchPtr> unpickle_rows(std::string_view pickle, const columnar::Schema& schema);
+
+// One struct of an array of such as a pickle of its own: a tuple, or PySpark's Row where a field
+// has another form in Python.
+Result<std::string> pickle_struct(const arrow::Array& structs, int64_t row,
+                                  const columnar::Schema& schema);
+// Pickles of tuples, or none (no data()), as structs.
+Result<std::shared_ptr<arrow::Array>> unpickle_structs(std::span<const std::string_view> pickles,
+                                                       const columnar::Schema& schema);
 
 }  // namespace weir::python

@@ -293,6 +293,42 @@ class Batches final : public relational::BatchStream {
   size_t at_ = 0;
 };
 
+TEST(PickledStructsTest, StateComesBackAsItWent) {
+  const auto schema = columnar::parse_ddl_type("a long, b string, c array<int>").value();
+  arrow::Int64Builder numbers;
+  arrow::StringBuilder texts;
+  arrow::ListBuilder lists(arrow::default_memory_pool(), std::make_shared<arrow::Int32Builder>());
+  ASSERT_TRUE(numbers.AppendValues({7, 8}).ok() && texts.AppendValues({"x", "ä"}).ok());
+  ASSERT_TRUE(lists.Append().ok());
+  ASSERT_TRUE(static_cast<arrow::Int32Builder*>(lists.value_builder())->Append(5).ok());
+  ASSERT_TRUE(lists.AppendNull().ok());
+  const auto type = columnar::to_arrow(schema);
+  const arrow::StructArray structs(type, 2, {*numbers.Finish(), *texts.Finish(), *lists.Finish()});
+  const auto first = pickle_struct(structs, 0, schema), second = pickle_struct(structs, 1, schema);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const std::vector<std::string_view> pickles{*second, std::string_view(), *first};
+  const auto read = unpickle_structs(pickles, schema);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ((*read)->length(), 3);
+  EXPECT_TRUE((*read)->IsNull(1));
+  EXPECT_TRUE((*read)->RangeEquals(structs, 2, 3, 0));
+  EXPECT_TRUE((*read)->RangeEquals(structs, 0, 1, 1));
+  // A tuple of another width is refused.
+  EXPECT_FALSE(unpickle_structs(pickles, columnar::parse_ddl_type("a long").value()).ok());
+}
+
+TEST(RunHeaderTest, CapitalsOfTheStatesSchemaOutliveTheNewestWorker) {
+  RunHeader header;
+  header.python_version = "3.11";
+  header.eval_type = kGroupedMapPandasWithState;
+  header.state_schema = "{\"a\":\"Nb\"}";
+  header.functions = {{{0}, {}, {"c"}}};
+  EXPECT_THAT(header_bytes(header), HasSubstr("state_value_schema"));
+  EXPECT_THAT(header_bytes(header), HasSubstr("{\"a\":\"\\u004eb\"}"));
+  header.version = 401;
+  EXPECT_THAT(header_bytes(header), HasSubstr(header.state_schema));
+}
+
 TEST(GroupReaderTest, GroupsGoOnOverBatches) {
   GroupReader reader(std::make_unique<Batches>(std::vector<BatchPtr>{
                          longs({1, 1, 2}), longs({2, 2}), longs({}), longs({2, 3})}),

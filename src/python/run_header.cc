@@ -65,11 +65,29 @@ void put_task_context(const RunHeader& header, WireBytes& out) {
   put_map(header.properties, out);
 }
 
+// 4.2's worker turns the text to lower case before it reads it as JSON: escapes outlive that.
+std::string without_capitals(std::string_view json) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char each : json) {
+    if (each < 'A' || each > 'Z') {
+      text.push_back(each);
+      continue;
+    }
+    text += "\\u00";
+    text.push_back(kDigits[static_cast<size_t>(each) >> 4]);
+    text.push_back(kDigits[static_cast<size_t>(each) & 15]);
+  }
+  return text;
+}
+
 void put_settings(const RunHeader& header, WireBytes& out) {
   if (header.version >= kV42) {
     put_map(header.settings, out);
     std::vector<std::pair<std::string, std::string>> of_evaluation;
     if (!header.input_schema.empty()) of_evaluation.emplace_back("input_type", header.input_schema);
+    if (!header.state_schema.empty())
+      of_evaluation.emplace_back("state_value_schema", without_capitals(header.state_schema));
     put_map(of_evaluation, out);
     return;
   }
@@ -78,6 +96,7 @@ void put_settings(const RunHeader& header, WireBytes& out) {
     put_map(header.settings, out);
     if (header.eval_type == kArrowBatched && header.version >= kV41)
       out.put_text(header.input_schema);
+    if (header.eval_type == kGroupedMapPandasWithState) out.put_text(header.state_schema);
   }
   out.put_byte(false);  // no profiler
 }

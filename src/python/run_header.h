@@ -11,6 +11,8 @@
 //   arguments
 //        as JSON text behind it; "profiling" byte before the functions; names only where functions
 //        are called with single columns
+//        for 208 the schema of the state follows the same way (4.2: in the second map, which the
+//        worker reads in lower case)
 //   4.0  as 4.1, with a barrier's port and secret in the task context and without 101's schema
 // Evaluation type 0 has no functions but one command, and before 4.2 no settings.
 #pragma once
@@ -35,6 +37,7 @@ enum EvalType : int {
   kMapPandasIter = 205,
   kCogroupedMapPandas = 206,
   kMapArrowIter = 207,
+  kGroupedMapPandasWithState = 208,
   kGroupedMapArrow = 209,
   kCogroupedMapArrow = 210,
   kGroupedMapArrowIter = 215,
@@ -83,6 +86,7 @@ struct RunHeader {
   std::vector<std::pair<std::string, std::string>> properties;  // of the task context
   std::vector<std::pair<std::string, std::string>> settings;
   std::string input_schema;  // JSON; kArrowBatched only
+  std::string state_schema;  // JSON; kGroupedMapPandasWithState only
   std::vector<FunctionWords> functions;
 };
 

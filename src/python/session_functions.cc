@@ -86,6 +86,12 @@ class WorkerFunctions final : public SessionFunctions {
     return cogroup_work(std::move(work), function, keys, std::move(left), std::move(right));
   }
 
+  Result<std::unique_ptr<relational::GroupStateFunction>> group_states(
+      const plan::PythonFunction& function, relational::GroupStateShape shape) override {
+    WEIR_ASSIGN(auto work, new_work());
+    return state_work(std::move(work), function, std::move(shape));
+  }
+
   Result<void> for_each(const plan::PythonFunction& function, StreamPtr rows, int part,
                         int64_t batch_id, std::stop_token stop) override {
     WEIR_ASSIGN(auto work, new_work());

@@ -21,6 +21,8 @@ struct Work {
 std::string setting(const Work& work, const std::string& key, const std::string& otherwise);
 // spark.sql.execution.arrow.maxRecordsPerBatch; 0 and less: no limit, which is a large one.
 int64_t rows_of_a_batch(const Work& work);
+// Where a map's function finds keys and values in its columns: [length, keys, key …, value …].
+void add_key_offsets(int keys, int columns, std::vector<int>& offsets);
 // The header but for its functions.
 RunHeader run_header(const Work& work, const plan::PythonFunction& function);
 std::shared_ptr<arrow::Schema> worker_schema(const Work& work,
@@ -34,6 +36,8 @@ Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, in
                              StreamPtr input);
 Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, int keys,
                                StreamPtr left, StreamPtr right);
+Result<std::unique_ptr<relational::GroupStateFunction>> state_work(
+    Work work, const plan::PythonFunction& function, relational::GroupStateShape shape);
 // foreach: part `part` of a batch, by one worker.
 Result<void> each_work(Work work, const plan::PythonFunction& function, StreamPtr rows, int part,
                        int64_t batch_id, const std::stop_token& stop);

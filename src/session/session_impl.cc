@@ -118,6 +118,7 @@ class SessionImpl final : public Session {
   void set_user_functions(std::unique_ptr<relational::UserFunctions> functions) override {
     state_.user_functions = std::move(functions);
   }
+  relational::UserFunctions* user_functions() override { return state_.user_functions.get(); }
   plan::Catalog& catalog() override { return catalog_; }
   Warehouse& warehouse() override { return state_.warehouse(); }
 

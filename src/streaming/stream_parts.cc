@@ -1,6 +1,7 @@
 #include <arrow/record_batch.h>
 
 #include "io/file_system.h"
+#include "relational/stream_functions.h"
 #include "session/stream_table.h"
 #include "streaming/json_fields.h"
 #include "streaming/stream_start.h"
@@ -64,6 +65,13 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
   state.conf = session.all_set();
   for (const auto& [key, value] : conf.pinned)
     state.conf[key] = value;
+  state.state_function = [&session](const plan::PythonFunction& function,
+                                    relational::GroupStateShape shape)
+      -> Result<std::unique_ptr<relational::GroupStateFunction>> {
+    auto* functions = dynamic_cast<relational::StreamFunctions*>(session.user_functions());
+    if (functions == nullptr) return unsupported_in_stream("a user function");
+    return functions->group_states(function, std::move(shape));
+  };
   environment.make_operator = [output, state](const plan::OperatorPtr& node, int64_t id) {
     auto own = state;
     own.operator_id = id;
