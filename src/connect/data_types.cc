@@ -114,8 +114,13 @@ Result<DataType> read(const Proto& type, int depth) {
     case Proto::kUdt:
       if (!type.udt().has_sql_type()) return unsupported("a user-defined type without SQL type");
       return read(type.udt().sql_type(), depth + 1);
-    case Proto::kUnparsed:
-      return columnar::parse_ddl_type(type.unparsed().data_type_string());
+    case Proto::kUnparsed: {  // a type, or the columns of a struct
+      const auto& text = type.unparsed().data_type_string();
+      auto one = columnar::parse_ddl_type(text);
+      if (one.ok()) return one;
+      auto columns = columnar::parse_ddl_schema(text);
+      return columns.ok() ? std::move(columns) : std::move(one);
+    }
     default:
       return unsupported("the data type {}", case_name(type, "kind"));
   }

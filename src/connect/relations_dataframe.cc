@@ -27,7 +27,7 @@ std::vector<std::string> texts(const List& list) {
 // A schema as JSON or as DDL.
 Result<columnar::Schema> read_schema(const std::string& text) {
   WEIR_ASSIGN(auto type, text.starts_with('{') ? columnar::parse_type_json_text(text)
-                                               : columnar::parse_ddl_type(text));
+                                               : columnar::parse_ddl_schema(text));
   if (!type.is(columnar::TypeKind::kStruct))
     return invalid_plan("the schema of a function with state is no struct: {}", text);
   return type;

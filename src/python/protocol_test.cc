@@ -294,7 +294,7 @@ class Batches final : public relational::BatchStream {
 };
 
 TEST(PickledStructsTest, StateComesBackAsItWent) {
-  const auto schema = columnar::parse_ddl_type("a long, b string, c array<int>").value();
+  const auto schema = columnar::parse_ddl_schema("a long, b string, c array<int>").value();
   arrow::Int64Builder numbers;
   arrow::StringBuilder texts;
   arrow::ListBuilder lists(arrow::default_memory_pool(), std::make_shared<arrow::Int32Builder>());
@@ -314,7 +314,7 @@ TEST(PickledStructsTest, StateComesBackAsItWent) {
   EXPECT_TRUE((*read)->RangeEquals(structs, 2, 3, 0));
   EXPECT_TRUE((*read)->RangeEquals(structs, 0, 1, 1));
   // A tuple of another width is refused.
-  EXPECT_FALSE(unpickle_structs(pickles, columnar::parse_ddl_type("a long").value()).ok());
+  EXPECT_FALSE(unpickle_structs(pickles, columnar::parse_ddl_schema("a long").value()).ok());
 }
 
 TEST(RunHeaderTest, CapitalsOfTheStatesSchemaOutliveTheNewestWorker) {

@@ -257,10 +257,12 @@ class StateRun {
     results_.changes[group] = removed   ? StateChange::kRemoved
                               : updated ? StateChange::kUpdated
                                         : StateChange::kNone;
-    if (const auto found = said.find("timeoutTimestamp"); found != said.end()) {
+    if (const auto* said_timeout = said.if_contains("timeoutTimestamp")) {
       auto& timeout = results_.timeouts_ms[group];
-      if (found->second.is_double()) {  // of a datetime
-        timeout = static_cast<int64_t>(found->second.as_double());
+      constexpr double kLatestReal = 9e15;
+      if (const auto* real = said_timeout->if_double()) {  // of a datetime
+        if (!(*real >= 0 && *real < kLatestReal)) return nonsense("a timeout out of all range");
+        timeout = static_cast<int64_t>(*real);
       } else {
         timeout = base::json_int(said, "timeoutTimestamp").value_or(-1);
       }

@@ -140,7 +140,6 @@ class Session {
   virtual void register_function(std::shared_ptr<const plan::PythonFunction> function) = 0;
   // Closed with the session. Before anything is run.
   virtual void set_user_functions(std::unique_ptr<relational::UserFunctions> functions) = 0;
-  virtual relational::UserFunctions* user_functions() = 0;  // null: there are none
   virtual plan::Catalog& catalog() = 0;
   virtual Warehouse& warehouse() = 0;
 

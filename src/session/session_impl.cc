@@ -5,6 +5,7 @@
 #include "session/session.h"
 #include "session/statements.h"
 #include "session/stream_target.h"
+#include "session/user_functions.h"
 #include "session/writers.h"
 #include "sql/parser.h"
 
@@ -118,7 +119,7 @@ class SessionImpl final : public Session {
   void set_user_functions(std::unique_ptr<relational::UserFunctions> functions) override {
     state_.user_functions = std::move(functions);
   }
-  relational::UserFunctions* user_functions() override { return state_.user_functions.get(); }
+  relational::UserFunctions* user_functions() const { return state_.user_functions.get(); }
   plan::Catalog& catalog() override { return catalog_; }
   Warehouse& warehouse() override { return state_.warehouse(); }
 
@@ -159,6 +160,10 @@ class SessionImpl final : public Session {
 };
 
 }  // namespace
+
+relational::UserFunctions* user_functions_of(Session& session) {
+  return static_cast<SessionImpl&>(session).user_functions();  // there are no other sessions
+}
 
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<Warehouse> warehouse,
                                                  std::string id) {

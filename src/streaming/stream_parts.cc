@@ -3,6 +3,7 @@
 #include "io/file_system.h"
 #include "relational/stream_functions.h"
 #include "session/stream_table.h"
+#include "session/user_functions.h"
 #include "streaming/json_fields.h"
 #include "streaming/stream_start.h"
 
@@ -68,7 +69,8 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
   state.state_function = [&session](const plan::PythonFunction& function,
                                     relational::GroupStateShape shape)
       -> Result<std::unique_ptr<relational::GroupStateFunction>> {
-    auto* functions = dynamic_cast<relational::StreamFunctions*>(session.user_functions());
+    auto* functions =
+        dynamic_cast<relational::StreamFunctions*>(session::user_functions_of(session));
     if (functions == nullptr) return unsupported_in_stream("a user function");
     return functions->group_states(function, std::move(shape));
   };

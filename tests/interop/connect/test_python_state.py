@@ -262,3 +262,23 @@ def test_refusals(spark, tmp_path):
         start(mapped(feed.stream(spark), "complete"))
     with pytest.raises(PySparkException, match="(?i)state"):
         mapped(spark.createDataFrame([("a",)], "v string")).collect()
+
+
+@pytest.mark.parametrize("call", ["transformWithStateInPandas", "transformWithState"])
+def test_transform_with_state_is_refused_by_name(spark, tmp_path, call):
+    from pyspark.sql.streaming import StatefulProcessor
+
+    class Processor(StatefulProcessor):
+        def init(self, handle):
+            pass
+
+        def handleInputRows(self, key, rows, timers):
+            yield from ()
+
+        def close(self):
+            pass
+
+    grouped = Feed(tmp_path, "v string").stream(spark).groupBy("v")
+    with pytest.raises(PySparkException, match="transformWithState") as caught:
+        _ = getattr(grouped, call)(Processor(), "v string", "append", "none").schema
+    assert caught.value.getCondition() == "UNSUPPORTED_FEATURE"
