@@ -307,7 +307,7 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
         return invalid_plan("The output mode of function should be append or update, not {}",
                             given.output_mode());
       read.state = {{"kind", "applyInPandasWithState"},
-                    {"state_schema", base::json_text(state.as_nullable().to_json())},
+                    {"state_schema", columnar::schema_to_ddl(state.as_nullable())},
                     {"output_mode", mode},
                     {"timeout", given.timeout_conf()}};
       return make_plan(std::move(read));

@@ -77,12 +77,18 @@ Result<BatchPtr> joined(const std::vector<BatchPtr>& batches,
   return made;
 }
 
+std::string name_of(const plan::Operator& node) {
+  const auto& options = std::get<plan::op::GroupMap>(node.node).state;
+  const auto kind = options.find("kind");
+  return kind == options.end() ? "flatMapGroupsWithState" : kind->second;
+}
+
 class GroupStates final : public StoreOperator {
  public:
   GroupStates(plan::OperatorPtr node, OutputMode mode, StateEnvironment environment,
               std::vector<eval::Program> keys, Schema state, GroupTimeout timeout,
               std::unique_ptr<GroupFunction> function)
-      : StoreOperator("flatMapGroupsWithState", std::move(node), mode, std::move(environment)),
+      : StoreOperator(name_of(*node), node, mode, std::move(environment)),
         keys_(std::move(keys)),
         state_schema_(std::move(state)),
         timeout_(timeout),

@@ -6,6 +6,7 @@
 // the same.
 //
 // The node is a plan GroupMap with options:
+//   kind          the call's name in Spark, "flatMapGroupsWithState" where it has none
 //   state_schema  DDL of the state's fields
 //   output_mode   "append", "update"
 //   timeout       "NoTimeout", "ProcessingTimeTimeout", "EventTimeTimeout"
@@ -33,6 +34,7 @@ class GroupState {
   void update(BatchPtr row) { value_ = std::move(row); }
   void remove() { value_.reset(); }
 
+  std::stop_token stop() const { return run_->stop; }
   bool timed_out() const { return timed_out_; }
   int64_t watermark_us() const { return run_->eviction_us; }
   int64_t batch_time_us() const { return run_->eval.batch_timestamp_us; }

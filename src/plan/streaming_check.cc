@@ -120,8 +120,8 @@ bool has_watermark(const Operator& node) {
 
 class Checker {
  public:
-  Checker(StreamMode mode, const EventTimeColumns& event_time_columns)
-      : mode_(mode), event_time_columns_(event_time_columns) {}
+  Checker(StreamMode mode, const EventTimeColumns& event_time_columns, bool has_aggregate)
+      : mode_(mode), event_time_columns_(event_time_columns), has_aggregate_(has_aggregate) {}
 
   Result<void> check(const OperatorPtr& node) {
     if (!node->streaming) return {};
@@ -250,6 +250,35 @@ class Checker {
     return unsupported("Sampling is not supported on streaming DataFrames/Datasets");
   }
 
+  Result<void> check_node(const Operator&, const op::GroupMap& map) {
+    const auto option = [&map](const char* key) {
+      const auto found = map.state.find(key);
+      return found == map.state.end() ? std::string() : found->second;
+    };
+    const std::string kind = option("kind"), mode = option("output_mode");
+    if (kind.empty()) return {};
+    if (!has_aggregate_ && mode != to_string(mode_))
+      return unsupported(kind + " in " + mode + " mode is not supported with " +
+                         std::string(mode_in_words(mode_)) +
+                         " output mode on a streaming DataFrame/Dataset");
+    if (has_aggregate_ && mode != "append")
+      return unsupported(kind + " in " + mode +
+                         " mode is not supported with aggregation on a streaming "
+                         "DataFrame/Dataset");
+    if (has_aggregate(*map.child))
+      return unsupported(kind +
+                         " in append mode is not supported after aggregation on a streaming "
+                         "DataFrame/Dataset");
+    const std::vector<bool> event_time = event_time_columns_(*map.child);
+    if (option("timeout") == "EventTimeTimeout" &&
+        std::find(event_time.begin(), event_time.end(), true) == event_time.end())
+      return unsupported(
+          "Watermark must be specified in the query using '[Dataset/DataFrame].withWatermark()' "
+          "for using event-time timeout in a " +
+          kind + ". Event-time timeout not supported without watermark.");
+    return {};
+  }
+
   Result<void> check_node(const Operator&, const op::CoGroupMap&) {
     return unsupported("CoGrouping with a streaming DataFrame/Dataset is not supported");
   }
@@ -292,6 +321,7 @@ class Checker {
 
   StreamMode mode_;
   const EventTimeColumns& event_time_columns_;
+  bool has_aggregate_;  // anywhere in the query
 };
 
 }  // namespace
@@ -321,7 +351,7 @@ Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
   if (mode == StreamMode::kComplete && !has_aggregate(*root))
     return mode_unsupported(mode, "no streaming aggregations");
   WEIR_TRY(check_subqueries(*root));
-  WEIR_TRY(Checker(mode, event_time_columns).check(root));
+  WEIR_TRY(Checker(mode, event_time_columns, has_aggregate(*root)).check(root));
   if (!check_correctness || mode == StreamMode::kAppend || !aggregate_below_state(*root)) return {};
   return unsupported(
       "Detected pattern of possible 'correctness' issue due to global watermark. The query "

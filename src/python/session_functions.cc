@@ -27,7 +27,7 @@ class OneBatch final : public relational::BatchStream {
   BatchPtr batch_;
 };
 
-class WorkerFunctions final : public SessionFunctions {
+class WorkerFunctions final : public SessionFunctions, public relational::GroupStateFunctions {
  public:
   WorkerFunctions(std::shared_ptr<WorkerHost> host, int slot, FunctionOptions options,
                   SettingLookup settings, base::Clock& clock)

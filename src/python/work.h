@@ -7,6 +7,7 @@
 #include "python/arrow_rows.h"
 #include "python/crew.h"
 #include "python/session_functions.h"
+#include "relational/group_states.h"
 
 namespace weir::python {
 

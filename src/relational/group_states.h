@@ -1,7 +1,7 @@
 // What keeps state by group calls: a function that gets a group's rows and state, and gives rows
 // and the state that comes after it (applyInPandasWithState; flatMapGroupsWithState).
 //
-// Room operators owns the state and calls; room python, or C++ code, is the function.
+// Room operators owns the state; room streaming brings its calls to room python.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "columnar/data_type.h"
+#include "plan/expression.h"
 
 namespace weir::relational {
 
@@ -58,6 +59,14 @@ class GroupStateFunction {
   using Output = std::function<Result<void>(const std::shared_ptr<arrow::RecordBatch>&)>;
   virtual Result<GroupResults> run(const GroupCalls& calls, std::stop_token stop,
                                    const Output& output) = 0;
+};
+
+// UserFunctions that have them.
+class GroupStateFunctions {
+ public:
+  virtual ~GroupStateFunctions() = default;
+  virtual Result<std::unique_ptr<GroupStateFunction>> group_states(
+      const plan::PythonFunction& function, GroupStateShape shape) = 0;
 };
 
 }  // namespace weir::relational

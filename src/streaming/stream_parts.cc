@@ -1,9 +1,8 @@
 #include <arrow/record_batch.h>
 
 #include "io/file_system.h"
-#include "relational/stream_functions.h"
 #include "session/stream_table.h"
-#include "session/user_functions.h"
+#include "streaming/group_functions.h"
 #include "streaming/json_fields.h"
 #include "streaming/stream_start.h"
 
@@ -66,13 +65,8 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
   state.conf = session.all_set();
   for (const auto& [key, value] : conf.pinned)
     state.conf[key] = value;
-  state.state_function = [&session](const plan::PythonFunction& function,
-                                    relational::GroupStateShape shape)
-      -> Result<std::unique_ptr<relational::GroupStateFunction>> {
-    auto* functions =
-        dynamic_cast<relational::StreamFunctions*>(session::user_functions_of(session));
-    if (functions == nullptr) return unsupported_in_stream("a user function");
-    return functions->group_states(function, std::move(shape));
+  state.make_group_function = [&session](const plan::op::GroupMap& map) {
+    return group_function(session, map);
   };
   environment.make_operator = [output, state](const plan::OperatorPtr& node, int64_t id) {
     auto own = state;
