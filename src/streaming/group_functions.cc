@@ -65,7 +65,9 @@ class WorkerGroups final : public operators::GroupFunction {
       for (const auto& group : groups)
         parts.push_back(key ? group.key->column(i) : group.rows->column(i - shape_.keys));
       WEIR_ARROW_ASSIGN(std::shared_ptr<arrow::Array> column, arrow::Concatenate(parts));
-      if (key) WEIR_ASSIGN(column, eval::take_rows(column, *group_of));
+      if (key) {
+        WEIR_ASSIGN(column, eval::take_rows(column, *group_of));
+      }
       columns.push_back(std::move(column));
     }
     calls.rows = arrow::RecordBatch::Make(rows_schema_, rows, std::move(columns));
