@@ -1,16 +1,21 @@
 """State by group in Python functions of streaming queries, through the unmodified client."""
 import datetime
 import json
+import os
+import signal
 import sys
 import time
 
 import pandas as pd
 import pytest
 from conftest import Server
+from pyspark import cloudpickle
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +243,28 @@ def test_error_is_the_users_traceback_and_state_stays(spark, tmp_path):
         run("a", broken=True)
     assert "ValueError: no a" in str(caught.value) and "in counting" in str(caught.value)
     assert run() == [("a", 2)]
+
+
+def test_a_killed_worker_fails_its_batch_and_the_query_goes_on(spark, tmp_path):
+    feed = Feed(tmp_path, "v string")
+    flag = tmp_path / "die"
+
+    def run(*values):
+        def counting(key, frames, state):
+            if flag.exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield from running_count(key, frames, state)
+
+        counted = feed.stream(spark).groupBy("v").applyInPandasWithState(
+            counting, "key string, count long", "count long", "append", GroupStateTimeout.NoTimeout)
+        return feed.run(counted, *[{"v": value} for value in values])
+
+    assert run("a") == [("a", 1)]
+    flag.touch()
+    with pytest.raises(PySparkException, match="Python worker exited unexpectedly"):
+        run("a", "b")
+    flag.unlink()
+    assert run() == [("a", 2), ("b", 1)]
 
 
 def test_refusals(spark, tmp_path):
