@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.h"
 #include "delta/table.h"
 #include "sink/delta_sink.h"
 #include "source/file_source.h"
@@ -17,17 +18,11 @@ using Options = std::map<std::string, std::string>;
 
 namespace {
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 // Takes the options whose names are in `names` (lower case) out of `options`.
 Options take(Options& options, const std::set<std::string>& names) {
   Options taken;
   for (auto entry = options.begin(); entry != options.end();) {
-    if (names.contains(lower(entry->first))) {
+    if (names.contains(base::lower_case(entry->first))) {
       taken.insert(*entry);
       entry = options.erase(entry);
     } else {
@@ -77,7 +72,7 @@ base::Result<std::unique_ptr<source::Source>> make_kafka(stream::QueryEnvironmen
   options["kafka.bootstrap.servers"] = servers;
   std::set<std::string> names;
   for (const auto& [name, value] : options)
-    names.insert(lower(name));
+    names.insert(base::lower_case(name));
   if (!topic.empty()) {
     options["subscribe"] = topic;
   } else if (!names.contains("subscribe") && !names.contains("subscribepattern") &&
@@ -127,7 +122,7 @@ base::Result<stream::QueryParts> build_ingest_query(stream::QueryEnvironment env
                                 .select = spec.select,
                                 .where = spec.where};
   if (spec.from.starts_with("kafka://")) {
-    if (!spec.format.empty() && lower(spec.format) != "json")
+    if (!spec.format.empty() && base::lower_case(spec.format) != "json")
       return error(ErrorKind::kUnsupported,
                    "--format {}: messages of a Kafka topic are read as json, or without --schema "
                    "as they are",

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "base/text.h"
 
 namespace weir::base {
 namespace {
@@ -83,6 +84,20 @@ TEST(RandomTest, SameSeedSameNumbers) {
   EXPECT_EQ(uuid(a)[14], '4');
   for (int i = 0; i < 1000; ++i)
     EXPECT_LT(a.below(10), 10U);
+}
+
+TEST(TextTest, CaseIsThatOfAscii) {
+  EXPECT_EQ(lower_case("MaxFiles_Ä"), "maxfiles_Ä");
+  EXPECT_EQ(upper_case("maxFiles_ä"), "MAXFILES_ä");
+  EXPECT_TRUE(equal_ignoring_case("Path", "pATH"));
+  EXPECT_FALSE(equal_ignoring_case("path", "paths"));
+}
+
+TEST(TextTest, CodePointsOfEachLengthBecomeUtf8) {
+  std::string text;
+  for (const uint32_t code : {0x41u, 0xE9u, 0x20ACu, 0x1F600u})
+    append_utf8(code, text);
+  EXPECT_EQ(text, "Aé€😀");
 }
 
 TEST(IdsTest, AreOrderedAndApart) {

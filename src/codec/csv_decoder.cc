@@ -10,6 +10,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/text.h"
 #include "codec/java_number.h"
 #include "codec/json_slow.h"
 #include "columnar/arrow_types.h"
@@ -33,13 +34,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.back()))
     text.remove_suffix(1);
   return text;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) ==
-           std::tolower(static_cast<unsigned char>(y));
-  });
 }
 
 }  // namespace
@@ -270,7 +264,7 @@ Result<void> CsvDecoder::check_header() const {
   const auto& fields = file_schema_.fields();
   bool same = fields.size() == tokens_.size();
   for (size_t i = 0; same && i < fields.size(); ++i)
-    same = equal_ignoring_case(fields[i].name, tokens_[i].text);
+    same = base::equal_ignoring_case(fields[i].name, tokens_[i].text);
   if (same) return {};
   return error(ErrorKind::kInvalidArgument,
                "the CSV header does not name the columns of the schema {}",
@@ -371,9 +365,9 @@ bool CsvDecoder::convert(const Token& token, ColumnWriter& column) {
       column.set_text(rows_, text);
       return true;
     case TypeKind::kBoolean: {
-      const bool yes = equal_ignoring_case(text, "true");
+      const bool yes = base::equal_ignoring_case(text, "true");
       column.set_bool(rows_, yes);
-      return yes || equal_ignoring_case(text, "false");
+      return yes || base::equal_ignoring_case(text, "false");
     }
     case TypeKind::kByte:
     case TypeKind::kShort:

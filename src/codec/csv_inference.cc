@@ -4,6 +4,7 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
+#include "base/text.h"
 #include "codec/byte_stream.h"
 #include "codec/csv_decoder.h"
 #include "codec/file_formats.h"
@@ -18,13 +19,6 @@ using columnar::make_field;
 using columnar::TypeKind;
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
 
 // Types in the order in which a field's text is tried.
 class CsvInference {
@@ -134,7 +128,7 @@ class CsvInference {
     return formats_.timestamp(text) ? DataType::of(TypeKind::kTimestamp) : try_boolean(text);
   }
   static DataType try_boolean(std::string_view text) {
-    const std::string word = lower(text);
+    const std::string word = base::lower_case(text);
     return DataType::of(word == "true" || word == "false" ? TypeKind::kBoolean : TypeKind::kString);
   }
 
@@ -191,7 +185,9 @@ std::vector<std::string> column_names(const std::vector<std::optional<std::strin
     return names;
   }
   std::multiset<std::string> seen;
-  const auto key = [&](const std::string& name) { return case_sensitive ? name : lower(name); };
+  const auto key = [&](const std::string& name) {
+    return case_sensitive ? name : base::lower_case(name);
+  };
   for (const auto& name : record)
     if (name) seen.insert(key(*name));
   for (size_t i = 0; i < record.size(); ++i) {
@@ -246,7 +242,7 @@ Result<std::optional<Schema>> infer_csv(io::FileSystem& fs, const Files& files,
   texts.format = "csv";
   texts.options = request.options;
   std::erase_if(texts.options, [](const auto& option) {
-    const std::string name = lower(option.first);
+    const std::string name = base::lower_case(option.first);
     return name == "mode" || name == "enforceschema" || name == "columnnameofcorruptrecord";
   });
   std::vector<Field> plain;

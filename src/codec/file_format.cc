@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "base/text.h"
 #include "codec/file_formats.h"
 
 namespace weir::codec {
@@ -23,9 +24,7 @@ Result<Schema> wanted_columns(const FileFormatRequest& request) {
 }
 
 Result<std::shared_ptr<const FileFormat>> make_file_format(FileFormatRequest request) {
-  std::string format = request.format;
-  for (char& c : format)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string format = base::lower_case(request.format);
   OptionMap options(request.options);
   ignore_file_source_options(options);
   if (format == "json") return make_json_format(request, options);

@@ -1,5 +1,6 @@
 #include "codec/json_tokens.h"
 
+#include "base/text.h"
 #include "codec/text_value.h"
 
 namespace weir::codec {
@@ -15,24 +16,6 @@ bool is_digit(int c) { return c >= '0' && c <= '9'; }
 bool is_identifier(int c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '$' ||
          c >= 0x80;
-}
-
-void append_utf8(uint32_t code, std::string* to) {
-  if (code < 0x80) {
-    *to += static_cast<char>(code);
-  } else if (code < 0x800) {
-    *to += static_cast<char>(0xc0 | code >> 6);
-    *to += static_cast<char>(0x80 | (code & 0x3f));
-  } else if (code < 0x10000) {
-    *to += static_cast<char>(0xe0 | code >> 12);
-    *to += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-    *to += static_cast<char>(0x80 | (code & 0x3f));
-  } else {
-    *to += static_cast<char>(0xf0 | code >> 18);
-    *to += static_cast<char>(0x80 | (code >> 12 & 0x3f));
-    *to += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-    *to += static_cast<char>(0x80 | (code & 0x3f));
-  }
 }
 
 // Length of the valid UTF-8 sequence at `at`, 0 where there is none.
@@ -319,7 +302,7 @@ bool JsonTokens::read_odd_bytes(std::string* to) {
   if (code > 0x10ffff) {
     *to += "??";
   } else {
-    append_utf8(code, to);
+    base::append_utf8(code, *to);
   }
   return true;
 }
@@ -379,7 +362,7 @@ bool JsonTokens::read_escape(std::string* to) {
     uint32_t low;
     if (!hex4(&low)) return false;
     if (low >= 0xdc00 && low <= 0xdfff) {
-      append_utf8(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), to);
+      base::append_utf8(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), *to);
       return true;
     }
     at_ = back;
@@ -387,7 +370,7 @@ bool JsonTokens::read_escape(std::string* to) {
   if (code >= 0xd800 && code <= 0xdfff) {
     *to += '?';  // a lone surrogate has no UTF-8; Java's encoder writes a question mark
   } else {
-    append_utf8(code, to);
+    base::append_utf8(code, *to);
   }
   return true;
 }

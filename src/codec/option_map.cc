@@ -4,29 +4,22 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace weir::codec {
 
 using base::error;
 using base::ErrorKind;
 
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 OptionMap::OptionMap(const std::map<std::string, std::string>& options) {
   for (const auto& [name, value] : options)
-    entries_[lower(name)] = {name, value, false};
+    entries_[base::lower_case(name)] = {name, value, false};
 }
 
 OptionMap::Entry* OptionMap::find(std::string_view name) {
-  const auto found = entries_.find(lower(name));
+  const auto found = entries_.find(base::lower_case(name));
   if (found == entries_.end()) return nullptr;
   found->second.known = true;
   return &found->second;
@@ -41,7 +34,7 @@ std::optional<std::string> OptionMap::text(std::string_view name) {
 Result<bool> OptionMap::boolean(std::string_view name, bool otherwise) {
   const Entry* entry = find(name);
   if (!entry) return otherwise;
-  const std::string value = lower(entry->value);
+  const std::string value = base::lower_case(entry->value);
   if (value == "true") return true;
   if (value == "false") return false;
   return error(ErrorKind::kInvalidArgument, "option {} has to be true or false, not '{}'", name,
@@ -63,7 +56,7 @@ Result<int64_t> OptionMap::integer(std::string_view name, int64_t otherwise) {
 
 Result<ParseMode> OptionMap::mode() {
   const Entry* entry = find("mode");
-  const std::string mode = entry ? lower(entry->value) : "permissive";
+  const std::string mode = entry ? base::lower_case(entry->value) : "permissive";
   if (mode == "permissive") return ParseMode::kPermissive;
   if (mode == "dropmalformed") return ParseMode::kDropMalformed;
   if (mode == "failfast") return ParseMode::kFailFast;
@@ -82,7 +75,7 @@ Result<void> OptionMap::refuse(std::string_view name,
   const Entry* entry = find(name);
   if (!entry) return {};
   for (std::string_view value : harmless) {
-    if (lower(entry->value) == lower(value)) return {};
+    if (base::lower_case(entry->value) == base::lower_case(value)) return {};
   }
   return error(ErrorKind::kUnsupported, "option {} = '{}'", name, entry->value);
 }

@@ -11,6 +11,7 @@
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 
+#include "base/text.h"
 #include "codec/file_formats.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
@@ -145,13 +146,7 @@ class Adapter {
     int found = -1;
     for (size_t i = 0; i < fields.size(); ++i) {
       if (fields[i]->name() == name) return static_cast<int>(i);
-      if (!std::equal(name.begin(), name.end(), fields[i]->name().begin(), fields[i]->name().end(),
-                      [](char a, char b) {
-                        return std::tolower(static_cast<unsigned char>(a)) ==
-                               std::tolower(static_cast<unsigned char>(b));
-                      })) {
-        continue;
-      }
+      if (!base::equal_ignoring_case(name, fields[i]->name())) continue;
       if (found >= 0) {
         return error(ErrorKind::kInvalidArgument,
                      "{}: several fields are named {} but for the case, in {}", path_, name,

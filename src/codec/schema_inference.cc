@@ -7,6 +7,7 @@
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 
+#include "base/text.h"
 #include "codec/file_formats.h"
 #include "codec/inference_internal.h"
 #include "columnar/arrow_adapter.h"
@@ -93,16 +94,11 @@ bool has_plain_columns(io::FileSystem& fs, const std::string& path, const Schema
   } catch (const std::exception&) {
     return false;
   }
-  const auto lower = [](std::string text) {
-    for (char& c : text)
-      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return text;
-  };
   for (const Field& wanted : columns.fields()) {
     int found = 0;
     bool fits = false;
     for (const auto& field : schema->fields()) {
-      if (lower(field->name()) != lower(wanted.name)) continue;
+      if (base::lower_case(field->name()) != base::lower_case(wanted.name)) continue;
       ++found;
       fits = field->name() == wanted.name &&
              field->type()->Equals(*columnar::to_arrow(wanted.type()), false);

@@ -2,25 +2,11 @@
 
 #include <cctype>
 
+#include "base/text.h"
+
 namespace weir::columnar {
 
 namespace {
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(a[i])) !=
-        std::tolower(static_cast<unsigned char>(b[i])))
-      return false;
-  }
-  return true;
-}
-
-std::string upper(std::string text) {
-  for (char& c : text)
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
 
 // Spark's QuotingUtils.quoteIfNeeded: a plain identifier stays as it is.
 std::string quote_if_needed(std::string_view name) {
@@ -241,7 +227,7 @@ int DataType::field_index(std::string_view name) const {
 int DataType::field_index_ignoring_case(std::string_view name) const {
   int found = -1;
   for (size_t i = 0; i < fields_->size(); ++i) {
-    if (!equal_ignoring_case((*fields_)[i].name, name)) continue;
+    if (!base::equal_ignoring_case((*fields_)[i].name, name)) continue;
     if (found >= 0) return -2;
     found = static_cast<int>(i);
   }
@@ -288,7 +274,7 @@ std::string DataType::sql() const {
       return text + ">";
     }
     default:
-      return upper(simple_string());
+      return base::upper_case(simple_string());
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/text.h"
 #include "columnar/data_type.h"
 
 namespace weir::columnar {
@@ -44,9 +45,7 @@ class Lexer {
         ++at_;
       token.kind = TokenKind::kWord;
       token.text = text_.substr(start, at_ - start);
-      token.upper = token.text;
-      for (char& u : token.upper)
-        u = static_cast<char>(std::toupper(static_cast<unsigned char>(u)));
+      token.upper = base::upper_case(token.text);
       return token;
     }
     if (c == '`') return quoted_identifier(std::move(token));
@@ -216,10 +215,7 @@ class Parser {
   // The unit that the word here names.
   std::optional<std::pair<TypeKind, int>> unit() const {
     if (token_.kind != TokenKind::kWord) return std::nullopt;
-    std::string word = token_.upper;
-    for (char& c : word)
-      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return interval_unit(word);
+    return interval_unit(base::lower_case(token_.upper));
   }
 
   Result<DataType> interval() {

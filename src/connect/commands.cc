@@ -4,6 +4,7 @@
 #include <spark/connect/base.pb.h>
 #include <spark/connect/commands.pb.h>
 
+#include "base/text.h"
 #include "columnar/arrow_types.h"
 #include "connect/arrow_results.h"
 #include "connect/delta_calls.h"
@@ -60,12 +61,6 @@ Result<session::SaveMode> save_mode(WriteOperation::SaveMode mode) {
     default:
       return invalid_plan("the save mode {} is not known", static_cast<int>(mode));
   }
-}
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
 }
 
 }  // namespace
@@ -176,7 +171,7 @@ Result<void> Execution::run_write(const WriteOperation& write) {
   PlanDecoder decoder(context);
   session::WriteRequest request;
   WEIR_ASSIGN(request.plan, decoder.relation(write.input()));
-  request.format = lower(write.source());
+  request.format = base::lower_case(write.source());
   WEIR_ASSIGN(request.mode, save_mode(write.mode()));
   if (write.has_bucket_by()) return unsupported("bucketBy");
   if (write.sort_column_names_size() > 0) return unsupported("sortBy");
@@ -201,7 +196,7 @@ Result<void> Execution::run_write_to(const WriteOperationV2& write) {
   session::WriteRequest request;
   WEIR_ASSIGN(request.plan, decoder.relation(write.input()));
   WEIR_ASSIGN(request.table, sql::parse_table_name(write.table_name()));
-  request.format = lower(write.provider());
+  request.format = base::lower_case(write.provider());
   request.options = read_options(write.options());
   for (const auto& [key, value] : write.table_properties())
     request.properties[key] = value;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/text.h"
 #include "plan/plan_node.h"
 #include "sql/parser.h"
 
@@ -110,12 +111,8 @@ Result<std::vector<std::string>> split_name(std::string_view name);
 template <typename Map>
 plan::Options read_options(const Map& options) {
   plan::Options read;
-  for (const auto& [key, value] : options) {
-    std::string lower = key;
-    for (char& c : lower)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    read[lower] = value;
-  }
+  for (const auto& [key, value] : options)
+    read[base::lower_case(key)] = value;
   return read;
 }
 

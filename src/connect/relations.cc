@@ -2,6 +2,7 @@
 #include <spark/connect/commands.pb.h>
 #include <spark/connect/relations.pb.h>
 
+#include "base/text.h"
 #include "connect/data_types.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
@@ -89,9 +90,7 @@ Result<PlanPtr> PlanDecoder::read(const spark::connect::Read& read) {
   const auto& given = read.data_source();
   if (given.predicates_size() > 0) return unsupported("jdbc with predicates");
   plan::DataSource source;
-  source.format = given.format();
-  for (char& c : source.format)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  source.format = base::lower_case(given.format());
   WEIR_ASSIGN(source.schema, read_schema_text(given.schema()));
   source.options = read_options(given.options());
   source.paths = texts(given.paths());

@@ -10,6 +10,7 @@
 #include <google/rpc/status.pb.h>
 #include <spark/connect/base.pb.h>
 
+#include "base/text.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "connect/data_types.h"
@@ -55,12 +56,6 @@ bool is_loopback(std::string_view host) {
   return host == "localhost" || host.starts_with("127.") || host == "[::1]";
 }
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 }  // namespace
 
 Result<RemoteAddress> parse_remote_address(std::string_view text) {
@@ -103,7 +98,7 @@ Result<RemoteAddress> parse_remote_address(std::string_view text) {
     if (key == "token") {
       address.token = std::move(value);
     } else if (key == "use_ssl") {
-      use_ssl = lower(value) == "true";
+      use_ssl = base::lower_case(value) == "true";
     } else if (key == "user_id") {
       address.user_id = std::move(value);
     } else if (key == "user_agent") {
@@ -111,7 +106,7 @@ Result<RemoteAddress> parse_remote_address(std::string_view text) {
     } else if (key == "session_id") {
       address.session_id = std::move(value);
     } else if (key != "grpc_max_message_size") {
-      address.headers.emplace_back(lower(key), std::move(value));
+      address.headers.emplace_back(base::lower_case(key), std::move(value));
     }
   }
   address.tls = use_ssl || (!address.token.empty() && !is_loopback(host));

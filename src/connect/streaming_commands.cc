@@ -3,6 +3,7 @@
 #include <spark/connect/commands.pb.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "connect/errors.h"
 #include "connect/execution.h"
 #include "connect/plan_decoder.h"
@@ -22,12 +23,6 @@ using spark::connect::StreamingQueryCommand;
 using spark::connect::StreamingQueryListenerBusCommand;
 using spark::connect::StreamingQueryManagerCommand;
 using spark::connect::WriteStreamOperationStart;
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
 
 // For a parameter of a connection string.
 std::string percent_encoded(std::string_view text) {
@@ -148,7 +143,7 @@ Result<void> Execution::run_write_stream(const WriteStreamOperationStart& write)
   streaming::StreamWrite request;
   WEIR_ASSIGN(request.plan, decoder.relation(write.input()));
   request.name = write.query_name();
-  request.format = lower(write.format());
+  request.format = base::lower_case(write.format());
   request.mode = write.output_mode();
   WEIR_ASSIGN(request.trigger, read_trigger(write));
   if (write.has_path()) request.path = write.path();

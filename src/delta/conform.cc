@@ -8,6 +8,7 @@
 #include <arrow/util/bitmap_ops.h>
 #include <arrow/util/key_value_metadata.h>
 
+#include "base/text.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 
@@ -22,12 +23,6 @@ using columnar::TypeKind;
 
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using TypePtr = std::shared_ptr<arrow::DataType>;
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 int find_by_field_id(const arrow::FieldVector& fields, const Field& wanted) {
   const auto id = base::json_int(wanted.metadata, "delta.columnMapping.id");
@@ -52,7 +47,7 @@ int find_field(const arrow::FieldVector& fields, const Field& wanted, FieldMatch
   }
   if (match != FieldMatch::kName) return -1;
   for (size_t i = 0; i < fields.size(); ++i) {
-    if (lower(fields[i]->name()) == lower(name)) return static_cast<int>(i);
+    if (base::lower_case(fields[i]->name()) == base::lower_case(name)) return static_cast<int>(i);
   }
   return -1;
 }

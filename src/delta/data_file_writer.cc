@@ -11,6 +11,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/text.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "delta/conform.h"
@@ -271,9 +272,7 @@ class DataFileWriterImpl final : public DataFileWriter {
 }  // namespace
 
 Result<ParquetCompression> parse_compression(const std::string& name) {
-  std::string lower = name;
-  for (char& c : lower)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string lower = base::lower_case(name);
   if (lower == "snappy") return ParquetCompression::kSnappy;
   if (lower == "zstd") return ParquetCompression::kZstd;
   if (lower == "gzip") return ParquetCompression::kGzip;

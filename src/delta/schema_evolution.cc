@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "base/text.h"
+
 namespace weir::delta {
 namespace {
 
@@ -13,12 +15,6 @@ using columnar::Schema;
 using columnar::TypeKind;
 
 constexpr std::string_view kInvalidNameCharacters = " ,;{}()\n\t=";
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 Result<DataType> delta_type(const DataType& type, const std::string& path);
 
@@ -36,7 +32,7 @@ Result<DataType> delta_struct(const DataType& type, const std::string& path) {
                          field_path)
           .with_class("DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES");
     }
-    if (!names.insert(lower(field.name)).second) {
+    if (!names.insert(base::lower_case(field.name)).second) {
       return base::error(ErrorKind::kInvalidArgument,
                          "column {} is there twice (names are the same in any case)", field_path)
           .with_class("DELTA_DUPLICATE_COLUMNS_FOUND");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace weir::delta {
 namespace {
 
@@ -26,12 +28,6 @@ constexpr std::array<std::string_view, 18> kWriterFeatures = {
     "timestampNtz",      "domainMetadata",      "v2Checkpoint",     "allowColumnDefaults",
     "inCommitTimestamp", "vacuumProtocolCheck", "typeWidening",     "typeWidening-preview",
     "icebergCompatV1",   "icebergCompatV2"};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 bool has_property_prefix(const Metadata& metadata, std::string_view prefix) {
   return std::any_of(metadata.configuration.begin(), metadata.configuration.end(),
@@ -88,7 +84,7 @@ Result<void> refuse(const std::string& table_path, std::string_view what,
 
 bool property_is_true(const Metadata& metadata, const std::string& key) {
   const auto found = metadata.configuration.find(key);
-  return found != metadata.configuration.end() && lower(found->second) == "true";
+  return found != metadata.configuration.end() && base::lower_case(found->second) == "true";
 }
 
 bool is_append_only(const Metadata& metadata) {
@@ -101,7 +97,7 @@ ColumnMappingMode column_mapping_mode(const Protocol& protocol, const Metadata& 
       (protocol.min_reader_version == 3 && contains(protocol.reader_features, "columnMapping"));
   const auto found = metadata.configuration.find("delta.columnMapping.mode");
   if (!allowed || found == metadata.configuration.end()) return ColumnMappingMode::kNone;
-  const std::string mode = lower(found->second);
+  const std::string mode = base::lower_case(found->second);
   if (mode == "name") return ColumnMappingMode::kName;
   return mode == "id" ? ColumnMappingMode::kId : ColumnMappingMode::kNone;
 }
@@ -127,7 +123,7 @@ Result<void> check_readable(const std::string& table_path, const Protocol& proto
       }
     }
   }
-  if (lower(metadata.format_provider) != "parquet") {
+  if (base::lower_case(metadata.format_provider) != "parquet") {
     return base::error(ErrorKind::kUnsupported,
                        "table {}: data files of format {} are not supported", table_path,
                        metadata.format_provider);

@@ -1,6 +1,7 @@
 // format_string (printf): java.util.Formatter over SQL values.
 #include <cmath>
 
+#include "base/text.h"
 #include "eval/cast.h"
 #include "eval/decimal_digits.h"
 #include "eval/list_rows.h"
@@ -255,7 +256,7 @@ class Formatter {
         std::string out;
         if (value < 0 || value > 0x10FFFF)
           return java_error("IllegalFormatCodePointException", std::to_string(value));
-        encode_character(static_cast<uint32_t>(value), out);
+        base::append_utf8(static_cast<uint32_t>(value), out);
         return out;
       }
       default:

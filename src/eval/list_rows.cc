@@ -5,6 +5,7 @@
 
 #include <arrow/array/concatenate.h>
 
+#include "columnar/fixed_value.h"
 #include "eval/node.h"
 
 namespace weir::eval {
@@ -70,16 +71,6 @@ void append_real(T value, std::string& out) {
   append_bytes(value, out);
 }
 
-template <typename T>
-T fixed_at(const arrow::Array& array, int64_t row) {
-  T value;
-  std::memcpy(
-      &value,
-      array.data()->buffers[1]->data() + static_cast<size_t>(array.offset() + row) * sizeof(T),
-      sizeof(T));
-  return value;
-}
-
 }  // namespace
 
 void append_key(const DataType& type, const arrow::Array& array, int64_t row, std::string& out) {
@@ -95,19 +86,19 @@ void append_key(const DataType& type, const arrow::Array& array, int64_t row, st
       out.push_back(static_cast<const arrow::BooleanArray&>(array).Value(row) ? '\1' : '\0');
       return;
     case TypeKind::kByte:
-      return append_bytes(fixed_at<int8_t>(array, row), out);
+      return append_bytes(columnar::fixed_at<int8_t>(array, row), out);
     case TypeKind::kShort:
-      return append_bytes(fixed_at<int16_t>(array, row), out);
+      return append_bytes(columnar::fixed_at<int16_t>(array, row), out);
     case TypeKind::kInteger:
     case TypeKind::kDate:
     case TypeKind::kYearMonthInterval:
-      return append_bytes(fixed_at<int32_t>(array, row), out);
+      return append_bytes(columnar::fixed_at<int32_t>(array, row), out);
     case TypeKind::kFloat:
-      return append_real(fixed_at<float>(array, row), out);
+      return append_real(columnar::fixed_at<float>(array, row), out);
     case TypeKind::kDouble:
-      return append_real(fixed_at<double>(array, row), out);
+      return append_real(columnar::fixed_at<double>(array, row), out);
     case TypeKind::kDecimal:
-      return append_bytes(fixed_at<plan::Int128>(array, row), out);
+      return append_bytes(columnar::fixed_at<plan::Int128>(array, row), out);
     case TypeKind::kString:
     case TypeKind::kChar:
     case TypeKind::kVarchar:
@@ -141,7 +132,7 @@ void append_key(const DataType& type, const arrow::Array& array, int64_t row, st
       return;
     }
     default:
-      return append_bytes(fixed_at<int64_t>(array, row), out);
+      return append_bytes(columnar::fixed_at<int64_t>(array, row), out);
   }
 }
 

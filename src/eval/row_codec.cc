@@ -6,6 +6,7 @@
 #include <arrow/api.h>
 
 #include "columnar/arrow_types.h"
+#include "columnar/fixed_value.h"
 #include "eval/node.h"
 
 namespace weir::eval {
@@ -82,16 +83,6 @@ void append_raw(T value, std::string& out) {
   out.append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
-template <typename T>
-T fixed_at(const arrow::Array& array, int64_t row) {
-  T value;
-  std::memcpy(
-      &value,
-      array.data()->buffers[1]->data() + static_cast<size_t>(array.offset() + row) * sizeof(T),
-      sizeof(T));
-  return value;
-}
-
 void append_elements(const DataType& type, const arrow::Array& array, int64_t row,
                      std::string& out);
 
@@ -116,7 +107,9 @@ void append_element(const DataType& type, const arrow::Array& array, int64_t row
   } else if (type.is(TypeKind::kArray) || type.is(TypeKind::kMap)) {
     append_elements(type, array, row, out);
   } else {
-    with_type(type, [&](auto sample) { append_raw(fixed_at<decltype(sample)>(array, row), out); });
+    with_type(type, [&](auto sample) {
+      append_raw(columnar::fixed_at<decltype(sample)>(array, row), out);
+    });
   }
 }
 

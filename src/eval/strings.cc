@@ -6,6 +6,7 @@
 #include <arrow/compute/api.h>
 #include <boost/algorithm/string/replace.hpp>
 
+#include "base/text.h"
 #include "eval/arrays.h"
 #include "eval/map_rows.h"
 #include "eval/node.h"
@@ -399,7 +400,7 @@ Result<ArrayPtr> character(KernelCall& call, Operands arguments) {
   return map_text(
       call,
       [](int64_t code, std::string& out) {
-        if (code >= 0) encode_character(static_cast<uint32_t>(code & 0xFF), out);
+        if (code >= 0) base::append_utf8(static_cast<uint32_t>(code & 0xFF), out);
       },
       FixedReader<int64_t>(arguments[0]));
 }

@@ -5,6 +5,7 @@
 #include <arrow/api.h>
 #include <arrow/compute/api.h>
 
+#include "base/text.h"
 #include "eval/utf8.h"
 #include "eval/vector.h"
 
@@ -22,7 +23,7 @@ CaseTable make_table(const char* function) {
   for (uint32_t code = 0x80; code < 0x1E944; ++code) {
     const bool surrogate = code >= 0xD800 && code < 0xE000;
     std::string one;
-    encode_character(surrogate ? 0x80 : code, one);
+    base::append_utf8(surrogate ? 0x80 : code, one);
     writer.add(one);
   }
   auto input = writer.finish(arrow::utf8());
@@ -125,7 +126,7 @@ void append_case(std::string_view text, bool upper, std::string& out) {
     if (found == table(upper).end()) {
       out += one;
     } else {
-      encode_character(found->second, out);
+      base::append_utf8(found->second, out);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Text to bytes and back: character sets, hexadecimal and base 64, and whether bytes are UTF-8.
 #include <boost/algorithm/string/case_conv.hpp>
 
+#include "base/text.h"
 #include "eval/map_rows.h"
 #include "eval/utf8.h"
 
@@ -107,7 +108,7 @@ bool decode_units(std::string_view bytes, size_t unit, bool big, std::string& ou
       return false;
     }
     if (code > 0x10FFFF) return false;
-    encode_character(code, out);
+    base::append_utf8(code, out);
   }
   return true;
 }
@@ -163,7 +164,7 @@ Result<ArrayPtr> decode(KernelCall& call, Arguments arguments) {
         for (const char c : from) {
           const auto code = static_cast<unsigned char>(c);
           good &= charset == Charset::kLatin1 || code < 0x80;
-          encode_character(code, out);
+          base::append_utf8(code, out);
         }
         break;
       case Charset::kUtf16: {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "io/descriptor.h"
 #include "io/file_system.h"
 
 namespace weir::io {
@@ -30,21 +31,6 @@ Error system_error(std::string_view action, const std::string& path, int code) {
     kind = ErrorKind::kResourceExhausted;
   return error(kind, "cannot {} {}: {}", action, path, std::strerror(code));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 class LocalWritableFile final : public WritableFile {
  public:

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "kafka/jaas.h"
 
 namespace weir::kafka {
@@ -93,9 +94,7 @@ Setter without_effect(std::vector<std::string>& names, int64_t least) {
 
 Result<void> set_security_protocol(std::string_view name, std::string_view value,
                                    ConnectionOptions& options) {
-  std::string upper(value);
-  for (char& c : upper)
-    c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  const std::string upper = base::upper_case(value);
   if (upper != "PLAINTEXT" && upper != "SSL" && upper != "SASL_PLAINTEXT" && upper != "SASL_SSL") {
     return bad_value(name, value, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL is needed");
   }

@@ -6,6 +6,7 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "eval/list_rows.h"
@@ -417,9 +418,7 @@ Result<std::unique_ptr<StatefulOperator>> make_group_state(const plan::OperatorP
   }
   const std::string modes[] = {"append", "update", "complete"};
   const auto& own = modes[static_cast<size_t>(mode)];
-  std::string wanted = option("output_mode");
-  std::transform(wanted.begin(), wanted.end(), wanted.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string wanted = base::lower_case(option("output_mode"));
   if (mode == OutputMode::kComplete || wanted != own) {
     const auto message = fmt::format(
         "flatMapGroupsWithState in {} mode is not supported with {} output mode on a streaming "

@@ -6,6 +6,7 @@
 #include <string>
 #include <strings.h>
 
+#include "base/text.h"
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 #include "plan/session_windows.h"
@@ -295,9 +296,7 @@ class Checker {
     if (const auto* over = std::get_if<TypedWindow>(&window.functions[0]->node))
       if (const auto* call = std::get_if<TypedCall>(&over->function->node))
         function = call->function->name;
-    std::transform(function.begin(), function.end(), function.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    function += "()";
+    function = base::upper_case(function) + "()";
     return error(ErrorKind::kInvalidArgument,
                  "Window function is not supported in {} (as column `{}`) on streaming "
                  "DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation "

@@ -7,6 +7,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "relational/errors.h"
 #include "relational/native_sql.h"
 #include "relational/python_plan.h"
 #include "relational/scan_source.h"
@@ -21,12 +22,6 @@ using plan::TypedPtr;
 namespace op = plan::op;
 
 namespace {
-
-base::Error unsupported(std::string_view what) {
-  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet", what)
-      .with_class("UNSUPPORTED_FEATURE")
-      .with_sql_state("0A000");
-}
 
 Schema full_schema(const plan::Operator& plan) {
   std::vector<columnar::Field> fields;

@@ -4,6 +4,7 @@
 
 #include <arrow/api.h>
 
+#include "columnar/fixed_value.h"
 #include "eval/vector.h"
 #include "relational/statement_builder.h"
 
@@ -20,26 +21,16 @@ void append_big_endian(T value, std::string& out) {
 }
 
 template <typename T>
-T fixed_at(const arrow::Array& array, int64_t row) {
-  T value;
-  std::memcpy(
-      &value,
-      array.data()->buffers[1]->data() + static_cast<size_t>(array.offset() + row) * sizeof(T),
-      sizeof(T));
-  return value;
-}
-
-template <typename T>
 void append_signed(const arrow::Array& array, int64_t row, std::string& out) {
   using Bits = std::make_unsigned_t<T>;
-  append_big_endian(static_cast<Bits>(static_cast<Bits>(fixed_at<T>(array, row)) ^
+  append_big_endian(static_cast<Bits>(static_cast<Bits>(columnar::fixed_at<T>(array, row)) ^
                                       (Bits{1} << (sizeof(T) * 8 - 1))),
                     out);
 }
 
 template <typename T, typename Bits>
 void append_real(const arrow::Array& array, int64_t row, std::string& out) {
-  T value = fixed_at<T>(array, row);
+  T value = columnar::fixed_at<T>(array, row);
   if (value == 0) value = 0;
   if (std::isnan(value)) value = std::numeric_limits<T>::quiet_NaN();
   Bits bits;
@@ -71,7 +62,7 @@ void append_order(const DataType& type, const arrow::Array& array, int64_t row, 
     case TypeKind::kDouble:
       return append_real<double, uint64_t>(array, row, out);
     case TypeKind::kDecimal: {
-      const auto value = fixed_at<plan::Int128>(array, row);
+      const auto value = columnar::fixed_at<plan::Int128>(array, row);
       append_big_endian(static_cast<uint64_t>(value >> 64) ^ (uint64_t{1} << 63), out);
       append_big_endian(static_cast<uint64_t>(value), out);
       return;

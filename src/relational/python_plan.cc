@@ -6,6 +6,7 @@
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
+#include "relational/errors.h"
 #include "relational/stream_functions.h"
 
 namespace weir::relational {
@@ -22,12 +23,6 @@ plan::Column column_of(const TypedPtr& expression, std::string name) {
   column.type = expression->type;
   column.nullable = expression->nullable;
   return column;
-}
-
-base::Error unsupported(std::string_view what) {
-  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet.", what)
-      .with_class("UNSUPPORTED_FEATURE")
-      .with_sql_state("0A000");
 }
 
 bool in_plan(const plan::Operator& plan) {

@@ -6,6 +6,7 @@
 
 #include "eval/program.h"
 #include "eval/vector.h"
+#include "relational/errors.h"
 #include "relational/statement_builder.h"
 #include "relational/steps.h"
 
@@ -16,12 +17,6 @@ using plan::TypedPtr;
 namespace op = plan::op;
 
 namespace {
-
-base::Error unsupported(std::string_view what) {
-  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet", what)
-      .with_class("UNSUPPORTED_FEATURE")
-      .with_sql_state("0A000");
-}
 
 std::string magnitude_text(const plan::Value& value, const DataType& type, bool& negative) {
   if (const auto* number = std::get_if<int64_t>(&value)) {

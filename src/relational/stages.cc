@@ -5,6 +5,7 @@
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
 #include "plan/operator_rewrites.h"
+#include "relational/errors.h"
 #include "relational/observation.h"
 #include "relational/python_plan.h"
 #include "relational/recursion.h"
@@ -22,12 +23,6 @@ namespace op = plan::op;
 namespace {
 
 using Open = std::function<Result<StreamPtr>()>;
-
-base::Error unsupported(std::string_view what) {
-  return base::error(base::ErrorKind::kUnsupported, "{} is not supported yet", what)
-      .with_class("UNSUPPORTED_FEATURE")
-      .with_sql_state("0A000");
-}
 
 // The rows of a stage as a table.
 class StageSource final : public ScanSource {

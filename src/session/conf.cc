@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
 #include "columnar/zone.h"
 #include "session/conf_table.h"
 #include "session/errors.h"
@@ -83,9 +84,7 @@ Result<void> check_conf_value(const std::string& key, const std::string& value) 
     return {};
   }
   if (entry->has_default && (entry->value == "true" || entry->value == "false")) {
-    std::string lower = value;
-    for (char& c : lower)
-      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const std::string lower = base::lower_case(value);
     if (lower != "true" && lower != "false") return type_mismatch(key, value, "boolean");
     return {};
   }

@@ -231,6 +231,14 @@ std::optional<int64_t> DeltaSource::rows_estimate() const {
   return planned->row_count_by_statistics();
 }
 
+void DeltaSource::add_properties(std::map<std::string, std::string>& properties) const {
+  for (const auto& [key, value] : snapshot_->metadata().configuration)
+    properties[key] = value;
+  const auto& protocol = snapshot_->protocol();
+  properties["delta.minReaderVersion"] = std::to_string(protocol.min_reader_version);
+  properties["delta.minWriterVersion"] = std::to_string(protocol.min_writer_version);
+}
+
 Result<std::shared_ptr<const DeltaSource>> open_delta(const Services& services,
                                                       const std::string& path,
                                                       const DeltaState& state) {

@@ -1,6 +1,7 @@
 // A Delta table at one version as a table that queries read.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ class DeltaSource final : public relational::ScanSource, public plan::FileBacked
 
   const delta::TableSnapshot& snapshot() const { return *snapshot_; }
   bool pinned() const { return pinned_; }
+  // What SHOW TBLPROPERTIES tells of the table itself: its configuration, its protocol's versions.
+  void add_properties(std::map<std::string, std::string>& properties) const;
   bool shows_metadata() const { return shown_.has_value(); }
 
  private:

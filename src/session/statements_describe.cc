@@ -151,11 +151,7 @@ Done StatementRunner::describe_table(const plan::DescribeStatement& statement) {
   TextMap properties = entry.properties;
   if (entry.provider == "delta") {
     WEIR_ASSIGN(const auto source, open_delta(state_.services(), entry.location, {}));
-    for (const auto& [key, value] : source->snapshot().metadata().configuration)
-      properties[key] = value;
-    const auto& protocol = source->snapshot().protocol();
-    properties["delta.minReaderVersion"] = std::to_string(protocol.min_reader_version);
-    properties["delta.minWriterVersion"] = std::to_string(protocol.min_writer_version);
+    source->add_properties(properties);
     if (source->snapshot().metadata().description)
       comment = source->snapshot().metadata().description;
   }

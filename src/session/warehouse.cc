@@ -88,13 +88,6 @@ Result<void> carry_out(io::FileSystem& fs, const ChangeNote& note) {
 
 }  // namespace
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
-}
-
 std::string catalog_file_name(std::string_view name) {
   std::string file;
   for (const char c : lower_case(name)) {

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "columnar/data_type.h"
 #include "io/file_system.h"
 #include "session/cache_budget.h"
@@ -158,6 +159,6 @@ class Warehouse {
 
 // Lower case; what a file cannot be named or is no letter, digit, '_' or '-' as %XX.
 std::string catalog_file_name(std::string_view name);
-std::string lower_case(std::string_view text);
+using base::lower_case;
 
 }  // namespace weir::session

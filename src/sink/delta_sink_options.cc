@@ -1,5 +1,6 @@
 #include <charconv>
 
+#include "base/text.h"
 #include "sink/delta_sink.h"
 
 namespace weir::sink {
@@ -8,21 +9,14 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
 base::Error bad_value(std::string_view option, std::string_view value, std::string_view expected) {
   return base::error(ErrorKind::kInvalidArgument, "Delta sink: option {} is \"{}\"; {} is expected",
                      option, value, expected);
 }
 
 Result<bool> parse_bool(std::string_view option, const std::string& value) {
-  if (lower(value) == "true") return true;
-  if (lower(value) == "false") return false;
+  if (base::lower_case(value) == "true") return true;
+  if (base::lower_case(value) == "false") return false;
   return bad_value(option, value, "true or false");
 }
 
@@ -36,7 +30,7 @@ Result<int64_t> parse_number(std::string_view option, std::string_view value) {
 
 // "134217728", "128mb", "1g"
 Result<int64_t> parse_bytes(std::string_view option, const std::string& value) {
-  const std::string text = lower(value);
+  const std::string text = base::lower_case(value);
   const size_t digits = text.find_first_not_of("0123456789");
   const std::string unit = digits == std::string::npos ? "b" : text.substr(digits);
   const int shift = unit == "b"                   ? 0
@@ -69,11 +63,11 @@ std::vector<std::string> parse_list(std::string_view value) {
 
 Result<void> parse_option(DeltaSinkOptions& options, const std::string& name,
                           const std::string& value) {
-  const std::string key = lower(name);
+  const std::string key = base::lower_case(name);
   if (key == "path") {
     options.path = value;
   } else if (key == "outputmode") {
-    const std::string mode = lower(value);
+    const std::string mode = base::lower_case(value);
     if (mode != "append" && mode != "complete") {
       return base::error(ErrorKind::kUnsupported,
                          "Delta sink: output mode {} is not supported; use append or complete",

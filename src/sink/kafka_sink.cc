@@ -8,6 +8,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/text.h"
+
 namespace weir::sink {
 
 using base::error;
@@ -18,12 +20,6 @@ using columnar::TypeKind;
 namespace {
 
 constexpr int64_t kFlushTimeoutMs = 150'000;  // delivery.timeout.ms ends a batch before
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 struct KafkaSinkOptions {
   kafka::ProducerOptions producer;
@@ -38,7 +34,7 @@ base::Error not_built(std::string_view what) {
 }
 
 Result<bool> flag_of(const std::string& name, const std::string& value) {
-  const std::string text = lower(value);
+  const std::string text = base::lower_case(value);
   if (text == "true" || text == "false") return text == "true";
   return error(ErrorKind::kInvalidArgument, "option {}: '{}' is neither true nor false", name,
                value);
@@ -48,7 +44,7 @@ Result<KafkaSinkOptions> parse_options(const std::map<std::string, std::string>&
   KafkaSinkOptions options;
   kafka::Properties properties;
   for (const auto& [name, value] : values) {
-    const std::string key = lower(name);
+    const std::string key = base::lower_case(name);
     if (key.starts_with("kafka.")) {
       const std::string property = name.substr(6);
       if (property == "key.serializer" || property == "value.serializer")
@@ -97,7 +93,7 @@ Result<RowColumns> columns_of(const Schema& schema, const KafkaSinkOptions& opti
   RowColumns columns;
   for (size_t i = 0; i < schema.fields().size(); ++i) {
     const columnar::Field& field = schema.fields()[i];
-    const std::string name = lower(field.name);
+    const std::string name = base::lower_case(field.name);
     const auto index = static_cast<int>(i);
     const DataType& type = field.type();
     const bool text = type.is(TypeKind::kString);

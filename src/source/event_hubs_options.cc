@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/logging.h"
+#include "base/text.h"
 #include "source/event_hubs_source.h"
 
 namespace weir::source {
@@ -12,13 +13,6 @@ using base::error;
 using base::ErrorKind;
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 struct Endpoint {
   std::string hub;
@@ -37,11 +31,11 @@ Result<Endpoint> parse_connection_string(const std::string& text) {
     rest = end == rest.size() ? std::string_view() : rest.substr(end + 1);
     const size_t equals = part.find('=');
     if (equals == std::string_view::npos) continue;
-    const std::string name = lower(part.substr(0, equals));
+    const std::string name = base::lower_case(part.substr(0, equals));
     const std::string value(part.substr(equals + 1));
     if (name == "endpoint") address = value;
     if (name == "entitypath") endpoint.hub = value;
-    if (name == "usedevelopmentemulator") endpoint.plain = lower(value) == "true";
+    if (name == "usedevelopmentemulator") endpoint.plain = base::lower_case(value) == "true";
   }
   if (address.starts_with("sb://")) address.erase(0, 5);
   while (address.ends_with('/'))

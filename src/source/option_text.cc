@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/logging.h"
+#include "base/text.h"
 
 namespace weir::source {
 
@@ -12,13 +13,6 @@ using base::error;
 using base::ErrorKind;
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 struct NumberAndUnit {
   int64_t number = 0;
@@ -36,7 +30,7 @@ std::optional<NumberAndUnit> split(std::string_view text) {
   std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
   while (!unit.empty() && unit.front() == ' ')
     unit.remove_prefix(1);
-  out.unit = lower(unit);
+  out.unit = base::lower_case(unit);
   return out;
 }
 
@@ -96,11 +90,11 @@ Result<int64_t> parse_byte_size(std::string_view text, std::string_view option) 
 Options::Options(const std::map<std::string, std::string>& values, UnknownOptions unknown)
     : unknown_(unknown) {
   for (const auto& [name, text] : values)
-    values_[lower(name)] = {name, text};
+    values_[base::lower_case(name)] = {name, text};
 }
 
 std::optional<std::string> Options::take(std::string_view name) {
-  const auto found = values_.find(lower(name));
+  const auto found = values_.find(base::lower_case(name));
   if (found == values_.end()) return std::nullopt;
   std::string text = std::move(found->second.text);
   values_.erase(found);
@@ -121,7 +115,7 @@ Result<std::optional<int64_t>> Options::take_integer(std::string_view name, int6
 Result<std::optional<bool>> Options::take_boolean(std::string_view name) {
   const auto text = take(name);
   if (!text) return std::optional<bool>();
-  const std::string value = lower(*text);
+  const std::string value = base::lower_case(*text);
   if (value != "true" && value != "false")
     return error(ErrorKind::kInvalidArgument, "option {}: '{}' is neither true nor false", name,
                  *text);
@@ -144,7 +138,7 @@ Result<std::optional<int64_t>> Options::take_byte_size(std::string_view name) {
 
 std::map<std::string, std::string> Options::take_prefixed(std::string_view prefix) {
   std::map<std::string, std::string> taken;
-  const std::string wanted = lower(prefix);
+  const std::string wanted = base::lower_case(prefix);
   for (auto entry = values_.begin(); entry != values_.end();) {
     if (!entry->first.starts_with(wanted)) {
       ++entry;

@@ -9,6 +9,7 @@
 #include <arrow/type.h>
 
 #include "source/memory_source.h"
+#include "source/rate_source.h"
 
 namespace weir::source {
 
@@ -62,15 +63,7 @@ class RateReader final : public PartitionReader {
     const auto rows = static_cast<int64_t>(values.size());
     std::vector<int64_t> timestamps(values.size(), timestamp_us_);
     counters_.rows += rows;
-    const auto column = [&](const std::shared_ptr<arrow::DataType>& type,
-                            std::vector<int64_t>& numbers) {
-      auto buffer = arrow::Buffer::FromVector(std::move(numbers));
-      return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(buffer)}, 0));
-    };
-    const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
-    const auto batch = arrow::RecordBatch::Make(
-        arrow::schema({arrow::field("timestamp", instant), arrow::field("value", arrow::int64())}),
-        rows, {column(instant, timestamps), column(arrow::int64(), values)});
+    const auto batch = rate_rows(std::move(timestamps), std::move(values));
     return select_columns(batch, columns_);
   }
   const ReadCounters& counters() const override { return counters_; }

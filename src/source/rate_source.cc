@@ -63,15 +63,7 @@ class RateReader final : public PartitionReader {
     }
     const auto rows = static_cast<int64_t>(values.size());
     counters_.rows += rows;
-    const auto column = [&](const std::shared_ptr<arrow::DataType>& type,
-                            std::vector<int64_t>& numbers) {
-      auto buffer = arrow::Buffer::FromVector(std::move(numbers));
-      return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(buffer)}, 0));
-    };
-    const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
-    const auto batch = arrow::RecordBatch::Make(
-        arrow::schema({arrow::field("timestamp", instant), arrow::field("value", arrow::int64())}),
-        rows, {column(instant, timestamps), column(arrow::int64(), values)});
+    const auto batch = rate_rows(std::move(timestamps), std::move(values));
     return select_columns(batch, columns_);
   }
   const ReadCounters& counters() const override { return counters_; }
@@ -163,6 +155,20 @@ class RateSource final : public Source {
 };
 
 }  // namespace
+
+std::shared_ptr<arrow::RecordBatch> rate_rows(std::vector<int64_t> timestamps_us,
+                                              std::vector<int64_t> values) {
+  const auto rows = static_cast<int64_t>(values.size());
+  const auto column = [&](const std::shared_ptr<arrow::DataType>& type,
+                          std::vector<int64_t>& numbers) {
+    auto buffer = arrow::Buffer::FromVector(std::move(numbers));
+    return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(buffer)}, 0));
+  };
+  const auto instant = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+  return arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("timestamp", instant), arrow::field("value", arrow::int64())}),
+      rows, {column(instant, timestamps_us), column(arrow::int64(), values)});
+}
 
 int64_t rate_rows_until(int64_t seconds, int64_t rows_per_second, int64_t ramp_up_seconds) {
   // The speed grows by one step a second, in whole rows.

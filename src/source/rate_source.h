@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "io/file_system.h"
@@ -20,6 +21,10 @@ namespace weir::source {
 // How many rows there are up to second `seconds`: rowsPerSecond each, less while it ramps up
 // (Spark's formula).
 int64_t rate_rows_until(int64_t seconds, int64_t rows_per_second, int64_t ramp_up_seconds);
+
+// Rows of a rate source: timestamp, value.
+std::shared_ptr<arrow::RecordBatch> rate_rows(std::vector<int64_t> timestamps_us,
+                                              std::vector<int64_t> values);
 
 Result<std::unique_ptr<Source>> make_rate_source(io::FileSystem& files, base::Clock& clock,
                                                  const std::map<std::string, std::string>& options,

@@ -5,6 +5,8 @@
 #include <boost/algorithm/string/case_conv.hpp>
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace weir::sql {
 
 namespace {
@@ -14,24 +16,6 @@ bool is_word_start(char c) {
 }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) { return is_word_start(c) || is_digit(c); }
-
-void append_utf8(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | code >> 18);
-    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
 
 class Lexer {
  public:
@@ -224,14 +208,14 @@ class Lexer {
     uint32_t code = 0;
     if ((c == 'u' && hex_digits(2, 4, code)) ||
         (c == 'U' && hex_digits(2, 8, code) && code < 0x110000)) {
-      append_utf8(value, code);
+      base::append_utf8(code, value);
       at_ += c == 'u' ? 6 : 10;
       return;
     }
     if (c >= '0' && c <= '1' && peek(2) >= '0' && peek(2) <= '7' && peek(3) >= '0' &&
         peek(3) <= '7') {
-      append_utf8(value,
-                  static_cast<uint32_t>((c - '0') * 64 + (peek(2) - '0') * 8 + (peek(3) - '0')));
+      base::append_utf8(
+          static_cast<uint32_t>((c - '0') * 64 + (peek(2) - '0') * 8 + (peek(3) - '0')), value);
       at_ += 4;
       return;
     }

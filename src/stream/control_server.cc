@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "io/descriptor.h"
+
 namespace weir::stream {
 
 using base::error;
@@ -25,21 +27,6 @@ constexpr size_t kQuestionBytesMax = 64 << 10;
 constexpr size_t kAnswerBytesMax = 64 << 20;
 constexpr int kTimeoutMs = 5000;
 constexpr int64_t kStopWaitUs = 30'000'000;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
@@ -145,13 +132,13 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(QueryManager& manage
   const std::string path = fmt::format("{}/{}.sock", folder, ::getpid());
   WEIR_ASSIGN(const sockaddr_un address, address_of(path));
   ::unlink(path.c_str());  // of an earlier process with our number
-  Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  io::Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // The folder keeps others out between bind() and chmod().
   if (listener.get() < 0 ||
       ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(listener.get(), 16) != 0)
     return error(ErrorKind::kIo, "cannot listen on {}: {}", path, std::strerror(errno));
-  Descriptor wake(::eventfd(0, EFD_CLOEXEC));
+  io::Descriptor wake(::eventfd(0, EFD_CLOEXEC));
   if (wake.get() < 0)
     return error(ErrorKind::kIo, "no descriptor for the control socket: {}", std::strerror(errno));
   return std::unique_ptr<ControlServer>(
@@ -162,7 +149,7 @@ void ControlServer::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     pollfd polled[2] = {{listener_, POLLIN, 0}, {wake_, POLLIN, 0}};
     if (::poll(polled, 2, -1) < 0 || polled[0].revents == 0) continue;
-    const Descriptor connection(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
+    const io::Descriptor connection(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
     if (connection.get() >= 0) serve(connection.get());
   }
 }
@@ -214,7 +201,7 @@ Result<std::vector<ControlAnswer>> ask_all(const base::JsonObject& question) {
   std::sort(sockets.begin(), sockets.end());
   for (const auto& path : sockets) {
     WEIR_ASSIGN(const sockaddr_un address, address_of(path.string()));
-    const Descriptor connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const io::Descriptor connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
         0) {
       if (errno == ECONNREFUSED) ::unlink(path.c_str());  // its process ended without cleaning up

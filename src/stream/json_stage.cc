@@ -9,6 +9,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/text.h"
 #include "codec/json_decoder.h"
 #include "columnar/arrow_adapter.h"
 #include "source/option_text.h"
@@ -22,9 +23,7 @@ Result<codec::JsonOptions> parse_json_options(const std::map<std::string, std::s
   source::Options options(values);
   codec::JsonOptions parsed;
   if (const auto mode = options.take("mode")) {
-    std::string upper = *mode;
-    std::transform(upper.begin(), upper.end(), upper.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    const std::string upper = base::upper_case(*mode);
     if (upper == "PERMISSIVE")
       parsed.mode = codec::ParseMode::kPermissive;
     else if (upper == "DROPMALFORMED")

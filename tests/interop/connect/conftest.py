@@ -1,9 +1,12 @@
 """One `weir serve` for the suite, driven by the unmodified pyspark-client."""
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import pytest
@@ -44,3 +47,12 @@ def spark(server):
     session = SparkSession.builder.remote(server.address).create()
     yield session
     session.stop()
+
+
+@pytest.fixture
+def tmp_path():
+    """A folder that Python functions can write to as well: they run as a user of their own where the server is root."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-connect-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

@@ -207,7 +207,8 @@ def two_streams_of_one_source(spark, tmp):
 @case
 def foreach_row(spark, tmp):
     folder = str(tmp / "rows")
-    pathlib.Path(folder).mkdir(mode=0o777)
+    pathlib.Path(folder).mkdir()
+    pathlib.Path(folder).chmod(0o777)
 
     def write(row):
         pathlib.Path(folder, f"{row.device}-{row.signal}").write_text(str(row.asDict()["signal"] + 1))
@@ -220,7 +221,8 @@ def foreach_row(spark, tmp):
 @case
 def foreach_object(spark, tmp):
     folder = str(tmp / "rows")
-    pathlib.Path(folder).mkdir(mode=0o777)
+    pathlib.Path(folder).mkdir()
+    pathlib.Path(folder).chmod(0o777)
 
     class Writer:
         def open(self, partition, epoch):
