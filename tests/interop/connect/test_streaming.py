@@ -307,6 +307,7 @@ class TestPython:
     def test_batches_come_again_after_a_failure(self, spark, tmp_path):
         seen = tmp_path / "seen"
         seen.touch()
+        seen.chmod(0o666)
 
         def write(df, batch):
             with open(seen, "a") as file:
