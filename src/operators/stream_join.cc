@@ -228,6 +228,45 @@ class StreamJoin final : public StoreOperator {
   // Whether it matters which rows of the side have met one.
   bool marks(size_t side) const { return sides_[side].outer || (semi() && side == 0); }
 
+  // Rows that look into the same few buckets of the other side's state: a batch may span many of
+  // them, of which one row needs those around its time.
+  struct Look {
+    std::vector<uint32_t> rows;
+    int64_t from = state::kTimeMin, to = state::kTimeMax;
+  };
+  std::vector<Look> looks(size_t side, std::span<const uint32_t> rows,
+                          const std::vector<int64_t>& times) const {
+    const auto& time = sides_[side].time;
+    std::vector<Look> made;
+    if (times.empty() || (!time.other_from_us && !time.other_to_us)) {
+      made.emplace_back().rows.assign(rows.begin(), rows.end());
+      return made;
+    }
+    std::vector<uint32_t> ordered(rows.begin(), rows.end());
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [&](uint32_t a, uint32_t b) { return times[a] < times[b]; });
+    const auto width = static_cast<uint64_t>(bucket_width(sides_[1 - side].time));
+    int64_t least = 0;
+    for (const uint32_t row : ordered) {
+      if (times[row] == kNeverLate) {
+        // Without a time a row meets only such that share it as a key.
+        if (time.kind != JoinSideTime::Kind::kKey) break;
+        if (made.empty() || made.back().from != kNeverLate)
+          made.push_back({{}, kNeverLate, state::kTimeMax});
+      } else {
+        if (made.empty() ||
+            static_cast<uint64_t>(times[row]) - static_cast<uint64_t>(least) > width) {
+          made.emplace_back();
+          least = times[row];
+          if (time.other_from_us) made.back().from = least + *time.other_from_us;
+        }
+        if (time.other_to_us) made.back().to = times[row] + *time.other_to_us;
+      }
+      made.back().rows.push_back(row);
+    }
+    return made;
+  }
+
   Result<void> meet(size_t side, const BatchPtr& rows, const Output& output) {
     const auto& own = sides_[side];
     auto& other_store = store(1 - side);
@@ -256,22 +295,6 @@ class StreamJoin final : public StoreOperator {
     state::EncodedRows keys;
     WEIR_TRY(encoder.encode(key_columns, keys));
 
-    int64_t from = state::kTimeMin, to = state::kTimeMax;
-    if (own.time.other_from_us || own.time.other_to_us) {
-      int64_t least = INT64_MAX, most = INT64_MIN;
-      for (const auto time : times) {
-        if (time == kNeverLate) continue;
-        least = std::min(least, time);
-        most = std::max(most, time);
-      }
-      if (least <= most) {
-        if (own.time.other_from_us) from = least + *own.time.other_from_us;
-        if (own.time.other_to_us) to = most + *own.time.other_to_us;
-      }
-      if (own.time.kind == JoinSideTime::Kind::kKey &&
-          times.end() != std::find(times.begin(), times.end(), kNeverLate))
-        to = state::kTimeMax;
-    }
     std::vector<uint8_t> met(static_cast<size_t>(rows->num_rows()), 0);
     Pairs pairs;
     Marks marked;
@@ -280,21 +303,23 @@ class StreamJoin final : public StoreOperator {
     for (int shard = 0; shard < other_store.shards(); ++shard) {
       const auto of_shard = split.of(shard);
       if (of_shard.empty()) continue;
-      WEIR_TRY(other_store.shard(shard).scan_prefixes(
-          prefixes, of_shard, from, to,
-          [&](uint32_t row, std::span<const state::StateRow> found) -> Result<void> {
-            for (const auto& one : found) {
-              pairs.own.push_back(row);
-              pairs.bytes += one.value;
-              pairs.value_ends.push_back(pairs.bytes.size());
-              if (marks(1 - side)) {
-                pairs.keys.emplace_back(one.key, prefixes.at(row).size());
-                pairs.times.push_back(one.time);
+      for (const auto& look : looks(side, of_shard, times)) {
+        WEIR_TRY(other_store.shard(shard).scan_prefixes(
+            prefixes, look.rows, look.from, look.to,
+            [&](uint32_t row, std::span<const state::StateRow> found) -> Result<void> {
+              for (const auto& one : found) {
+                pairs.own.push_back(row);
+                pairs.bytes += one.value;
+                pairs.value_ends.push_back(pairs.bytes.size());
+                if (marks(1 - side)) {
+                  pairs.keys.emplace_back(one.key, prefixes.at(row).size());
+                  pairs.times.push_back(one.time);
+                }
               }
-            }
-            if (pairs.own.size() < kPairsAtOnce) return {};
-            return settle(side, *rows, pairs, met, marked, output);
-          }));
+              if (pairs.own.size() < kPairsAtOnce) return {};
+              return settle(side, *rows, pairs, met, marked, output);
+            }));
+      }
     }
     WEIR_TRY(settle(side, *rows, pairs, met, marked, output));
     WEIR_TRY(put_marks(1 - side, marked));
