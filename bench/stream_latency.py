@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long an event takes through a streaming query of weir serve: to a Kafka topic, and into a Delta table.
 
-  bench/stream_latency.py [--rate 1000] [--seconds 30] [--sinks kafka,delta] [--trigger "0 seconds"] [--json FILE]
+  bench/stream_latency.py [--rate 1000] [--seconds 30] [--sinks kafka,delta] [--trigger "0 seconds"] [--compaction true|false] [--json FILE]
 
 A producer stamps each event with its time and sends it to a weir hub (acks=all, fsync) at a paced rate; a query over Spark
 Connect selects it on. kafka: a consumer takes the time at which it has the event. delta: the time at which the commit that holds
@@ -26,7 +26,7 @@ from weir_programs import weir_hub  # noqa: E402
 QUERY = """
 import sys, time
 from pyspark.sql import SparkSession, functions as F
-address, bootstrap, sink, folder, trigger = sys.argv[1:]
+address, bootstrap, sink, folder, trigger, compaction = sys.argv[1:]
 spark = SparkSession.builder.remote(address).getOrCreate()
 rows = (spark.readStream.format("kafka").option("kafka.bootstrap.servers", bootstrap).option("subscribe", "in")
         .option("startingOffsets", "earliest").load())
@@ -34,7 +34,7 @@ if sink == "kafka":
     to = (rows.select("key", F.upper(F.col("value").cast("string")).alias("value")).writeStream.format("kafka")
           .option("kafka.bootstrap.servers", bootstrap).option("topic", "out"))
 else:
-    to = rows.select(F.from_json(F.col("value").cast("string"), "sent double, number bigint, text string").alias("e")).select("e.*").writeStream.format("delta").option("path", folder + "/table")
+    to = rows.select(F.from_json(F.col("value").cast("string"), "sent double, number bigint, text string").alias("e")).select("e.*").writeStream.format("delta").option("path", folder + "/table").option("autoCompact", compaction)
 query = to.option("checkpointLocation", folder + "/checkpoint").trigger(processingTime=trigger).start()
 print("started", flush=True)
 sys.stdin.readline()
@@ -72,16 +72,24 @@ def consume(bootstrap, expected, took):
 
 def delta_times(table):
     import pyarrow.parquet as parquet
-    took = []
+    took, live, counts = [], {}, {"commits": 0, "compactions": 0, "live_files_max": 0}
     for path in sorted(glob.glob(os.path.join(table, "_delta_log", "*.json"))):
         visible = os.stat(path).st_mtime
+        counts["commits"] += 1
         with open(path) as f:
             for action in map(json.loads, f):
-                if "add" in action and action["add"].get("dataChange", True):
+                if "remove" in action:
+                    live.pop(action["remove"]["path"], None)
+                elif "commitInfo" in action:
+                    counts["compactions"] += action["commitInfo"]["operation"] == "OPTIMIZE"
+                elif "add" in action:
+                    live[action["add"]["path"]] = action["add"]["size"]
                     file = os.path.join(table, action["add"]["path"])
-                    if os.path.exists(file):
+                    if action["add"].get("dataChange", True) and os.path.exists(file):
                         took += [(sent, visible) for sent in parquet.read_table(file, columns=["sent"])["sent"].to_pylist()]
-    return took, len(glob.glob(os.path.join(table, "_delta_log", "*.json")))
+        counts["live_files_max"] = max(counts["live_files_max"], len(live))
+    counts |= {"live_files": len(live), "checkpoints": len(glob.glob(os.path.join(table, "_delta_log", "*.checkpoint.parquet")))}
+    return took, counts
 
 
 def run(sink, options):
@@ -92,10 +100,10 @@ def run(sink, options):
         with open(folder + "/query.py", "w") as program:
             program.write(QUERY)
         query = subprocess.Popen([os.path.join(DEPS, "venv-connect", "bin", "python"), folder + "/query.py", address, bootstrap, sink, folder,
-                                  options.trigger], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                  options.trigger, options.compaction], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             assert query.stdout.readline() == "started\n"
-            expected, took, commits = int(options.rate * options.seconds), [], None
+            expected, took, counts = int(options.rate * options.seconds), [], {}
             before = cpu_of(server.pid)
             reader = threading.Thread(target=consume, args=(bootstrap, expected, took)) if sink == "kafka" else None
             if reader:
@@ -106,7 +114,7 @@ def run(sink, options):
                 reader.join()
             else:
                 time.sleep(2)
-                took, commits = delta_times(folder + "/table")
+                took, counts = delta_times(folder + "/table")
             used, peak = cpu_of(server.pid) - before, peak_mb(server.pid)
             query.communicate("\n", timeout=60)
         finally:
@@ -116,9 +124,7 @@ def run(sink, options):
         late = sorted((seen - sent) * 1000 for sent, seen in took if sent > began + 5)
         line = {"sink": sink, "rate": options.rate, "sent": expected, "arrived": len(took), "p50_ms": round(statistics.median(late), 1),
                 "p99_ms": round(late[int(len(late) * 0.99)], 1), "max_ms": round(late[-1], 1), "server_cpu_s": round(used, 2),
-                "peak_mb": round(peak)}
-        if commits is not None:
-            line["commits"] = commits
+                "peak_mb": round(peak), **counts}
         return line
 
 
@@ -128,6 +134,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--sinks", default="kafka,delta")
     parser.add_argument("--trigger", default="0 seconds")
+    parser.add_argument("--compaction", default="true", choices=["true", "false"])
     parser.add_argument("--json")
     options = parser.parse_args()
     lines = [{"machine": machine(), "trigger": options.trigger}]

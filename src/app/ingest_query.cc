@@ -32,8 +32,9 @@ Options take(Options& options, const std::set<std::string>& names) {
   return taken;
 }
 
-const std::set<std::string> kTableOptions = {"mergeschema", "partitionby", "targetfilesize",
-                                             "checkpointinterval"};
+const std::set<std::string> kTableOptions = {
+    "mergeschema", "partitionby",         "targetfilesize",        "checkpointinterval",
+    "autocompact", "autocompactminfiles", "autocompactmaxfilesize"};
 const std::set<std::string> kJsonOptions = {"mode",
                                             "columnnameofcorruptrecord",
                                             "timestampformat",

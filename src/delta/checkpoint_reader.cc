@@ -91,11 +91,13 @@ Result<std::vector<Action>> batch_actions(const arrow::RecordBatch& batch, std::
 }
 
 // Leaf columns of the actions, without the parsed forms of statistics and partition values.
-std::vector<int> wanted_leaves(const parquet::SchemaDescriptor& schema) {
+std::vector<int> wanted_leaves(const parquet::SchemaDescriptor& schema, CheckpointActions wanted) {
   std::vector<int> leaves;
   for (int i = 0; i < schema.num_columns(); ++i) {
     const std::vector<std::string> path = schema.Column(i)->path()->ToDotVector();
     if (std::find(kActionColumns.begin(), kActionColumns.end(), path[0]) == kActionColumns.end())
+      continue;
+    if (wanted == CheckpointActions::kRemoves && path[0] != "remove" && path[0] != "sidecar")
       continue;
     if (path.size() > 1 && (path[1] == "stats_parsed" || path[1] == "partitionValues_parsed"))
       continue;
@@ -105,6 +107,7 @@ std::vector<int> wanted_leaves(const parquet::SchemaDescriptor& schema) {
 }
 
 Result<void> read_parquet_actions(io::FileSystem& fs, const std::string& path,
+                                  CheckpointActions wanted,
                                   const std::function<Result<void>(std::vector<Action>)>& take) {
   WEIR_ASSIGN(auto file, fs.open_read(path));
   WEIR_ASSIGN(auto input, columnar::arrow_input(std::move(file)));
@@ -114,7 +117,8 @@ Result<void> read_parquet_actions(io::FileSystem& fs, const std::string& path,
     std::unique_ptr<parquet::arrow::FileReader> reader;
     WEIR_ARROW_TRY(builder.Build(&reader));
     reader->set_use_threads(false);
-    const std::vector<int> leaves = wanted_leaves(*reader->parquet_reader()->metadata()->schema());
+    const std::vector<int> leaves =
+        wanted_leaves(*reader->parquet_reader()->metadata()->schema(), wanted);
     std::vector<int> groups(static_cast<size_t>(reader->num_row_groups()));
     for (size_t i = 0; i < groups.size(); ++i)
       groups[i] = static_cast<int>(i);
@@ -136,7 +140,8 @@ Result<void> read_parquet_actions(io::FileSystem& fs, const std::string& path,
 
 Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
                              const CheckpointFiles& checkpoint,
-                             const std::function<void(std::vector<Action>)>& take) {
+                             const std::function<void(std::vector<Action>)>& take,
+                             CheckpointActions wanted) {
   std::vector<std::string> sidecars;
   const auto take_and_note_sidecars = [&](std::vector<Action> actions) -> Result<void> {
     for (const Action& action : actions) {
@@ -151,7 +156,7 @@ Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
       WEIR_ASSIGN(auto actions, parse_actions(text, part.path));
       WEIR_TRY(take_and_note_sidecars(std::move(actions)));
     } else {
-      WEIR_TRY(read_parquet_actions(fs, part.path, take_and_note_sidecars));
+      WEIR_TRY(read_parquet_actions(fs, part.path, wanted, take_and_note_sidecars));
     }
   }
   for (const std::string& sidecar : sidecars) {
@@ -161,10 +166,11 @@ Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
     }
     const std::string path =
         io::join_path(io::join_path(log_path(table_path), "_sidecars"), sidecar);
-    WEIR_TRY(read_parquet_actions(fs, path, [&](std::vector<Action> actions) -> Result<void> {
-      take(std::move(actions));
-      return {};
-    }));
+    WEIR_TRY(
+        read_parquet_actions(fs, path, wanted, [&](std::vector<Action> actions) -> Result<void> {
+          take(std::move(actions));
+          return {};
+        }));
   }
   return {};
 }

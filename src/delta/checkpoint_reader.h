@@ -11,10 +11,13 @@
 
 namespace weir::delta {
 
+enum class CheckpointActions { kAll, kRemoves };
+
 // Hands on the actions batch by batch (a row group at a time). Parsed statistics (stats_parsed) are
 // left aside: files then have no statistics, unless `stats` is there too.
 Result<void> read_checkpoint(io::FileSystem& fs, const std::string& table_path,
                              const CheckpointFiles& checkpoint,
-                             const std::function<void(std::vector<Action>)>& take);
+                             const std::function<void(std::vector<Action>)>& take,
+                             CheckpointActions wanted = CheckpointActions::kAll);
 
 }  // namespace weir::delta

@@ -14,6 +14,7 @@
 #include <parquet/properties.h>
 
 #include "columnar/arrow_adapter.h"
+#include "delta/checkpoint_reader.h"
 #include "delta/log_segment.h"
 #include "delta/table_features.h"
 
@@ -298,8 +299,42 @@ int64_t interval_property_ms(const Metadata& metadata, const std::string& key,
   return parse_interval_ms(found->second).value_or(otherwise_ms);
 }
 
-Result<int64_t> write_content(const Environment& environment, const std::string& path,
-                              const CheckpointContent& content, int64_t& actions) {
+// The tombstones of a version, out of the log: those of the checkpoint before it that are still
+// there, and those that came since.
+Result<void> write_tombstones(CheckpointFile& file, io::FileSystem& fs,
+                              const std::string& table_path, const CheckpointContent& content,
+                              int64_t expired_ms) {
+  WEIR_ASSIGN(const auto segment, list_log_segment(fs, table_path, content.version));
+  if (!segment) return base::error(ErrorKind::kDataLoss, "table {}: its log is gone", table_path);
+  std::unordered_set<FileKey> settled;  // files of the version, and tombstones that are written
+  for (const auto& add : content.files)
+    settled.insert(file_key(*add));
+  Result<void> written;
+  const auto take = [&](const std::vector<Action>& actions) {
+    for (const Action& action : actions) {
+      const auto* remove = std::get_if<RemoveFile>(&action);
+      if (!written.ok() || remove == nullptr ||
+          remove->deletion_timestamp_ms.value_or(0) <= expired_ms ||
+          !settled.insert(file_key(*remove)).second)
+        continue;
+      written = write_remove(file, *remove);
+    }
+  };
+  for (auto commit = segment->commits.rbegin(); commit != segment->commits.rend(); ++commit) {
+    WEIR_ASSIGN(const std::string text, fs.read_all(commit->path));
+    WEIR_ASSIGN(const auto actions, parse_actions(text, commit->path));
+    take(actions);
+    WEIR_TRY(written);
+  }
+  if (segment->checkpoint)
+    WEIR_TRY(
+        read_checkpoint(fs, table_path, *segment->checkpoint, take, CheckpointActions::kRemoves));
+  return written;
+}
+
+Result<int64_t> write_content(const Environment& environment, const std::string& table_path,
+                              const std::string& path, const CheckpointContent& content,
+                              int64_t& actions) {
   const int64_t expired_ms =
       environment.clock.now_ms() -
       interval_property_ms(*content.metadata, "delta.deletedFileRetentionDuration", 7 * kDayMs);
@@ -308,10 +343,7 @@ Result<int64_t> write_content(const Environment& environment, const std::string&
   WEIR_TRY(write_head(file, content));
   for (const auto& add : content.files)
     WEIR_TRY(write_add(file, *add));
-  for (const auto& remove : content.tombstones) {
-    if (remove->deletion_timestamp_ms.value_or(0) > expired_ms)
-      WEIR_TRY(write_remove(file, *remove));
-  }
+  WEIR_TRY(write_tombstones(file, environment.fs, table_path, content, expired_ms));
   WEIR_ASSIGN(const int64_t bytes, file.finish());
   actions = file.actions();
   return bytes;
@@ -345,7 +377,7 @@ Result<CheckpointWritten> write_checkpoint(const Environment& environment,
   CheckpointWritten written{content.version};
   Result<int64_t> bytes = base::error(ErrorKind::kInternal, "not written");
   try {
-    bytes = write_content(environment, temporary, content, written.actions);
+    bytes = write_content(environment, table_path, temporary, content, written.actions);
   } catch (const std::exception& exception) {
     bytes = base::error(ErrorKind::kInternal, "checkpoint {}: {}", name, exception.what());
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "delta/actions.h"
+#include "delta/checkpoint_reader.h"
 #include "delta/checkpoint_writer.h"
 #include "delta/log_segment.h"
 #include "delta/table.h"
@@ -102,6 +103,22 @@ class LogTest : public testing::Test {
     return R"({"remove":{"path":")" + path +
            R"(","deletionTimestamp":1600000000000,"dataChange":true}})";
   }
+  // Of the newest checkpoint.
+  std::vector<std::string> tombstones() {
+    const auto segment = *list_log_segment(fs_, "/t", std::nullopt);
+    std::vector<std::string> paths;
+    auto read = read_checkpoint(
+        fs_, "/t", *segment->checkpoint,
+        [&](const std::vector<Action>& actions) {
+          for (const Action& action : actions)
+            if (const auto* remove = std::get_if<RemoveFile>(&action))
+              paths.push_back(remove->path);
+        },
+        CheckpointActions::kRemoves);
+    EXPECT_TRUE(read.ok()) << read.error().to_string();
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  }
   std::vector<std::string> files(std::optional<int64_t> version = std::nullopt) {
     auto at = version ? std::optional(TableVersion(*version)) : std::nullopt;
     auto snapshot = Table::snapshot_at(fs_, "/t", at);
@@ -189,11 +206,21 @@ TEST_F(LogTest, ACheckpointStandsForItsCommits) {
   EXPECT_EQ(snapshot->metadata().configuration.at("x"), "y");
   auto reopened = *Table::open(environment(), "/t");
   EXPECT_EQ(reopened->checkpoint_content()->domains.size(), 1u);
-  EXPECT_EQ(reopened->checkpoint_content()->tombstones.size(), 1u)
-      << "a tombstone stays until it expires";
-  clock_.advance_us(8LL * 86'400'000'000);
+  EXPECT_EQ(tombstones(), Paths{"a"}) << "a tombstone stays until it expires";
+  commit(2, {remove("b"), add("c")});
+  ASSERT_TRUE(reopened->refresh().ok());
   ASSERT_TRUE(write_checkpoint(environment(), "/t", *reopened->checkpoint_content()).ok());
-  EXPECT_EQ((*Table::open(environment(), "/t"))->checkpoint_content()->tombstones.size(), 0u);
+  EXPECT_EQ(tombstones(), (Paths{"a", "b"})) << "one from the checkpoint before, one from the log";
+  commit(3, {add("a")});
+  ASSERT_TRUE(reopened->refresh().ok());
+  ASSERT_TRUE(write_checkpoint(environment(), "/t", *reopened->checkpoint_content()).ok());
+  EXPECT_EQ(tombstones(), Paths{"b"}) << "what was put back is no tombstone";
+  EXPECT_EQ(files(), (Paths{"a", "c"}));
+  clock_.advance_us(8LL * 86'400'000'000);
+  commit(4, {add("d")});
+  ASSERT_TRUE(reopened->refresh().ok());
+  ASSERT_TRUE(write_checkpoint(environment(), "/t", *reopened->checkpoint_content()).ok());
+  EXPECT_EQ(tombstones(), Paths{});
 }
 
 TEST_F(LogTest, AnIncompleteCheckpointIsLeftAside) {

@@ -148,6 +148,24 @@ Result<TableHeader> Table::header() const {
   return state_->header(path_);
 }
 
+Result<FilesAt> Table::find_files(const std::vector<std::string>& paths) const {
+  const std::lock_guard lock(mutex_);
+  if (state_ == nullptr) return no_table(path_);
+  WEIR_ASSIGN(TableHeader header, state_->header(path_));
+  FilesAt found{std::move(header), {}};
+  found.files.reserve(paths.size());
+  for (const std::string& path : paths) {
+    const auto file = state_->files().find({path, {}});
+    found.files.push_back(file == state_->files().end() ? nullptr : file->second);
+  }
+  return found;
+}
+
+int64_t Table::file_count() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == nullptr ? 0 : static_cast<int64_t>(state_->files().size());
+}
+
 std::optional<int64_t> Table::transaction_version(const std::string& app_id) const {
   const std::lock_guard lock(mutex_);
   if (state_ == nullptr) return std::nullopt;
@@ -166,8 +184,6 @@ std::shared_ptr<const CheckpointContent> Table::checkpoint_content() const {
   content->files.reserve(state_->files().size());
   for (const auto& [key, file] : state_->files())
     content->files.push_back(file);
-  for (const auto& [key, tombstone] : state_->tombstones())
-    content->tombstones.push_back(tombstone);
   for (const auto& [app_id, transaction] : state_->transactions())
     content->transactions.push_back(transaction);
   for (const auto& [name, domain] : state_->domains())

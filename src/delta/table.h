@@ -24,6 +24,13 @@ struct Environment {
   base::Random& random;
 };
 
+// Some files of a table and the head of the version that they were looked up in.
+struct FilesAt {
+  TableHeader header;
+  FileList files;  // as asked for; null where the table does not have the file, or has taken rows
+                   // out of it by a deletion vector
+};
+
 struct LogTail {
   TableVersion version;
   int64_t checkpoint_bytes = 0;
@@ -58,6 +65,9 @@ class Table {
   Result<std::shared_ptr<const TableSnapshot>> snapshot() const;
   // The parts that a commit needs, without the files. The table must exist.
   Result<TableHeader> header() const;
+  // The files at these paths (as in the log). The table must exist.
+  Result<FilesAt> find_files(const std::vector<std::string>& paths) const;
+  int64_t file_count() const;  // 0 where there is no table
   // The version that an application recorded last (txn), nullopt where it never did.
   std::optional<int64_t> transaction_version(const std::string& app_id) const;
   // What a checkpoint of the current version holds (pointers are copied, no actions); null where

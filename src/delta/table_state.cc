@@ -8,19 +8,15 @@ namespace weir::delta {
 // and add it with another; keys differ then. Removes first, so that the same key in both stays in
 // the table.
 void TableState::apply_file_actions(std::vector<Action>& actions) {
-  for (Action& action : actions) {
-    auto* remove = std::get_if<RemoveFile>(&action);
+  for (const Action& action : actions) {
+    const auto* remove = std::get_if<RemoveFile>(&action);
     if (remove == nullptr) continue;
-    FileKey key = file_key(*remove);
-    files_.erase(key);
-    tombstones_.insert_or_assign(std::move(key),
-                                 std::make_shared<const RemoveFile>(std::move(*remove)));
+    files_.erase(file_key(*remove));
   }
   for (Action& action : actions) {
     auto* add = std::get_if<AddFile>(&action);
     if (add == nullptr) continue;
     FileKey key = file_key(*add);
-    if (!tombstones_.empty()) tombstones_.erase(key);
     files_.insert_or_assign(std::move(key), std::make_shared<const AddFile>(std::move(*add)));
   }
 }

@@ -21,13 +21,13 @@ struct TableHeader {
   Schema schema;
 };
 
-// What a checkpoint of one version holds.
+// What a checkpoint of one version holds, but for the tombstones: nobody needs them in memory, and
+// a table that is compacted has many; write_checkpoint() takes them from the log.
 struct CheckpointContent {
   TableVersion version;
   std::shared_ptr<const Protocol> protocol;
   std::shared_ptr<const Metadata> metadata;
   std::vector<std::shared_ptr<const AddFile>> files;
-  std::vector<std::shared_ptr<const RemoveFile>> tombstones;
   std::vector<SetTransaction> transactions;
   std::vector<DomainMetadata> domains;
 };
@@ -43,9 +43,6 @@ class TableState {
   const std::shared_ptr<const Metadata>& metadata() const { return metadata_; }  // may be null
   const std::unordered_map<FileKey, std::shared_ptr<const AddFile>>& files() const {
     return files_;
-  }
-  const std::unordered_map<FileKey, std::shared_ptr<const RemoveFile>>& tombstones() const {
-    return tombstones_;
   }
   const std::unordered_map<std::string, SetTransaction>& transactions() const {
     return transactions_;
@@ -72,7 +69,6 @@ class TableState {
   mutable std::shared_ptr<const Metadata> schema_of_;  // the metadata that schema_ was parsed from
   mutable std::optional<Schema> schema_;
   std::unordered_map<FileKey, std::shared_ptr<const AddFile>> files_;
-  std::unordered_map<FileKey, std::shared_ptr<const RemoveFile>> tombstones_;
   std::unordered_map<std::string, SetTransaction> transactions_;
   std::unordered_map<std::string, DomainMetadata> domains_;  // tombstones (removed) left out
 };

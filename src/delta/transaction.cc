@@ -77,6 +77,18 @@ Result<void> Transaction::remove_where(const std::function<Result<bool>(const Ad
   return {};
 }
 
+void Transaction::rearrange(const std::vector<std::shared_ptr<const AddFile>>& from,
+                            std::vector<AddFile> to) {
+  rearranges_ = true;
+  const int64_t now_ms = table_->environment().clock.now_ms();
+  for (const auto& file : from)
+    removes_.push_back(remove_of(*file, now_ms, false));
+  for (AddFile& file : to) {
+    file.data_change = false;
+    adds_.push_back(std::move(file));
+  }
+}
+
 std::vector<Action> Transaction::actions(const Operation& operation) const {
   const Environment& environment = table_->environment();
   base::JsonObject info;
@@ -84,8 +96,8 @@ std::vector<Action> Transaction::actions(const Operation& operation) const {
   info["operation"] = operation.name;
   info["operationParameters"] = operation.parameters;
   if (header_) info["readVersion"] = header_->version.value();
-  info["isolationLevel"] = "Serializable";
-  info["isBlindAppend"] = !overwrite_;
+  info["isolationLevel"] = rearranges_ ? "SnapshotIsolation" : "Serializable";
+  info["isBlindAppend"] = !overwrite_ && !rearranges_;
   info["operationMetrics"] = operation.metrics;
   info["engineInfo"] = boost::json::string_view(kEngineInfo.data(), kEngineInfo.size());
   info["txnId"] = base::uuid(environment.random);
@@ -127,9 +139,13 @@ Result<std::optional<CommitOutcome>> Transaction::judge_winner(TableVersion vers
       return conflict(ConflictKind::kProtocolChanged, "changed the protocol");
     if (std::holds_alternative<Metadata>(action))
       return conflict(ConflictKind::kMetadataChanged, "changed the metadata");
-    if (!overwrite_) continue;
-    if (std::holds_alternative<AddFile>(action))
-      return conflict(ConflictKind::kConcurrentAppend, "added files that are not replaced");
+    if (!overwrite_ && !rearranges_) continue;
+    if (const auto* add = std::get_if<AddFile>(&action)) {
+      if (overwrite_)
+        return conflict(ConflictKind::kConcurrentAppend, "added files that are not replaced");
+      if (removed_paths.contains(add->path))
+        return conflict(ConflictKind::kConcurrentDelete, "changed a file that is to be removed");
+    }
     const auto* remove = std::get_if<RemoveFile>(&action);
     if (remove != nullptr && removed_paths.contains(remove->path)) {
       return conflict(ConflictKind::kConcurrentDelete, "removed a file that is to be removed");

@@ -71,6 +71,11 @@ class Transaction {
   // Removes those files of the table for which `test` is true.
   Result<void> remove_where(const std::function<Result<bool>(const AddFile&)>& test);
 
+  // Puts `to` in the place of `from`, files of the table as it is for this transaction: the same
+  // rows, arranged anew (dataChange=false). Allowed in append-only tables. Whoever touches one of
+  // `from` meanwhile wins; appends do not matter.
+  void rearrange(const std::vector<std::shared_ptr<const AddFile>>& from, std::vector<AddFile> to);
+
   // Refuses, before anything is written, tables with writer features that we don't have.
   Result<CommitOutcome> commit(const Operation& operation);
 
@@ -89,6 +94,7 @@ class Transaction {
   std::vector<AddFile> adds_;
   std::vector<RemoveFile> removes_;
   bool overwrite_ = false;
+  bool rearranges_ = false;
 };
 
 // Protocol and metadata of a new table with this schema: reader 1, writer 2, unless a type needs a

@@ -3,10 +3,14 @@
 #include <charconv>
 
 #include "base/logging.h"
+#include "base/thread_priority.h"
 #include "delta/checkpoint_writer.h"
 
 namespace weir::sink {
 namespace {
+
+// The log's folder is looked through for old entries once in a while: it may have very many.
+constexpr int64_t kCleanUpIntervalUs = 600'000'000;
 
 // The table's own delta.checkpointInterval (commits) goes before the sink's option.
 int64_t interval_commits(const delta::Metadata& metadata, int64_t otherwise) {
@@ -58,7 +62,17 @@ void CheckpointWorker::wait_idle() {
   changed_.wait(lock, [this] { return content_ == nullptr && !working_; });
 }
 
+void CheckpointWorker::clean_up(const std::string& path, const delta::Metadata& metadata) {
+  const int64_t now_us = environment_.clock.monotonic_us();
+  if (cleaned_us_ && now_us - *cleaned_us_ < kCleanUpIntervalUs) return;
+  cleaned_us_ = now_us;
+  const auto cleaned = delta::clean_up_log(environment_, path, metadata);
+  if (!cleaned.ok())
+    base::log_warn("log clean-up failed table={} error=\"{}\"", path, cleaned.error().to_string());
+}
+
 void CheckpointWorker::run(std::stop_token stop) {
+  base::lower_thread_priority();
   while (true) {
     std::shared_ptr<const delta::CheckpointContent> content;
     delta::Table* table = nullptr;
@@ -73,10 +87,7 @@ void CheckpointWorker::run(std::stop_token stop) {
     auto written = delta::write_checkpoint(environment_, table->path(), *content);
     if (written.ok()) {
       table->checkpoint_written(written->version, written->bytes);
-      auto cleaned = delta::clean_up_log(environment_, table->path(), *content->metadata);
-      if (!cleaned.ok())
-        base::log_warn("log clean-up failed table={} error=\"{}\"", table->path(),
-                       cleaned.error().to_string());
+      clean_up(table->path(), *content->metadata);
     } else {
       base::log_warn("table checkpoint failed table={} table_version={} error=\"{}\"",
                      table->path(), content->version.value(), written.error().to_string());

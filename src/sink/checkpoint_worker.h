@@ -28,6 +28,7 @@ class CheckpointWorker {
 
  private:
   void run(std::stop_token stop);
+  void clean_up(const std::string& path, const delta::Metadata& metadata);
 
   delta::Environment environment_;
   std::mutex mutex_;
@@ -35,8 +36,9 @@ class CheckpointWorker {
   delta::Table* table_ = nullptr;                            // of the work that waits
   std::shared_ptr<const delta::CheckpointContent> content_;  // not null: work waits
   bool working_ = false;
-  std::optional<int64_t> last_us_;  // when the last one was begun
-  std::jthread thread_;             // started with the first checkpoint
+  std::optional<int64_t> last_us_;     // when the last one was begun
+  std::optional<int64_t> cleaned_us_;  // the thread's own
+  std::jthread thread_;                // started with the first checkpoint
 };
 
 }  // namespace weir::sink

@@ -14,6 +14,7 @@
 #include "delta/table_features.h"
 #include "delta/transaction.h"
 #include "sink/checkpoint_worker.h"
+#include "sink/compaction_worker.h"
 
 namespace weir::sink {
 namespace {
@@ -146,12 +147,19 @@ class DoneBatchWriter final : public BatchWriter {
   int64_t recorded_;
 };
 
+// Known folders are shared by all writers of the sink.
+DeltaSinkOptions with_folders(DeltaSinkOptions options) {
+  options.files.folders = std::make_shared<delta::DurableFolders>();
+  return options;
+}
+
 class DeltaSink final : public Sink {
  public:
   DeltaSink(delta::Environment environment, DeltaSinkOptions options)
-      : environment_(environment), options_(std::move(options)), checkpoints_(environment) {
-    options_.files.folders = std::make_shared<delta::DurableFolders>();
-  }
+      : environment_(environment),
+        options_(with_folders(std::move(options))),
+        checkpoints_(environment),
+        compaction_(environment, options_.compaction, options_.files) {}
 
   std::string description() const override { return "DeltaSink[" + options_.path + "]"; }
   bool exactly_once() const override { return true; }
@@ -200,6 +208,7 @@ class DeltaSink final : public Sink {
   std::optional<Schema> schema_;
   std::unique_ptr<delta::Table> table_;
   CheckpointWorker checkpoints_;
+  CompactionWorker compaction_;
 };
 
 Result<void> DeltaBatchWriter::write(int part, const std::shared_ptr<arrow::RecordBatch>& rows) {
@@ -321,6 +330,9 @@ Result<SinkCommit> DeltaBatchWriter::commit() {
     WEIR_ASSIGN(const delta::CommitOutcome outcome, commit_files(files));
     if (const auto* committed = std::get_if<delta::Committed>(&outcome)) {
       sink_.checkpoints_.after_commit(*sink_.table_, sink_.options_);
+      if (sink_.options_.output_mode == OutputMode::kAppend)
+        sink_.compaction_.after_commit(*sink_.table_, sink_.query_.query_id, committed->version,
+                                       files);
       return report(files, committed->version);
     }
     named_in_log_ = false;  // somebody else's entry is there instead

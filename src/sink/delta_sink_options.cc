@@ -10,8 +10,10 @@ using base::ErrorKind;
 using base::Result;
 
 base::Error bad_value(std::string_view option, std::string_view value, std::string_view expected) {
-  return base::error(ErrorKind::kInvalidArgument, "Delta sink: option {} is \"{}\"; {} is expected",
-                     option, value, expected);
+  return base::error(ErrorKind::kInvalidArgument, "Delta sink: {} is \"{}\"; {} is expected",
+                     option.find(' ') == std::string_view::npos ? fmt::format("option {}", option)
+                                                                : std::string(option),
+                     value, expected);
 }
 
 Result<bool> parse_bool(std::string_view option, const std::string& value) {
@@ -81,22 +83,43 @@ Result<void> parse_option(DeltaSinkOptions& options, const std::string& name,
   } else if (key == "partitionby") {
     options.partition_by = parse_list(value);
   } else if (key == "targetfilesize") {
-    WEIR_ASSIGN(options.files.target_file_bytes, parse_bytes(name, value));
+    WEIR_ASSIGN(options.files.target_file_bytes, parse_size(name, value));
   } else if (key == "compression") {
     WEIR_ASSIGN(options.files.compression, delta::parse_compression(value));
   } else if (key == "checkpointinterval") {
     WEIR_ASSIGN(options.checkpoint_commits, parse_number(name, value));
+  } else if (key == "autocompact") {
+    if (base::lower_case(value) != "auto") {
+      WEIR_ASSIGN(options.compaction.enabled, parse_auto_compact(name, value));
+    }
+  } else if (key == "autocompactminfiles") {
+    WEIR_ASSIGN(options.compaction.files_min, parse_number(name, value));
+    if (options.compaction.files_min < 2) return bad_value(name, value, "a number from 2 on");
+  } else if (key == "autocompactmaxfilesize") {
+    WEIR_ASSIGN(options.compaction.target_file_bytes, parse_size(name, value));
   } else {
     return base::error(ErrorKind::kUnsupported,
                        "Delta sink: option {} is not supported; there are path, outputMode, "
                        "mergeSchema, partitionBy, targetFileSize, "
-                       "compression, checkpointInterval",
+                       "compression, checkpointInterval, autoCompact, autoCompactMinFiles, "
+                       "autoCompactMaxFileSize",
                        name);
   }
   return {};
 }
 
 }  // namespace
+
+Result<int64_t> parse_size(std::string_view option, const std::string& value) {
+  return parse_bytes(option, value);
+}
+
+Result<bool> parse_auto_compact(std::string_view option, const std::string& value) {
+  const std::string word = base::lower_case(value);
+  if (word == "true" || word == "auto" || word == "legacy") return true;
+  if (word == "false" || word == "off") return false;
+  return bad_value(option, value, "true, false or auto");
+}
 
 Result<DeltaSinkOptions> parse_delta_sink_options(
     const std::vector<std::pair<std::string, std::string>>& given) {

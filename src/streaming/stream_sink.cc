@@ -85,7 +85,9 @@ std::optional<std::string> path_of(const StreamWrite& write) {
 
 Result<std::unique_ptr<sink::Sink>> delta_sink(session::Session& session, const StreamWrite& write,
                                                StreamMode mode, std::string path) {
-  WEIR_TRY(known_options(write, "delta", {"mergeschema", "compression", "targetfilesize"}));
+  WEIR_TRY(known_options(write, "delta",
+                         {"mergeschema", "compression", "targetfilesize", "checkpointinterval",
+                          "autocompact", "autocompactminfiles", "autocompactmaxfilesize"}));
   std::vector<std::pair<std::string, std::string>> given{
       {"path", std::move(path)}, {"outputMode", std::string(plan::to_string(mode))}};
   for (const auto& [key, value] : write.options)
@@ -93,6 +95,14 @@ Result<std::unique_ptr<sink::Sink>> delta_sink(session::Session& session, const 
   if (!write.options.contains("mergeschema") &&
       session.get("spark.databricks.delta.schema.autoMerge.enabled") == "true")
     given.emplace_back("mergeSchema", "true");
+  // An option of the writer goes before the session's setting, that before the table's property.
+  constexpr std::pair<const char*, const char*> kCompaction[] = {
+      {"autocompact", "spark.databricks.delta.autoCompact.enabled"},
+      {"autocompactminfiles", "spark.databricks.delta.autoCompact.minNumFiles"},
+      {"autocompactmaxfilesize", "spark.databricks.delta.autoCompact.maxFileSize"}};
+  for (const auto& [option, setting] : kCompaction)
+    if (const auto value = session.get(setting); value && !write.options.contains(option))
+      given.emplace_back(option, *value);
   WEIR_ASSIGN(auto options, sink::parse_delta_sink_options(given));
   options.partition_by = write.partition_by;
   const auto& services = session.warehouse().services();

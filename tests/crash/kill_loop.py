@@ -154,7 +154,7 @@ def main():
     port = free_port()
     journal, table = os.path.join(root, "journal"), os.path.join(root, "table")
     ingest = ["ingest", "--from", f"kafka://127.0.0.1:{port}/{TOPIC}", "--schema", schema_ddl(), "--to", table,
-              "--checkpoint", os.path.join(root, "checkpoint"), "--select", SELECT]
+              "--checkpoint", os.path.join(root, "checkpoint"), "--select", SELECT, "--option", "autoCompactMinFiles=5"]
     hub = Process("hub", ["hub", "--dir", os.path.join(root, "hub"), "--listen", f"127.0.0.1:{port}",
                           "--topic", f"{TOPIC}:{PARTITIONS}"], root, wait_for_port(port))
     simulator = Process("simulator", ["simulate", "--bootstrap", f"127.0.0.1:{port}", "--topic", TOPIC, "--rate",

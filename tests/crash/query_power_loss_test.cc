@@ -1,6 +1,7 @@
 // A query from a replayable source into a Delta table over the file system model: power is lost, or
 // a call fails, at any call that changes something of offset log, commit log, data files and table
-// log. After recovery the table has every row exactly once. WEIR_POWER_LOSS_RUNS sets the number of
+// log, also while small files are merged in the background. After recovery the table has every row
+// exactly once. WEIR_POWER_LOSS_RUNS sets the number of
 // seeded runs.
 #include <cstdlib>
 #include <map>
@@ -53,7 +54,10 @@ std::shared_ptr<arrow::RecordBatch> rows_from(int64_t first) {
 class Machine {
  public:
   explicit Machine(uint64_t seed)
-      : files(seed), random(seed), data_(std::make_shared<source::MemorySource::Data>(schema())) {
+      : files(seed),
+        random(seed),
+        compacts_(seed % 2 == 1),
+        data_(std::make_shared<source::MemorySource::Data>(schema())) {
     for (int batch = 0; batch < kBatches; ++batch)
       data_->add(rows_from(batch * kRowsPerBatch));
   }
@@ -65,6 +69,8 @@ class Machine {
     sink_options.path = "/lake/table";
     sink_options.checkpoint_commits = 2;  // table checkpoints belong to what may be torn
     sink_options.checkpoint_interval_us_min = 0;
+    sink_options.compaction.enabled = compacts_;
+    sink_options.compaction.files_min = 2;
     stream::QueryParts parts;
     parts.source = std::make_unique<source::MemorySource>(data_, 1);
     parts.pipeline = stream::identity_pipeline(schema());
@@ -103,6 +109,7 @@ class Machine {
   base::SeededRandom random;
 
  private:
+  const bool compacts_;
   static columnar::Schema schema() {
     return columnar::parse_ddl_schema("id BIGINT, text STRING").value();
   }

@@ -185,3 +185,53 @@ def test_statistics_are_bounds(tmp_path):
     found = pa.table(deltalake.QueryBuilder().register("t", deltalake.DeltaTable(str(table)))
                      .execute(f"SELECT i64 FROM t WHERE s = '{max(values)}'").read_all())
     assert found.num_rows == 1
+
+
+def log_entries(table):
+    for path in sorted(glob.glob(str(table / "_delta_log" / "*.json"))):
+        yield [json.loads(line) for line in open(path)]
+
+
+def operation(entry):
+    return next(action["commitInfo"]["operation"] for action in entry if "commitInfo" in action)
+
+
+@pytest.mark.parametrize("partition", [[], ["partitionBy=b"]])
+def test_compacted_tables_are_read_by_all(tmp_path, partition):
+    table, all_rows, versions = tmp_path / "t", [], {}
+    for batch in range(14):  # each by a process of its own: a merge goes on where the last one was
+        all_rows.append(every_type(10, batch * 10))
+        said = write(table, all_rows[-1], "q", batch, "autoCompactMinFiles=4", *partition)
+        versions[int(said.split()[1])] = batch
+    merges = [entry for entry in log_entries(table) if operation(entry) == "OPTIMIZE"]
+    assert merges
+    for entry in merges:
+        changes = [action[kind]["dataChange"] for action in entry for kind in ("add", "remove") if kind in action]
+        assert changes and not any(changes)
+    assert len(deltalake.DeltaTable(str(table)).file_uris()) <= 14
+    expected = pa.concat_tables(all_rows)
+    for reader in (by_deltalake, by_us) if partition else (by_deltalake, by_duckdb, by_us):
+        same(reader(table), expected)
+    for version, batch in versions.items():
+        assert by_deltalake(table, version=version).num_rows == 10 * (batch + 1)
+    statistics = [json.loads(action["add"]["stats"]) for action in merges[-1] if "add" in action]
+    assert all(one["numRecords"] >= 20 for one in statistics)
+    # A checkpoint has the tombstones too, and delta-rs goes on from it.
+    assert write(table, every_type(1, 140), "q", 14, "autoCompact=false", "checkpoint=now").startswith("version")
+    deltalake.DeltaTable(str(table)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    for reader in (by_deltalake, by_us):
+        same(reader(table), pa.concat_tables([expected, every_type(1, 140)]))
+
+
+def test_rows_that_delta_rs_deletes_stay_deleted(tmp_path):
+    table = tmp_path / "t"
+    rows = [pa.table({"n": list(range(batch * 10, batch * 10 + 10))}) for batch in range(12)]
+    for batch in range(6):
+        write(table, rows[batch], "q", batch, "autoCompactMinFiles=5")
+        if batch == 3:
+            deltalake.DeltaTable(str(table)).delete("n % 10 = 7")  # rewrites every file: they are its own now
+    for batch in range(6, 12):
+        write(table, rows[batch], "q", batch, "autoCompactMinFiles=5")
+    expected = [n for n in range(120) if n % 10 != 7 or n >= 40]
+    for reader in (by_deltalake, by_us):
+        assert sorted(reader(table).column("n").to_pylist()) == expected

@@ -77,6 +77,30 @@ def test_delta_spark_reads_our_table(spark, pipeline):
     assert rows.exceptAll(decoded).count() == 0
 
 
+def test_spark_reads_a_compacted_table_and_streams_from_it(spark, pipeline, tmp_path):
+    bootstrap, _, report = pipeline
+    table, checkpoint = str(tmp_path / "table"), str(tmp_path / "checkpoint")
+    options = ["--select", "eventId, _partition, _offset", "--option", "maxOffsetsPerTrigger=500", "--option", "autoCompactMinFiles=4"]
+    ingest(bootstrap, table, checkpoint, *options)
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{table}`").collect()
+    assert {row.operation for row in history} == {"STREAMING UPDATE", "OPTIMIZE"}
+    rows = spark.read.format("delta").load(table)
+    assert rows.count() == rows.select("_partition", "_offset").distinct().count() == report["sent"]
+    assert len(rows.inputFiles()) < len(history)
+    # Spark's stream over the versions: each row once, though it was written again by merges.
+    query = (spark.readStream.format("delta").option("startingVersion", 0).load(table).writeStream.format("delta")
+             .option("checkpointLocation", str(tmp_path / "spark")).trigger(availableNow=True).start(str(tmp_path / "copy")))
+    query.awaitTermination(120)
+    assert spark.read.format("delta").load(str(tmp_path / "copy")).count() == report["sent"]
+    # Spark deletes rows out of merged files, weir goes on and merges: they stay deleted.
+    spark.sql(f"DELETE FROM delta.`{table}` WHERE _offset < 100")
+    left = spark.read.format("delta").load(table).count()
+    more = simulate(bootstrap, 2000, "--seed", "5")["sent"]
+    ingest(bootstrap, table, checkpoint, *options)
+    after = spark.read.format("delta").load(table)
+    assert after.count() == left + more and after.where("_offset < 100").count() == 0
+
+
 def test_spark_appends_and_weir_goes_on(spark, pipeline):
     bootstrap, table, report = pipeline
     history = spark.sql(f"DESCRIBE HISTORY delta.`{table}`").collect()
