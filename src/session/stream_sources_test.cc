@@ -178,7 +178,7 @@ TEST_F(StreamSourcesTest, FilesNeedASchemaAndAPath) {
               HasSubstr("Path does not exist: file:" + path("nowhere")));
   EXPECT_THAT(
       refusal(read("json", {{"cleanSource", "archive"}}, schema_of("id INT"), {path("in")})),
-      HasSubstr("cleanSource"));
+      HasSubstr("sourceArchiveDir"));
   EXPECT_THAT(refusal(read("orc", {}, schema_of("id INT"), {path("in")})),
               HasSubstr("The feature is not supported"));
   EXPECT_THAT(refusal(read("marten", {}, schema_of("id INT"), {path("in")})),

@@ -7,6 +7,7 @@
 
 #include <arrow/record_batch.h>
 
+#include "delta/log_segment.h"
 #include "delta/scan.h"
 #include "source/delta_changes.h"
 #include "source/delta_offset.h"
@@ -138,6 +139,17 @@ class DeltaFilesReader final : public PartitionReader {
   ReadCounters counters_;
 };
 
+base::Error lost_commit(const std::string& path, int64_t version) {
+  return error(ErrorKind::kDataLoss,
+               "The log of {} has no commit {} any more. If you never deleted it, it's likely "
+               "your query is lagging behind. Please delete its checkpoint to restart from "
+               "scratch. To avoid this happening again, you can update your retention policy of "
+               "your Delta table",
+               path, version)
+      .with_class("DELTA_LOG_FILE_NOT_FOUND_FOR_STREAMING_SOURCE")
+      .with_sql_state("42K03");
+}
+
 class DeltaSource final : public Source {
  public:
   DeltaSource(delta::Environment environment, std::unique_ptr<delta::Table> table,
@@ -210,7 +222,11 @@ Result<DeltaOffset> DeltaSource::parse(const std::string& text) const {
 Result<int64_t> DeltaSource::newest_version() {
   if (frozen_) return *frozen_;
   WEIR_ASSIGN(const auto version, table_->refresh());
-  return version ? version->value() : -1;
+  if (!version) return -1;
+  WEIR_ASSIGN(const bool there,
+              environment_.fs.exists(delta::commit_path(snapshot_->path(), *version)));
+  if (!there) return lost_commit(snapshot_->path(), version->value());  // dropped, or made anew
+  return version->value();
 }
 
 Result<int64_t> DeltaSource::starting_version() {
@@ -272,15 +288,7 @@ Result<const FileList*> DeltaSource::initial_files(int64_t version) {
 Result<const FileList*> DeltaSource::changes(int64_t version) {
   if (const auto known = changes_.find(version); known != changes_.end()) return &known->second;
   WEIR_ASSIGN(auto read, read_delta_changes(environment_.fs, *snapshot_, version, options_.rules));
-  if (!read && options_.fail_on_data_loss)
-    return error(ErrorKind::kDataLoss,
-                 "The log of {} has no commit {} any more. If you never deleted it, it's likely "
-                 "your query is lagging behind. Please delete its checkpoint to restart from "
-                 "scratch. To avoid this happening again, you can update your retention policy of "
-                 "your Delta table",
-                 snapshot_->path(), version)
-        .with_class("DELTA_LOG_FILE_NOT_FOUND_FOR_STREAMING_SOURCE")
-        .with_sql_state("42K03");
+  if (!read && options_.fail_on_data_loss) return lost_commit(snapshot_->path(), version);
   return &changes_.emplace(version, read ? std::move(*read) : FileList()).first->second;
 }
 

@@ -24,6 +24,7 @@ struct Endpoint {
 Result<Endpoint> parse_connection_string(const std::string& text) {
   Endpoint endpoint;
   std::string address;
+  bool key = false, key_name = false, signature = false;
   std::string_view rest = text;
   while (!rest.empty()) {
     const size_t end = std::min(rest.find(';'), rest.size());
@@ -35,6 +36,9 @@ Result<Endpoint> parse_connection_string(const std::string& text) {
     const std::string value(part.substr(equals + 1));
     if (name == "endpoint") address = value;
     if (name == "entitypath") endpoint.hub = value;
+    if (name == "sharedaccesskeyname") key_name = !value.empty();
+    if (name == "sharedaccesskey") key = !value.empty();
+    if (name == "sharedaccesssignature") signature = !value.empty();
     if (name == "usedevelopmentemulator") endpoint.plain = base::lower_case(value) == "true";
   }
   if (address.starts_with("sb://")) address.erase(0, 5);
@@ -52,7 +56,11 @@ Result<Endpoint> parse_connection_string(const std::string& text) {
   const bool has_port = colon != std::string::npos;
   const std::string host =
       has_port ? address.substr(0, colon + (address.starts_with('[') ? 1 : 0)) : address;
-  if (host == "localhost" || host.starts_with("127.") || host == "[::1]") endpoint.plain = true;
+  const bool local = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+  if ((!signature && key != key_name) || (!local && !endpoint.plain && !key && !signature))
+    return error(ErrorKind::kInvalidArgument, "option eventhubs.connectionString: {} is missing",
+                 key_name ? "SharedAccessKey" : "SharedAccessKeyName");
+  endpoint.plain |= local;
   endpoint.server = has_port ? address : address + (endpoint.plain ? ":9092" : ":9093");
   return endpoint;
 }

@@ -1,6 +1,7 @@
 #include "source/file_listing.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "source/file_sink_log.h"
 
@@ -202,6 +203,19 @@ Result<std::vector<io::FileInfo>> list_files(io::FileSystem& files, const std::s
                           [](const auto& a, const auto& b) { return a.path == b.path; }),
               found.end());
   return found;
+}
+
+std::string absolute_path(const std::string& path) {
+  std::string plain = path;
+  if (plain.starts_with("file:")) plain.erase(0, plain.starts_with("file://") ? 7 : 5);
+  while (plain.size() > 1 && plain.back() == '/')
+    plain.pop_back();
+  if (plain.starts_with('/')) return plain;
+  char* here = ::realpath(".", nullptr);
+  const std::string folder = here == nullptr ? "" : here;
+  std::free(here);
+  if (plain.starts_with("./")) plain.erase(0, 2);
+  return plain == "." ? folder : io::join_path(folder, plain);
 }
 
 }  // namespace weir::source

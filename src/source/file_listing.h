@@ -26,6 +26,8 @@ struct FileFilter {
   std::optional<int64_t> modified_after_us;
 };
 
+// Without file:, from the root.
+std::string absolute_path(const std::string& path);
 // The files and folders that a path with globs stands for; the path itself where it has none. None
 // has to be there.
 Result<std::vector<std::string>> expand_globs(io::FileSystem& files, const std::string& path);

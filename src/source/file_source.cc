@@ -17,6 +17,7 @@
 #include "codec/file_format.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
+#include "source/file_cleaner.h"
 #include "source/file_listing.h"
 #include "source/file_source_log.h"
 #include "source/option_text.h"
@@ -41,6 +42,7 @@ struct FileSourceOptions {
   bool name_only = false;
   FileFilter filter;
   std::string base_path;  // where partition folders begin; empty: the stream's path
+  FileCleaner cleaner;
 };
 
 // 2020-06-01T13:00:00, as UTC.
@@ -55,7 +57,7 @@ Result<std::optional<int64_t>> take_instant(Options& options, std::string_view n
   return std::optional<int64_t>(static_cast<int64_t>(timegm(&parts)) * 1'000'000);
 }
 
-Result<FileSourceOptions> take_options(Options& options) {
+Result<FileSourceOptions> take_options(Options& options, const std::string& path) {
   FileSourceOptions parsed;
   WEIR_ASSIGN(parsed.max_files, options.take_integer("maxFilesPerTrigger", 1));
   WEIR_ASSIGN(parsed.max_bytes, options.take_byte_size("maxBytesPerTrigger"));
@@ -77,10 +79,7 @@ Result<FileSourceOptions> take_options(Options& options) {
   parsed.filter.name_glob = options.take("pathGlobFilter").value_or("");
   WEIR_ASSIGN(parsed.filter.modified_before_us, take_instant(options, "modifiedBefore"));
   WEIR_ASSIGN(parsed.filter.modified_after_us, take_instant(options, "modifiedAfter"));
-  if (const auto clean = options.take("cleanSource"); clean && *clean != "off")
-    return error(ErrorKind::kUnsupported,
-                 "option cleanSource: '{}'; weir leaves the files where they are", *clean);
-  WEIR_TRY(options.refuse("sourceArchiveDir", "weir leaves the files where they are"));
+  WEIR_ASSIGN(parsed.cleaner, FileCleaner::take(options, path));
   for (const char* name : {"ignoreMissingFiles", "ignoreCorruptFiles"}) {
     WEIR_ASSIGN(const auto ignored, options.take_boolean(name));
     if (ignored.value_or(false))
@@ -233,7 +232,19 @@ class FileSource final : public Source {
   Result<std::vector<std::unique_ptr<PartitionReader>>> plan(
       const std::string& start, const std::string& end,
       const std::vector<std::string>& columns) override;
-  Result<void> commit(const std::string&) override { return {}; }
+  // The files of the batch that ends there are not read again.
+  Result<void> commit(const std::string& end) override {
+    if (!options_.cleaner.active()) return {};
+    WEIR_ASSIGN(const int64_t to, parse_log_offset(end));
+    if (to <= cleaned_) return {};
+    WEIR_ASSIGN(const auto entries, log_->get(cleaned_ + 1, to));
+    std::vector<std::string> paths;
+    for (const FileEntry& entry : entries)
+      paths.push_back(entry.path);
+    options_.cleaner.clean(files_, paths);
+    cleaned_ = to;
+    return {};
+  }
   std::map<std::string, std::string> metrics(const std::string&) const override { return {}; }
 
  private:
@@ -252,6 +263,7 @@ class FileSource final : public Source {
   SeenFiles seen_;
   std::unique_ptr<FileSourceLog> log_;
   std::optional<std::vector<io::FileInfo>> available_now_;
+  int64_t cleaned_ = -1;              // batches of the log up to here are none of the cleaner's
   std::vector<io::FileInfo> unread_;  // listed, left for the next batch by the limits
   std::shared_ptr<const codec::FileFormat> format_;
   std::vector<std::string> format_columns_;
@@ -379,6 +391,7 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
   WEIR_ASSIGN(const int64_t from, parse_log_offset(start));
   WEIR_ASSIGN(const int64_t to, parse_log_offset(end));
   WEIR_ASSIGN(const auto entries, log_->get(from + 1, to));
+  cleaned_ = std::max(cleaned_, from);
   WEIR_TRY(prepare_format(columns));
   int64_t total = 0;
   for (const FileEntry& entry : entries) {
@@ -407,26 +420,13 @@ Result<std::vector<std::unique_ptr<PartitionReader>>> FileSource::plan(
   return readers;
 }
 
-std::string absolute(const std::string& path) {
-  std::string plain = path;
-  if (plain.starts_with("file:")) plain.erase(0, plain.starts_with("file://") ? 7 : 5);
-  while (plain.size() > 1 && plain.back() == '/')
-    plain.pop_back();
-  if (plain.starts_with('/')) return plain;
-  char* here = ::realpath(".", nullptr);
-  const std::string folder = here == nullptr ? "" : here;
-  std::free(here);
-  if (plain.starts_with("./")) plain.erase(0, 2);
-  return plain == "." ? folder : io::join_path(folder, plain);
-}
-
 Result<PartitionFolders> find_folders(io::FileSystem& files, const std::string& path,
                                       const FileSourceOptions& options,
                                       const std::optional<Schema>& schema) {
   if (options.filter.recursive) return PartitionFolders();
   std::string base = path;
   if (!options.base_path.empty()) {
-    base = absolute(options.base_path);
+    base = absolute_path(options.base_path);
     if (path != base && !path.starts_with(base == "/" ? base : base + "/"))
       return error(ErrorKind::kInvalidArgument, "option basePath: {} is not in {}", path, base);
   }
@@ -439,7 +439,18 @@ Result<PartitionFolders> find_folders(io::FileSystem& files, const std::string& 
 Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock&,
                                                  FileSourceSpec spec) {
   Options options(spec.options);
-  WEIR_ASSIGN(FileSourceOptions parsed, take_options(options));
+  const std::string path = absolute_path(spec.path);
+  WEIR_ASSIGN(FileSourceOptions parsed, take_options(options, path));
+  if (parsed.cleaner.active()) {
+    WEIR_ASSIGN(const bool sink, files.exists(io::join_path(path, "_spark_metadata")));
+    if (sink)
+      return error(ErrorKind::kUnsupported,
+                   "The feature is not supported: clean up of source files when reading from the "
+                   "output directory of FileStreamSink ({}).",
+                   path)
+          .with_class("UNSUPPORTED_FEATURE")
+          .with_sql_state("0A000");
+  }
   codec::FileFormatRequest request;
   request.format = spec.format;
   request.options = options.rest();
@@ -453,7 +464,6 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
                  "a stream of {} files needs a schema: what the files hold is not guessed",
                  spec.format);
   }
-  const std::string path = absolute(spec.path);
   WEIR_ASSIGN(const PartitionFolders folders, find_folders(files, path, parsed, spec.schema));
   std::vector<columnar::Field> in_files;
   for (const columnar::Field& field : request.file_schema.fields())

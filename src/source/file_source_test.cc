@@ -231,7 +231,9 @@ TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
     ASSERT_FALSE(made.ok()) << name;
     EXPECT_THAT(made.error().message(), HasSubstr(name));
   };
-  refused({{"cleanSource", "delete"}}, "cleanSource");
+  refused({{"cleanSource", "wash"}}, "wash");
+  refused({{"cleanSource", "archive"}}, "sourceArchiveDir");
+  refused({{"cleanSource", "archive"}, {"sourceArchiveDir", "/in/old"}}, "source pattern");
   refused({{"ignoreCorruptFiles", "true"}}, "ignoreCorruptFiles");
   refused({{"maxFilesPerTriger", "1"}}, "maxFilesPerTriger");
   refused({{"maxFilesPerTrigger", "0"}}, "maxFilesPerTrigger");
@@ -246,6 +248,30 @@ TEST_F(FileSourceTest, WhatCannotBeDoneIsRefusedByName) {
           .kind(),
       ErrorKind::kNotFound);
   refused({{"basePath", "/other"}}, "basePath");
+}
+
+TEST_F(FileSourceTest, FilesThatWereReadAreRemoved) {
+  write("/in/a", "1\n");
+  write("/in/b", "2\n");
+  open({{"cleanSource", "DELETE"}, {"maxFilesPerTrigger", "1"}});
+  EXPECT_EQ(batch(), (Names{"1"}));
+  EXPECT_TRUE(*files.exists("/in/a"));  // its batch may have to run again
+  ASSERT_TRUE(source->commit(position).ok());
+  EXPECT_FALSE(*files.exists("/in/a"));
+  EXPECT_TRUE(*files.exists("/in/b"));
+  EXPECT_EQ(batch(), (Names{"2"}));
+  ASSERT_TRUE(source->commit(position).ok());
+  EXPECT_FALSE(*files.exists("/in/b"));
+}
+
+TEST_F(FileSourceTest, FilesThatWereReadAreArchived) {
+  write("/in/a", "1\n");
+  open({{"cleanSource", "archive"}, {"sourceArchiveDir", "/old"}});
+  EXPECT_EQ(batch(), (Names{"1"}));
+  ASSERT_TRUE(source->commit(position).ok());
+  ASSERT_TRUE(source->commit(position).ok());
+  EXPECT_FALSE(*files.exists("/in/a"));
+  EXPECT_TRUE(*files.exists("/old/in/a"));
 }
 
 TEST_F(FileSourceTest, FoldersMakeColumns) {

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/logging.h"
+#include "base/text.h"
 #include "source/option_text.h"
 
 namespace weir::source {
@@ -85,6 +86,7 @@ Result<void> take_start(Options& options, KafkaSourceOptions& parsed) {
   WEIR_ASSIGN(const auto timestamp, options.take_integer("startingTimestamp", 0));
   const auto by_timestamp = options.take("startingOffsetsByTimestamp");
   const auto offsets = options.take("startingOffsets");
+  const std::string word = base::lower_case(trimmed(offsets.value_or("latest")));
   const auto strategy = options.take("startingOffsetsByTimestampStrategy");
   if (strategy && *strategy != "error" && *strategy != "latest")
     return error(ErrorKind::kInvalidArgument,
@@ -99,9 +101,9 @@ Result<void> take_start(Options& options, KafkaSourceOptions& parsed) {
     parsed.start = Start::kTimestamps;
     WEIR_ASSIGN(parsed.start_timestamps_ms,
                 as_option(parse_kafka_offsets(*by_timestamp, "option startingOffsetsByTimestamp")));
-  } else if (offsets && trimmed(*offsets) == "earliest") {
+  } else if (word == "earliest") {
     parsed.start = Start::kEarliest;
-  } else if (offsets && trimmed(*offsets) != "latest") {
+  } else if (word != "latest") {
     parsed.start = Start::kOffsets;
     WEIR_ASSIGN(parsed.start_offsets,
                 as_option(parse_kafka_offsets(*offsets, "option startingOffsets")));

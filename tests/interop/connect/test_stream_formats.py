@@ -124,5 +124,5 @@ def test_refusals(spark, tmp_path):
     with pytest.raises(PySparkException, match="no transactions"):
         made_up(spark).writeStream.format("kafka").option("kafka.bootstrap.servers", "127.0.0.1:1").option(
             "topic", "t").option("exactlyOnce", "true").option("checkpointLocation", str(tmp_path / "c")).start()
-    with pytest.raises(PySparkException, match="cleanSource"):
-        spark.readStream.schema("a int").option("cleanSource", "delete").json(str(tmp_path)).schema
+    with pytest.raises(PySparkException, match="sourceArchiveDir"):
+        spark.readStream.schema("a int").option("cleanSource", "archive").json(str(tmp_path)).schema
