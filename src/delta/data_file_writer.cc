@@ -120,6 +120,31 @@ class DataFileWriterImpl final : public DataFileWriter {
   };
   using OpenFiles = std::map<std::string, OpenFile>;
 
+  // What CHAR(n) and VARCHAR(n) were declared as; their data are texts.
+  static Result<void> check_lengths(const Field& field, const arrow::Array& column) {
+    const auto declared = base::json_string(field.metadata, "__CHAR_VARCHAR_TYPE_STRING");
+    if (!declared || column.type_id() != arrow::Type::STRING) return {};
+    const auto type = columnar::parse_ddl_type(*declared);
+    if (!type.ok()) return {};
+    const auto& texts = static_cast<const arrow::StringArray&>(column);
+    for (int64_t row = 0; row < texts.length(); ++row) {
+      if (texts.IsNull(row)) continue;
+      std::string_view text = texts.GetView(row);
+      while (text.ends_with(' '))
+        text.remove_suffix(1);
+      const auto length = std::count_if(text.begin(), text.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+      });
+      if (length <= type->precision()) continue;
+      return base::error(ErrorKind::kInvalidArgument,
+                         "a value of {} characters for column {} exceeds the length of its type {}",
+                         length, field.name, *declared)
+          .with_class("DELTA_EXCEED_CHAR_VARCHAR_LIMIT")
+          .with_sql_state("22001");
+    }
+    return {};
+  }
+
   // The batch's columns in the table's order and types.
   Result<void> match_columns(const arrow::RecordBatch& rows, std::vector<ArrayPtr>& columns) const {
     std::vector<bool> used(static_cast<size_t>(rows.num_columns()));
@@ -144,6 +169,7 @@ class DataFileWriterImpl final : public DataFileWriter {
                            field.name, path_)
             .with_class("DELTA_NOT_NULL_CONSTRAINT_VIOLATED");
       }
+      WEIR_TRY(check_lengths(field, *column));
       columns.push_back(std::move(column));
     }
     for (size_t i = 0; i < used.size(); ++i) {

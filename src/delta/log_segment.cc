@@ -116,8 +116,18 @@ Result<std::optional<LogSegment>> list_log_segment(io::FileSystem& fs,
   }
   if (!newest) return std::optional<LogSegment>();
   if (at && *newest < *at) {
-    return base::error(ErrorKind::kNotFound, "table {}: version {} is not there; the newest is {}",
-                       table_path, at->value(), newest->value());
+    const auto begin = checkpoints.newest();  // whatever is older may be gone
+    const bool whole = !commits.empty() && commits.begin()->first.value() == 0;
+    const int64_t oldest = whole || !begin ? 0 : begin->version.value();
+    return base::error(
+               ErrorKind::kNotFound,
+               "Cannot time travel Delta table to version {}. Available versions: [{}, {}].",
+               at->value(), oldest, newest->value())
+        .with_class("DELTA_VERSION_NOT_FOUND")
+        .with_sql_state("22003")
+        .with_parameter("userVersion", std::to_string(at->value()))
+        .with_parameter("earliest", std::to_string(oldest))
+        .with_parameter("latest", std::to_string(newest->value()));
   }
 
   LogSegment segment;

@@ -8,6 +8,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/logging.h"
 #include "base/text.h"
 
 namespace weir::sink {
@@ -24,7 +25,6 @@ constexpr int64_t kFlushTimeoutMs = 150'000;  // delivery.timeout.ms ends a batc
 struct KafkaSinkOptions {
   kafka::ProducerOptions producer;
   std::string topic;  // empty: by column
-  bool include_headers = false;
 };
 
 base::Error not_built(std::string_view what) {
@@ -55,7 +55,7 @@ Result<KafkaSinkOptions> parse_options(const std::map<std::string, std::string>&
     } else if (key == "topic") {
       options.topic = value;
     } else if (key == "includeheaders") {
-      WEIR_ASSIGN(options.include_headers, flag_of(name, value));
+      WEIR_TRY(flag_of(name, value));  // a column of headers is written anyway, as by Spark
     } else if (key == "exactlyonce") {
       WEIR_ASSIGN(const bool wanted, flag_of(name, value));
       if (wanted)
@@ -63,7 +63,7 @@ Result<KafkaSinkOptions> parse_options(const std::map<std::string, std::string>&
             "the option exactlyOnce of the Kafka sink, whose client has no "
             "transactions");
     } else {
-      return not_built("the option " + name + " of the Kafka sink");
+      base::log_warn("a Kafka sink has no option '{}': it is ignored", name);
     }
   }
   if (!properties.contains("bootstrap.servers"))
@@ -111,9 +111,6 @@ Result<RowColumns> columns_of(const Schema& schema, const KafkaSinkOptions& opti
       if (!type.as_nullable().same_type(headers_type()))
         return wrong_type(field, "ARRAY<STRUCT<key: STRING, value: BINARY>>");
       columns.headers = index;
-    } else {
-      return not_built("the column " + field.name +
-                       " in rows for Kafka, which has key, value, headers, topic and partition");
     }
   }
   if (columns.value < 0)
@@ -122,9 +119,6 @@ Result<RowColumns> columns_of(const Schema& schema, const KafkaSinkOptions& opti
     return error(ErrorKind::kInvalidArgument,
                  "topic option required when no 'topic' attribute is present. Use the topic option "
                  "for setting a topic.");
-  if (columns.headers >= 0 && !options.include_headers)
-    return error(ErrorKind::kInvalidArgument,
-                 "the rows have headers: set the option includeHeaders to true to write them");
   return columns;
 }
 
@@ -269,11 +263,18 @@ class KafkaSink final : public Sink {
   bool exactly_once() const override { return false; }
   Result<std::string> prepare(const QueryIdentity&, const Schema& schema) override {
     WEIR_ASSIGN(columns_, columns_of(schema, options_));
-    WEIR_ASSIGN(producer_,
+    WEIR_ASSIGN(auto producer,
                 open_producer_(options_.producer, [this](const kafka::Delivery& delivery) {
                   deliveries_.take(delivery);
                 }));
+    std::lock_guard lock(interrupt_mutex_);
+    producer_ = std::move(producer);
     return std::string();
+  }
+  // Records that wait for a topic, for memory or for their acknowledgement fail at once.
+  void interrupt() override {
+    std::lock_guard lock(interrupt_mutex_);
+    if (producer_) producer_->close(0);
   }
   Result<std::unique_ptr<BatchWriter>> begin(BatchId, int parts) override {
     if (!deliveries_.check().ok()) {
@@ -291,6 +292,7 @@ class KafkaSink final : public Sink {
   KafkaProducerFactory open_producer_;
   RowColumns columns_;
   Deliveries deliveries_;
+  std::mutex interrupt_mutex_;                 // prepare() against interrupt()
   std::unique_ptr<kafka::Producer> producer_;  // the last member: its thread calls deliveries_
 };
 

@@ -2,8 +2,8 @@
 //
 // Columns: value STRING or BINARY (has to be there), key STRING or BINARY, topic STRING (the option
 // topic goes before it), partition INT, headers ARRAY<STRUCT<key STRING, value BINARY>>; others are
-// refused. A batch is committed when the brokers have acknowledged all of its records. A batch that
-// runs again after a failure is sent again: the client has no transactions, so exactlyOnce is
+// left out. A batch is committed when the brokers have acknowledged all of its records. A batch
+// that runs again after a failure is sent again: the client has no transactions, so exactlyOnce is
 // refused.
 #pragma once
 
@@ -24,7 +24,7 @@ using KafkaProducerFactory = std::function<Result<std::unique_ptr<kafka::Produce
     kafka::ProducerOptions options, kafka::Producer::Callback callback)>;
 
 // Options (names in any case): kafka.bootstrap.servers and other kafka.* of the producer, topic,
-// includeHeaders. Others are refused by name. `clock` and `random` outlive the sink.
+// includeHeaders. Others are ignored with a warning. `clock` and `random` outlive the sink.
 Result<std::unique_ptr<Sink>> make_kafka_sink(base::Clock& clock, base::Random& random,
                                               const std::map<std::string, std::string>& options);
 Result<std::unique_ptr<Sink>> make_kafka_sink(base::Clock& clock,
