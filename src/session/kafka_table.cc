@@ -1,12 +1,14 @@
 #include "session/kafka_table.h"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 
 #include <arrow/record_batch.h>
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "source/event_hubs_source.h"
 #include "source/kafka_rows.h"
 #include "source/kafka_source.h"
 
@@ -63,26 +65,23 @@ class KafkaStream final : public BatchStream {
 
 class KafkaTable final : public relational::ScanSource {
  public:
-  KafkaTable(Services services, source::KafkaSourceOptions options,
+  using Make = std::function<Result<std::unique_ptr<source::Source>>()>;
+  KafkaTable(std::string provider, std::string description, Schema schema, Make make,
              std::optional<source::KafkaOffsets> ending)
-      : services_(services),
-        options_(std::move(options)),
-        ending_(std::move(ending)),
-        schema_(source::kafka_schema(options_.include_headers)) {}
+      : provider_(std::move(provider)),
+        description_(std::move(description)),
+        schema_(std::move(schema)),
+        make_(std::move(make)),
+        ending_(std::move(ending)) {}
 
   const Schema& schema() const override { return schema_; }
-  std::string_view provider() const override { return "kafka"; }
-  std::string description() const override {
-    return fmt::format("kafka [{}]", options_.strategy());
-  }
+  std::string_view provider() const override { return provider_; }
+  std::string description() const override { return description_; }
   Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
                                                          const plan::TypedPtr&,
                                                          int streams) const override {
-    const source::KafkaSourceEnvironment environment{services_.fs, services_.clock,
-                                                     services_.random};
     auto shared = std::make_shared<SharedReaders>();
-    WEIR_ASSIGN(shared->source, source::make_kafka_source(environment, options_,
-                                                          source::kafka_clients(environment)));
+    WEIR_ASSIGN(shared->source, make_());
     auto& source = *shared->source;
     WEIR_TRY(source.open({}));
     WEIR_ASSIGN(const std::string start, source.initial_offset());
@@ -126,10 +125,11 @@ class KafkaTable final : public relational::ScanSource {
     return source::kafka_offsets_json(end);
   }
 
-  Services services_;
-  source::KafkaSourceOptions options_;
-  std::optional<source::KafkaOffsets> ending_;
+  std::string provider_;
+  std::string description_;
   Schema schema_;
+  Make make_;
+  std::optional<source::KafkaOffsets> ending_;
 };
 
 std::optional<std::string> take(TextMap& options, std::string_view name) {
@@ -179,8 +179,37 @@ Result<std::shared_ptr<const relational::ScanSource>> open_kafka_table(const Ser
   if (parsed.start == source::KafkaSourceOptions::Start::kLatest)
     return error(ErrorKind::kInvalidArgument,
                  "starting offset can't be latest for batch queries on Kafka");
-  return std::shared_ptr<const relational::ScanSource>(
-      std::make_shared<KafkaTable>(services, std::move(parsed), std::move(ends)));
+  return std::shared_ptr<const relational::ScanSource>(std::make_shared<KafkaTable>(
+      "kafka", fmt::format("kafka [{}]", parsed.strategy()),
+      source::kafka_schema(parsed.include_headers),
+      [services, parsed] {
+        const source::KafkaSourceEnvironment environment{services.fs, services.clock,
+                                                         services.random};
+        return source::make_kafka_source(environment, parsed, source::kafka_clients(environment));
+      },
+      std::move(ends)));
+}
+
+Result<std::shared_ptr<const relational::ScanSource>> open_event_hub_table(const Services& services,
+                                                                           TextMap options,
+                                                                           const Origin& origin) {
+  for (const char* name : {"eventhubs.endingPosition", "eventhubs.endingPositions"})
+    if (has(options, name))
+      return unsupported(fmt::format("the option {} of an event hub", name), origin);
+  if (!has(options, "eventhubs.startingPosition") && !has(options, "eventhubs.startingPositions"))
+    options["eventhubs.startingPosition"] = R"({"offset":"-1"})";
+  WEIR_ASSIGN(auto parsed,
+              source::parse_event_hubs_options(options, source::UnknownOptions::kIgnore));
+  return std::shared_ptr<const relational::ScanSource>(std::make_shared<KafkaTable>(
+      "eventhubs", fmt::format("eventhubs [{}]", parsed.subscribe.front()),
+      source::event_hubs_schema(),
+      [services, parsed] {
+        const source::KafkaSourceEnvironment environment{services.fs, services.clock,
+                                                         services.random};
+        return source::make_event_hubs_source(environment, parsed,
+                                              source::kafka_clients(environment));
+      },
+      std::nullopt));
 }
 
 }  // namespace weir::session

@@ -2,7 +2,8 @@
 //
 // Options as those of the stream (source/kafka_source.h), but startingOffsets are "earliest" where
 // not given, and endingOffsets ("latest" where not given, or {"topic":{"0":50,"1":-1}}) say where
-// it ends. What is there is found out by each scan.
+// it ends. What is there is found out by each scan. An event hub is read the same way, from its
+// start where no position is given, up to what is there.
 #pragma once
 
 #include <memory>
@@ -16,5 +17,7 @@ namespace weir::session {
 Result<std::shared_ptr<const relational::ScanSource>> open_kafka_table(const Services& services,
                                                                        TextMap options,
                                                                        const Origin& origin = {});
+Result<std::shared_ptr<const relational::ScanSource>> open_event_hub_table(
+    const Services& services, TextMap options, const Origin& origin = {});
 
 }  // namespace weir::session

@@ -472,12 +472,13 @@ Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan
                    "'path' must be specified once: a Delta table is one folder");
     return open_path("delta", paths[0], {}, source.options, origin);
   }
-  if (format == "kafka") {
+  if (format == "kafka" || format == "eventhubs") {
     if (source.schema) {
       return plain_error("_LEGACY_ERROR_TEMP_2242",
-                         "kafka source does not support user-specified schema.", origin);
+                         format + " source does not support user-specified schema.", origin);
     }
-    WEIR_ASSIGN(auto topic, open_kafka_table(state_.services(), source.options, origin));
+    const auto open = format == "kafka" ? open_kafka_table : open_event_hub_table;
+    WEIR_ASSIGN(auto topic, open(state_.services(), source.options, origin));
     return TablePtr(std::move(topic));
   }
   if (!is_file_format(format)) return no_data_source(source.format);

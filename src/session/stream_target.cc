@@ -19,6 +19,13 @@ Result<StreamTarget> find_stream_target(SessionState& state, const StreamTargetR
       return StreamTarget{"delta", std::move(path)};
     }
   }
+  const bool global = request.table.size() == 2 && lower_case(request.table[0]) == kGlobalTemp;
+  if (global || (request.table.size() == 1 && state.temp_view(request.table[0]))) {
+    const std::string view = quoted_name(request.table);
+    return plain_error("_LEGACY_ERROR_TEMP_1190",
+                       fmt::format("Temporary view {} doesn't support streaming write.", view))
+        .with_parameter("viewName", view);
+  }
   WEIR_ASSIGN(auto entry, catalog.entry(request.table));
   if (!entry) {
     TableCreation creation;

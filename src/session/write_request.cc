@@ -6,6 +6,7 @@
 #include "session/file_table.h"
 #include "session/table_changes.h"
 #include "session/targets.h"
+#include "sink/kafka_sink.h"
 #include "sql/parser.h"
 
 namespace weir::session {
@@ -42,6 +43,7 @@ class RequestWriter {
                              : request_.format);
     if (request_.table) return into_table();
     if (format_ == "noop") return drain();
+    if (format_ == "kafka") return into_kafka();
     std::optional<std::string> path = request_.path;
     if (!path) path = option_of(request_.options, "path");
     if (format_ != "delta" && !is_file_format(format_)) return no_data_source(request_.format);
@@ -60,6 +62,30 @@ class RequestWriter {
       WEIR_ASSIGN(const auto batch, stream->next(stop_));
       if (!batch) return {};
     }
+  }
+
+  // As one batch of the sink that streams have.
+  Result<void> into_kafka() {
+    if (request_.mode == SaveMode::kOverwrite || request_.mode == SaveMode::kIgnore)
+      return sql_error("_LEGACY_ERROR_TEMP_3081", "",
+                       fmt::format("Save mode {} not allowed for Kafka. Allowed save modes are "
+                                   "Append and ErrorIfExists (default).",
+                                   request_.mode == SaveMode::kOverwrite ? "Overwrite" : "Ignore"));
+    std::map<std::string, std::string> options(request_.options.begin(), request_.options.end());
+    std::erase_if(options, [](const auto& one) { return lower_case(one.first) == "path"; });
+    const auto& services = state_.services();
+    WEIR_ASSIGN(const auto sink, sink::make_kafka_sink(services.clock, services.random, options));
+    const std::stop_callback interrupted(stop_, [&] { sink->interrupt(); });
+    WEIR_TRY(sink->prepare({}, plan::schema_of(*plan_)));
+    WEIR_ASSIGN(const auto stream, run_plan(state_, plan_));
+    WEIR_ASSIGN(const auto writer, sink->begin(base::BatchId(0), 1));
+    while (true) {
+      WEIR_ASSIGN(const auto batch, stream->next(stop_));
+      if (!batch) break;
+      WEIR_TRY(writer->write(0, batch));
+    }
+    WEIR_TRY(writer->commit());
+    return {};
   }
 
   Insertion insertion_of_options() const {
