@@ -279,6 +279,16 @@ CallStatus make_status(const Error& error, const std::string& id) {
   return {kGrpcInternal, status.message(), status.SerializeAsString()};
 }
 
+// Values of options that a source or sink checks itself: Spark gives them no condition.
+bool is_argument(const Error& error) {
+  if (error.kind() != ErrorKind::kInvalidArgument || !error.error_class().empty()) return false;
+  constexpr std::array<std::string_view, 8> kBegin{
+      "option ",         "the option ",   "Kafka option ",     "Invalid value ",
+      "starting offset", "ending offset", "Archive mode must", "the interval of trigger"};
+  return std::any_of(kBegin.begin(), kBegin.end(),
+                     [&](std::string_view begin) { return error.message().starts_with(begin); });
+}
+
 }  // namespace
 
 std::vector<std::string> exception_classes(const Error& error) {
@@ -298,6 +308,8 @@ std::vector<std::string> exception_classes(const Error& error) {
     classes = family_classes("runtime", error);
   } else if (error.kind() == ErrorKind::kUnsupported) {
     classes = family_classes("unsupported", error);
+  } else if (is_argument(error)) {
+    classes = {"java.lang.IllegalArgumentException", "java.lang.RuntimeException"};
   } else if (error.kind() == ErrorKind::kInvalidArgument || error.kind() == ErrorKind::kNotFound ||
              error.kind() == ErrorKind::kAlreadyExists) {
     classes = {"org.apache.spark.sql.AnalysisException", "java.lang.Exception"};
@@ -326,6 +338,13 @@ CallStatus plain_status(const Error& error) { return make_status(error, ""); }
 
 CallStatus ErrorBook::status(const Error& given) {
   Error error = given;
+  if (error.kind() == ErrorKind::kUnsupported && error.error_class().empty())
+    error = Error(error.kind(), (error.message().starts_with("The feature is")
+                                     ? ""
+                                     : "The feature is not supported: ") +
+                                    error.message())
+                .with_class("UNSUPPORTED_FEATURE")
+                .with_sql_state("0A000");
   if (error.kind() == ErrorKind::kCancelled && error.error_class().empty())
     error = Error(ErrorKind::kCancelled, "Operation has been canceled.")
                 .with_class("OPERATION_CANCELED")

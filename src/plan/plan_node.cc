@@ -39,7 +39,10 @@ std::vector<OperatorPtr> children_of(const Operator& node) {
 }
 
 OperatorPtr make_operator(OperatorKind node, std::vector<Column> columns, bool streaming) {
-  return std::make_shared<const Operator>(Operator{std::move(node), std::move(columns), streaming});
+  Operator made{std::move(node), std::move(columns), streaming};
+  for (const auto& child : children_of(made))
+    made.streaming |= child && child->streaming;
+  return std::make_shared<const Operator>(std::move(made));
 }
 
 Schema schema_of(const Operator& node) {

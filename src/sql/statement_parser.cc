@@ -363,6 +363,10 @@ StatementParser::Kind StatementParser::describe() {
   }
   if (!ends && cursor_.is_word("PROCEDURE") && at_name(1))
     return unsupported_rest("DESCRIBE PROCEDURE");
+  for (const char* word : {"HISTORY", "DETAIL"})  // Delta's own
+    if (!ends && cursor_.is_word(word) &&
+        (at_name(1) || cursor_.peek(1).kind == TokenKind::kString))
+      return unsupported_rest(std::string("DESCRIBE ") + word);
   if (!ends && at_namespace()) {
     cursor_.take();
     made.kind = What::kDatabase;
