@@ -152,7 +152,7 @@ TEST_F(StreamFormatsTest, RefusalsAtTheStart) {
               HasSubstr("not supported in Data Source parquet"));
   EXPECT_THAT(
       refusal("kafka", {{"kafka.bootstrap.servers", "127.0.0.1:1"}, {"topic", "t"}}, "append"),
-      HasSubstr("column timestamp"));
+      HasSubstr("value attribute type must be"));
 }
 
 }  // namespace

@@ -4,14 +4,13 @@
 #include "session/stream_table.h"
 #include "streaming/group_functions.h"
 #include "streaming/json_fields.h"
+#include "streaming/pulled_calls.h"
 #include "streaming/stream_start.h"
 
 namespace weir::streaming {
 
 using base::error;
 using base::ErrorKind;
-
-namespace {
 
 operators::OutputMode output_mode(plan::StreamMode mode) {
   switch (mode) {
@@ -24,8 +23,6 @@ operators::OutputMode output_mode(plan::StreamMode mode) {
   }
   return operators::OutputMode::kAppend;
 }
-
-}  // namespace
 
 Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr& plan,
                                   plan::StreamMode mode) {
@@ -42,7 +39,7 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
         planned.analyzed, mode, operators::event_time_columns,
         session.get("spark.sql.streaming.statefulOperator.checkCorrectness.enabled") != "false"));
   WEIR_ASSIGN(planned.optimized, session.optimize(planned.analyzed));
-  planned.optimized = with_narrow_json(planned.optimized);
+  planned.optimized = with_narrow_json(with_pulled_calls(planned.optimized));
   return planned;
 }
 

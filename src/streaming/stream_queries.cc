@@ -4,6 +4,7 @@
 #include <set>
 
 #include "session/warehouse.h"
+#include "streaming/incremental_text.h"
 #include "streaming/progress_table.h"
 #include "streaming/stream_query.h"
 #include "streaming/stream_start.h"
@@ -222,7 +223,11 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   options.progress_kept = conf.progress_kept;
   options.batches_retained = conf.batches_retained;
   options.poll_interval_us = conf.poll_interval_us;
-  QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized)};
+  const auto keeps_state = [output = output_mode(mode)](const plan::Operator& node) {
+    return operators::is_stateful(node, output);
+  };
+  QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized),
+                   incremental_text(planned.optimized, mode, keeps_state)};
   WEIR_ASSIGN(auto query,
               StartedQuery::start(environment_, std::move(parts), std::move(options), hub_,
                                   std::move(texts), checkpoint.temporary, conf.stop_timeout_ms));

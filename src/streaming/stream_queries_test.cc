@@ -379,6 +379,15 @@ TEST_F(StreamQueriesTest, OnlyTheFieldsInUseAreReadFromJson) {
   EXPECT_THAT(text, testing::Not(HasSubstr("double")));
 }
 
+TEST_F(StreamQueriesTest, ExplainTellsWhatKeepsState) {
+  const auto query = started(write("SELECT k, count(*) FROM s GROUP BY k", "memory", "complete"));
+  add({1});
+  process(query);
+  EXPECT_THAT(query->explain(false).value(),
+              testing::MatchesRegex("== Physical Plan ==\nStateStoreSave state 0, complete\n\\+- "
+                                    "Aggregate .*MicroBatchScan .*\n"));
+}
+
 TEST_F(StreamQueriesTest, ObservedMetricsAreInTheProgress) {
   auto observed = write("SELECT 1", "memory");
   observed.plan = plan::make_plan(

@@ -246,7 +246,7 @@ Result<std::string> StartedQuery::explain(bool extended) const {
   if (extended)
     text = "== Analyzed Logical Plan ==\n" + texts_.analyzed + "\n== Optimized Logical Plan ==\n" +
            texts_.optimized + "\n";
-  return text + "== Physical Plan ==\n" + texts_.optimized;
+  return text + "== Physical Plan ==\n" + texts_.physical;
 }
 
 Result<void> StartedQuery::stop() {

@@ -51,6 +51,7 @@ base::Error stream_failed(const std::string& id, const std::string& run_id,
 struct QueryTexts {
   std::string analyzed;
   std::string optimized;
+  std::string physical;  // as the batches run it
 };
 
 class StartedQuery final : public StreamQuery {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/logging.h"
 #include "session/file_sink.h"
 #include "session/file_table.h"
 #include "session/warehouse.h"
@@ -25,15 +26,21 @@ bool is_query_option(const std::string& key) {
   return key == "checkpointlocation" || key == "queryname" || key == "path";
 }
 
-base::Error unknown_option(const std::string& format, const std::string& key) {
-  return unsupported_in_stream("the option " + key + " of the " + format + " sink");
+using Names = std::initializer_list<std::string_view>;
+
+bool is_one_of(const std::string& key, Names names) {
+  return std::find(names.begin(), names.end(), key) != names.end();
 }
 
-Result<void> known_options(const StreamWrite& write, const std::string& format,
-                           std::initializer_list<std::string_view> known) {
-  for (const auto& [key, value] : write.options)
-    if (!is_query_option(key) && std::find(known.begin(), known.end(), key) == known.end())
-      return unknown_option(format, key);
+// What the sink does not know is ignored, as by Spark; what it would have to obey is refused.
+Result<void> known_options(const StreamWrite& write, const std::string& format, Names known,
+                           Names refused = {}) {
+  for (const auto& [key, value] : write.options) {
+    if (is_query_option(key) || is_one_of(key, known)) continue;
+    if (is_one_of(key, refused))
+      return unsupported_in_stream("the option " + key + " of the " + format + " sink");
+    base::log_warn("a {} sink has no option '{}': it is ignored", format, key);
+  }
   return {};
 }
 
@@ -85,13 +92,22 @@ std::optional<std::string> path_of(const StreamWrite& write) {
 
 Result<std::unique_ptr<sink::Sink>> delta_sink(session::Session& session, const StreamWrite& write,
                                                StreamMode mode, std::string path) {
-  WEIR_TRY(known_options(write, "delta",
-                         {"mergeschema", "compression", "targetfilesize", "checkpointinterval",
-                          "autocompact", "autocompactminfiles", "autocompactmaxfilesize"}));
+  const Names own{"mergeschema",           "compression", "targetfilesize",
+                  "checkpointinterval",    "autocompact", "autocompactminfiles",
+                  "autocompactmaxfilesize"};
+  WEIR_TRY(known_options(
+      write, "delta",
+      {"mergeschema", "compression", "targetfilesize", "checkpointinterval", "autocompact",
+       "autocompactminfiles", "autocompactmaxfilesize", "optimizewrite"},
+      {"overwriteschema", "replacewhere", "partitionoverwritemode", "usermetadata", "txnappid",
+       "txnversion", "maxrecordsperfile", "datachange"}));
+  // A batch becomes few large files anyway.
+  if (const auto few = write.options.find("optimizewrite"); few != write.options.end())
+    WEIR_TRY(flag_of("delta", "optimizeWrite", few->second));
   std::vector<std::pair<std::string, std::string>> given{
       {"path", std::move(path)}, {"outputMode", std::string(plan::to_string(mode))}};
   for (const auto& [key, value] : write.options)
-    if (!is_query_option(key)) given.emplace_back(key, value);
+    if (is_one_of(key, own)) given.emplace_back(key, value);
   if (!write.options.contains("mergeschema") &&
       session.get("spark.databricks.delta.schema.autoMerge.enabled") == "true")
     given.emplace_back("mergeSchema", "true");

@@ -61,6 +61,8 @@ Result<StreamSink> make_sink(session::Session& session, const StreamWrite& write
 
 // --- stream_parts.cc
 
+operators::OutputMode output_mode(plan::StreamMode mode);
+
 struct PlannedStream {
   plan::OperatorPtr analyzed;
   plan::OperatorPtr optimized;
