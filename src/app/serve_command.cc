@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/command.h"
+#include "app/serve_hub.h"
 #include "app/stop_signal.h"
 #include "base/json.h"
 #include "base/logging.h"
@@ -36,6 +37,8 @@ constexpr const char* kFooter =
     "  weir serve --listen 127.0.0.1:0 --output json        a free port, told as JSON\n"
     "  weir serve --listen 0.0.0.0:15002 --tls-cert server.pem --tls-key server.key --token-file "
     "token\n"
+    "  weir serve --hub-dir data --hub-topic events:4       with a Kafka broker in the same "
+    "process\n"
     "\n"
     "Whoever reaches the port reads and writes what this process can: away from this machine's "
     "own\n"
@@ -60,6 +63,7 @@ struct Words {
   int64_t python_memory_mb = 2048;
   int python_workers = 16;
   int64_t python_timeout_s = 3600;
+  ServeHubWords hub;
 };
 
 void add_options(CLI::App& app, Words& words) {
@@ -110,6 +114,7 @@ void add_options(CLI::App& app, Words& words) {
                  "A Python worker that says nothing for so long is ended; 0: never")
       ->check(CLI::Range(0, 30 * 86'400))
       ->capture_default_str();
+  add_serve_hub_options(app, words.hub);
   add_output_option(app, words.output);
   app.footer(kFooter);
 }
@@ -159,15 +164,16 @@ std::shared_ptr<python::WorkerHost> worker_host(const Words& words) {
   return std::make_shared<python::WorkerHost>(std::move(options));
 }
 
-void print_ready(const Words& words, int port) {
+void print_ready(const Words& words, int port, const hub::Hub* hub) {
   const std::string host = words.rpc.listen.substr(0, words.rpc.listen.rfind(':'));
   const std::string address = fmt::format("sc://{}:{}", host, port);
   if (words.output == "json") {
-    const base::JsonObject ready{
-        {"address", address}, {"port", port}, {"warehouse", words.warehouse}};
+    base::JsonObject ready{{"address", address}, {"port", port}, {"warehouse", words.warehouse}};
+    if (hub != nullptr) ready["hub"] = hub_addresses(*hub);
     std::printf("%s\n", base::json_text(ready).c_str());
   } else {
     std::printf("listening on %s\n", address.c_str());
+    if (hub != nullptr) std::printf("hub on %s\n", hub_addresses(*hub).c_str());
   }
   std::fflush(stdout);
 }
@@ -213,6 +219,7 @@ Result<void> serve(Words& words, StopSignal& stop) {
               session::Warehouse::open(
                   {*files, clock, random, *engine, words.threads, (words.memory_mb << 20) / 4},
                   words.warehouse));
+  WEIR_ASSIGN(const auto hub, start_serve_hub(words.hub, *files, clock, random));
   connect::ServiceOptions options;
   options.session_idle_us = words.session_timeout_s * 1'000'000;
   options.executions_max = words.queries_max;
@@ -243,12 +250,13 @@ Result<void> serve(Words& words, StopSignal& stop) {
   WEIR_ASSIGN(const auto server,
               connect::RpcServer::start(
                   words.rpc, [&](const connect::CallPtr& call) { return service.begin(call); }));
-  print_ready(words, server->port());
+  print_ready(words, server->port(), hub.get());
   stop.wait();
   service.stop();
   constexpr int64_t kGraceMs = 1000;
   local->stop(kGraceMs);
   server->stop(kGraceMs);
+  if (hub) hub->stop();
   return {};
 }
 

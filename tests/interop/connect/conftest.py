@@ -22,7 +22,8 @@ class Server:
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         assert line, f"weir serve ended with {self.process.wait()}"
-        self.address = json.loads(line)["address"]
+        self.ready = json.loads(line)
+        self.address = self.ready["address"]
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
