@@ -108,6 +108,12 @@ soak_serve() {
   "$DEPS/venv-connect/bin/python" tests/interop/connect/mutate.py --seconds 300
 }
 
+# soak_stateful CYCLES SEED: stateful queries whose server is killed, and whose machine loses power.
+soak_stateful() {
+  "$DEPS/venv-connect/bin/python" tests/crash/stateful_kill_loop.py --cycles "$1" --seed "$2"
+  WEIR_POWER_LOSS_RUNS=5000 "$BUILD/tests/crash/stateful_power_loss_test" --gtest_brief=1
+}
+
 # Streams at random, and power going at every point of every streaming case.
 soak_streams() {
   WEIR_SOAK=5000 "$BUILD/src/streaming/streaming_test" --gtest_brief=1 \
@@ -115,19 +121,22 @@ soak_streams() {
 }
 
 dev_soak() {
-  local argument
-  for argument in "$@"; do
-    case $argument in
+  local arguments=() stateful=1000 seed=1
+  while [ $# -gt 0 ]; do
+    case $1 in
       -h | --help)
         cat <<'TEXT'
-usage: ./dev soak [--cycles N] [--seed S] [--rate R] [--dir DIR] [--keep]
+usage: ./dev soak [--cycles N] [--stateful-cycles N] [--seed S] [--rate R] [--dir DIR] [--keep]
 
 Kills hub, simulator and query with SIGKILL at random moments, N times, then counts: the log holds every
-acknowledged event, and the table every record of the log exactly once. Then 5,000 random streaming runs, and the
-streaming cases with power going at every point. Then weir serve: all recorded SQL cases (the tests run a part), and
-five minutes of damaged plans.
+acknowledged event, and the table every record of the log exactly once. The same with weir serve and six stateful
+queries in it, whose tables have to be the answer over all events. Then 5,000 runs of stateful queries over a disk
+that loses power, 5,000 random streaming runs, and the streaming cases with power going at every point. Then weir
+serve: all recorded SQL cases (the tests run a part), and five minutes of damaged plans.
 
   --cycles N   kills of one to three of the programs (default 100; about 1 s each)
+  --stateful-cycles N
+               kills of weir serve (default 1000; about 1 s each)
   --seed S     of the moments and of what is killed (default 1)
   --rate R     messages a second (default 2000)
   --dir DIR    a new or empty folder for all data; stays
@@ -137,14 +146,18 @@ WEIR_PRESET=asan ./dev soak kills programs that were built with the address sani
 TEXT
         return
         ;;
+      --stateful-cycles) stateful=${2:?--stateful-cycles takes a number}; shift 2 ;;
+      --seed) seed=${2:?--seed takes a number}; arguments+=("$1" "$2"); shift 2 ;;
+      *) arguments+=("$1"); shift ;;
     esac
   done
   [ -f tests/crash/kill_loop.py ] || die "tests/crash/kill_loop.py is not in this tree: no soak to run"
   dev_setup all
-  dev_build weir streaming_test
+  dev_build weir streaming_test stateful_power_loss_test
   test_environment
   sanitizer_environment
-  "$DEPS/venv/bin/python" tests/crash/kill_loop.py "$@"
+  "$DEPS/venv/bin/python" tests/crash/kill_loop.py "${arguments[@]}"
+  soak_stateful "$stateful" "$seed"
   soak_streams
   soak_serve
 }
