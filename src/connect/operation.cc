@@ -53,7 +53,7 @@ void Operation::finish(CallStatus status) {
   {
     const std::scoped_lock lock(mutex_);
     if (status_) return;
-    status_ = std::move(status);
+    status_ = answer_ ? answer_ : std::move(status);
   }
   pump();
 }
@@ -111,7 +111,11 @@ void Operation::pump() {
     const std::scoped_lock lock(mutex_);
     if (!call_ || writing_) return;
     call = call_;
-    if (next_ < entries_.size()) {
+    if (answer_) {
+      last = answer_;
+      call_.reset();
+      detached_us_ = clock_.monotonic_us();
+    } else if (next_ < entries_.size()) {
       writing_ = true;
       message = entries_[next_].message;
     } else if (status_) {
@@ -181,9 +185,13 @@ void Operation::release_until(const std::string& response_id) {
 }
 
 bool Operation::interrupt() {
-  const std::scoped_lock lock(mutex_);
-  if (status_) return false;
-  return stop_.request_stop();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (status_ || !stop_.request_stop()) return false;
+    if (interrupted_) answer_ = interrupted_();
+  }
+  pump();
+  return true;
 }
 
 Operation::State Operation::state() const {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,6 +43,9 @@ class Operation {
   Result<void> put(const std::string& response, const std::string& batch = {},
                    std::shared_ptr<arrow::Buffer> body = nullptr);
   void finish(CallStatus status);  // OK, or how it failed
+  // For work that leaves nothing behind: an interrupt is answered with this at once, while the work
+  // comes to its end. Before the first interrupt().
+  void answer_interrupts(std::function<CallStatus()> answer) { interrupted_ = std::move(answer); }
 
   // Client.
   // Responses after `after` (all, where absent) go to this call from now on; another call that was
@@ -84,6 +88,8 @@ class Operation {
   uint64_t made_ = 0;
   bool dropped_ = false;  // entries have been released or dropped
   std::optional<CallStatus> status_;
+  std::function<CallStatus()> interrupted_;
+  std::optional<CallStatus> answer_;  // of an interrupt, before the end
   CallPtr call_;
   bool writing_ = false;
   std::optional<int64_t> detached_us_;

@@ -143,6 +143,23 @@ TEST_F(OperationTest, InterruptFreesAWaitingProducer) {
   EXPECT_FALSE(operation_.interrupt());
 }
 
+TEST_F(OperationTest, AnInterruptIsAnsweredBeforeTheWorkEnds) {
+  operation_.answer_interrupts([] { return CallStatus{1, "cancelled", {}}; });
+  auto call = std::make_shared<FakeCall>();
+  ASSERT_TRUE(operation_.attach(call, {}).ok());
+  ASSERT_TRUE(put(operation_, "a").ok());
+  ASSERT_TRUE(put(operation_, "b").ok());
+  EXPECT_TRUE(operation_.interrupt());
+  EXPECT_FALSE(call->status);  // a response is on its way
+  operation_.written(call.get(), true);
+  ASSERT_TRUE(call->status);
+  EXPECT_EQ(call->status->code, 1);
+  EXPECT_EQ(operation_.state(), Operation::State::kStopping);
+  EXPECT_FALSE(put(operation_, "c").ok());
+  operation_.finish({});
+  EXPECT_EQ(operation_.state(), Operation::State::kCancelled);
+}
+
 TEST_F(OperationTest, WithoutReattachingTheClientsEndIsTheQuerysEnd) {
   Operation plain({"session", "server", "operation"}, {}, false, clock_);
   auto call = std::make_shared<FakeCall>();

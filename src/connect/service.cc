@@ -303,6 +303,13 @@ Result<OperationPtr> Service::start(const std::string& request, const CallPtr&,
   WEIR_ASSIGN(
       auto operation,
       session->add_operation(id, {message->tags().begin(), message->tags().end()}, reattachable));
+  if (message->plan().has_root() && !message->plan().root().has_catalog()) {
+    operation->answer_interrupts([from = std::weak_ptr(session)] {
+      const Error cancelled(ErrorKind::kCancelled, "Operation has been canceled.");
+      const auto asked = from.lock();
+      return asked ? asked->errors().status(cancelled) : plain_status(cancelled);
+    });
+  }
   auto& workers = waits_for_queries(message->plan()) ? waits_ : executions_;
   const bool posted = workers.post([this, session, operation, message, options] {
     Execution execution(*session, *operation, random_, options);

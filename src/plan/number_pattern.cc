@@ -112,7 +112,7 @@ Result<NumberPattern> NumberPattern::parse(std::string_view text, const Origin& 
                                    {Token::kSign, "'S'"},
                                    {Token::kCloseAngle, "'PR'"}}) {
     if (std::count_if(tokens.begin(), tokens.end(),
-                      [&](const Token& token) { return token.kind == kind; }) > 1) {
+                      [&, kind = kind](const Token& token) { return token.kind == kind; }) > 1) {
       return bad_format("WRONG_NUM_TOKEN", text,
                         fmt::format("At most one {} is allowed in the number format string.", name),
                         origin)

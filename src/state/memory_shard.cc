@@ -111,7 +111,8 @@ void MemoryShard::note_time(int64_t time, uint64_t position) {
 void MemoryShard::list_times() {
   lists_.clear();
   for (const auto& [bucket, table] : tables_)
-    table->for_each([&](uint64_t position) { note_time(table->read(position).time, position); });
+    table->for_each(
+        [&, &rows = *table](uint64_t position) { note_time(rows.read(position).time, position); });
 }
 
 Result<void> MemoryShard::get(const EncodedRows& keys, std::span<const uint32_t> rows,

@@ -297,6 +297,7 @@ TEST(QueryManager, FindsByNameAndRefusesANameThatIsTaken) {
 TEST(Trigger, Texts) {
   EXPECT_EQ(parse_trigger("0s")->interval_us, 0);
   EXPECT_EQ(parse_trigger("1 minute")->interval_us, 60'000'000);
+  EXPECT_EQ(to_string(*parse_trigger("1 us")), "1us");
   EXPECT_EQ(parse_trigger("availableNow")->kind, Trigger::Kind::kAvailableNow);
   EXPECT_EQ(parse_trigger("continuous 1s").error().kind(), ErrorKind::kUnsupported);
   EXPECT_EQ(parse_trigger("soon").error().kind(), ErrorKind::kInvalidArgument);

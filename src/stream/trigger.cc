@@ -28,6 +28,7 @@ std::string to_string(const Trigger& trigger) {
     case Trigger::Kind::kProcessingTime:
       break;
   }
+  if (trigger.interval_us % 1000 != 0) return fmt::format("{}us", trigger.interval_us);
   return fmt::format("{}ms", trigger.interval_us / 1000);
 }
 
