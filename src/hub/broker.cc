@@ -1,5 +1,8 @@
 #include "hub/broker.h"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace weir::hub {
 namespace {
 
@@ -9,6 +12,7 @@ using Handler = void (*)(Broker&, const Request&);
 struct Route {
   ApiKey key;
   Handler handler;
+  int16_t newest = INT16_MAX;  // of what kafka::api_versions() has
 };
 
 constexpr Route kRoutes[] = {
@@ -17,7 +21,7 @@ constexpr Route kRoutes[] = {
     {ApiKey::kListOffsets, handle_list_offsets},
     {ApiKey::kMetadata, handle_metadata},
     {ApiKey::kOffsetCommit, handle_offset_commit},
-    {ApiKey::kOffsetFetch, handle_offset_fetch},
+    {ApiKey::kOffsetFetch, handle_offset_fetch, 5},
     {ApiKey::kFindCoordinator, handle_find_coordinator},
     {ApiKey::kJoinGroup, handle_join_group},
     {ApiKey::kHeartbeat, handle_heartbeat},
@@ -25,12 +29,12 @@ constexpr Route kRoutes[] = {
     {ApiKey::kSyncGroup, handle_sync_group},
     {ApiKey::kApiVersions, handle_api_versions},
     {ApiKey::kCreateTopics, handle_create_topics},
-    {ApiKey::kInitProducerId, handle_init_producer_id},
+    {ApiKey::kInitProducerId, handle_init_producer_id, 1},
 };
 
-Handler find_handler(ApiKey key) {
+const Route* find_route(ApiKey key) {
   for (const Route& route : kRoutes)
-    if (route.key == key) return route.handler;
+    if (route.key == key) return &route;
   return nullptr;
 }
 
@@ -38,19 +42,21 @@ Handler find_handler(ApiKey key) {
 
 void Broker::handle(const Request& request) {
   metrics.count_request();
-  const Handler handler = find_handler(request.header.api_key);
-  if (!handler) return request.reply.drop("UNKNOWN_API");
+  const Route* route = find_route(request.header.api_key);
+  if (!route) return request.reply.drop("UNKNOWN_API");
   // ApiVersions answers for itself in any version; for the others there is no layout to answer in.
   if (request.header.api_key != ApiKey::kApiVersions &&
-      !kafka::supports(request.header.api_key, request.header.api_version))
+      (!kafka::supports(request.header.api_key, request.header.api_version) ||
+       request.header.api_version > route->newest))
     return request.reply.drop("UNSUPPORTED_VERSION");
-  handler(*this, request);
+  route->handler(*this, request);
 }
 
 void handle_api_versions(Broker& broker, const Request& request) {
   kafka::ApiVersionsResponse response;
   for (const kafka::ApiVersionRange& range : kafka::api_versions())
-    if (find_handler(range.key)) response.api_keys.push_back(range);
+    if (const Route* route = find_route(range.key))
+      response.api_keys.push_back({range.key, range.min, std::min(range.max, route->newest)});
   if (!kafka::supports(ApiKey::kApiVersions, request.header.api_version)) {
     response.error = kafka::ErrorCode::kUnsupportedVersion;
     return request.reply.send(

@@ -23,6 +23,10 @@ enum class ApiKey : int16_t {
   kApiVersions = 18,
   kCreateTopics = 19,
   kInitProducerId = 22,
+  kAddPartitionsToTxn = 24,
+  kAddOffsetsToTxn = 25,
+  kEndTxn = 26,
+  kTxnOffsetCommit = 28,
   kSaslAuthenticate = 36,
 };
 
@@ -36,7 +40,7 @@ struct ApiVersionRange {
 // of) it.
 std::span<const ApiVersionRange> api_versions();
 bool supports(ApiKey key, int16_t version);
-// True where headers and bodies carry tagged fields (in our range: ApiVersions 3 only).
+// True where headers and bodies carry tagged fields, and strings and arrays are compact.
 bool is_flexible(ApiKey key, int16_t version);
 // "Produce"; "ApiKey" where unknown.
 std::string_view api_key_name(ApiKey key);

@@ -2,6 +2,7 @@
 // answers.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -42,12 +43,20 @@ struct SentRequest {
 // by the thread only.
 class BatchingProducer final : public Producer {
  public:
+  // `settings` has a cancel event.
   BatchingProducer(ConnectionSettings settings, ProducerOptions options, base::Clock& clock,
-                   base::Random& random, Callback callback)
+                   base::Random& random, Callback callback,
+                   std::optional<TransactionalSession> session)
       : options_(std::move(options)),
         clock_(clock),
         callback_(std::move(callback)),
+        session_(std::move(session)),
+        cancel_(settings.cancel),
         cluster_(std::move(settings), clock, random) {
+    if (session_) {
+      producer_id_ = session_->identity.id;
+      producer_epoch_ = session_->identity.epoch;
+    }
     thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
   ~BatchingProducer() override { close(0); }
@@ -55,6 +64,8 @@ class BatchingProducer final : public Producer {
   base::Result<void> send(const ProduceRecord& record) override;
   base::Result<void> flush(int64_t timeout_ms) override;
   void close(int64_t timeout_ms) override;
+  void stop() override;
+  void next_transaction() override;
   ProducerCounters counters() const override {
     std::lock_guard lock(mutex_);
     return counters_;
@@ -85,6 +96,7 @@ class BatchingProducer final : public Producer {
   void settle();
   base::Result<void> look_up_topics();
   base::Result<void> get_producer_id();
+  base::Result<void> add_to_transaction();
   base::Result<void> send_ready();
   std::vector<SentBatch> pick(int32_t node);
   base::Result<void> send_to(int32_t node, std::vector<SentBatch> batches);
@@ -119,6 +131,9 @@ class BatchingProducer final : public Producer {
   ProducerOptions options_;
   base::Clock& clock_;
   Callback callback_;
+  const std::optional<TransactionalSession> session_;
+  const std::shared_ptr<io::WakeEvent> cancel_;
+  std::atomic<bool> stopped_{false};
   io::WakeEvent wake_;
 
   // The thread's own.
@@ -134,6 +149,7 @@ class BatchingProducer final : public Producer {
   int64_t producer_id_ = kNoProducerId;
   int16_t producer_epoch_ = -1;
   bool renew_producer_id_ = false;
+  std::optional<base::Error> session_over_;  // what ended the session
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // memory freed, topic found, all delivered, failure

@@ -162,6 +162,7 @@ Result<void> KafkaClient::ask_offsets(int32_t node, std::span<const OffsetQuery>
   // Answers come by partition: one partition asked for two times goes into two requests.
   std::map<base::TopicPartition, size_t> by_partition;
   ListOffsetsRequest request;
+  request.isolation_level = options_.read_committed ? 1 : 0;
   for (size_t at : wanted) {
     const OffsetQuery& query = queries[at];
     if (!by_partition.emplace(query.partition, at).second) {

@@ -54,19 +54,22 @@ struct BatchView {
   std::string_view bytes;  // the whole batch, in FetchedBatches::arena
 };
 
-// Some batches of one partition, in order. Control batches are left out. The first batch may begin
-// before the range's start and the last may go past its end: look at each record's offset.
+// Some batches of one partition, in order; none where only next_offset has moved on. Control
+// batches are left out, and with isolation.level=read_committed those of transactions that were
+// rolled back. The first batch may begin before the range's start and the last may go past its end:
+// look at each record's offset.
 struct FetchedBatches {
   size_t range = 0;                           // index into the ranges given to fetch()
   std::shared_ptr<const PaddedBuffer> arena;  // at least 64 zeroed bytes stand after its end
   std::vector<BatchView> batches;
-  int64_t next_offset = 0;  // where this partition goes on
-  int64_t high_watermark = -1;
+  int64_t next_offset = 0;      // where this partition goes on
+  int64_t high_watermark = -1;  // as far as the log can be read: with read_committed that is up to
+                                // the first transaction under way
   int64_t log_start_offset = -1;
 };
 
 enum class FetchStatus {
-  kBatches,           // `fetched` holds some
+  kBatches,           // see `fetched`
   kOffsetOutOfRange,  // `fetched.range` was asked for at `requested_offset`; the log is [start,
                       // end). The range is not fetched any further until seek().
   kTimeout,           // nothing came within the time
@@ -109,7 +112,8 @@ class Client {
       const std::vector<std::string>& names) = 0;
   // Topics whose whole name matches (see TopicPattern); kInvalidArgument where malformed.
   virtual base::Result<std::vector<TopicInfo>> match_topics(const std::string& pattern) = 0;
-  // One offset for each query, -1 where no record has the timestamp or a later one.
+  // One offset for each query, -1 where no record has the timestamp or a later one. The latest is
+  // how far the log can be read (FetchedBatches::high_watermark).
   virtual base::Result<std::vector<int64_t>> list_offsets(std::span<const OffsetQuery> queries) = 0;
   // kAlreadyExists where it is there. For tests, demo and simulator; replication -1 is the broker's
   // default.

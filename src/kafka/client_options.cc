@@ -196,7 +196,12 @@ void add_consumer(Table& table, ClientOptions& o) {
   table["check.crcs"] = boolean(o.check_crcs);
   table["weir.read.ahead.bytes"] = integer(o.read_ahead_bytes, 1, kInt64Max);
   table["weir.decompressed.batch.bytes.max"] = integer(o.decompressed_limit, 1, kInt64Max);
-  table["isolation.level"] = only({"read_uncommitted"});
+  table["isolation.level"] = [&o](std::string_view name, std::string_view value) -> Result<void> {
+    if (value != "read_committed" && value != "read_uncommitted")
+      return bad_value(name, value, "read_committed or read_uncommitted is needed");
+    o.read_committed = value == "read_committed";
+    return base::ok();
+  };
   table["enable.auto.commit"] = only({"false"});
   table["auto.commit.interval.ms"] = without_effect(o.without_effect, 0);
   // Spark sets these itself and refuses them of its user; the source decides about both.

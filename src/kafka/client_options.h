@@ -60,6 +60,7 @@ struct ClientOptions {
   int fetch_max_bytes = 52428800;                // fetch.max.bytes
   int max_partition_fetch_bytes = 1 << 20;       // max.partition.fetch.bytes
   bool check_crcs = true;                        // check.crcs
+  bool read_committed = false;                   // isolation.level
   int64_t read_ahead_bytes = int64_t{32} << 20;  // weir.read.ahead.bytes: fetched and not yet taken
   int64_t decompressed_limit = int64_t{256} << 20;  // weir.decompressed.batch.bytes.max
   // Options that were given, are well-formed and change nothing (group.id, session.timeout.ms and

@@ -47,7 +47,7 @@ TEST(ClientOptions, WhatIsNotDoneIsRefusedByName) {
     std::string message;
   };
   const Case cases[] = {
-      {{{"isolation.level", "read_committed"}}, ErrorKind::kUnsupported, "isolation.level"},
+      {{{"isolation.level", "serializable"}}, ErrorKind::kInvalidArgument, "isolation.level"},
       {{{"sasl.mechanism", "SCRAM-SHA-256"}}, ErrorKind::kUnsupported, "sasl.mechanism"},
       {{{"ssl.truststore.type", "JKS"}}, ErrorKind::kUnsupported, "ssl.truststore.type"},
       {{{"ssl.truststore.password", "x"}}, ErrorKind::kUnsupported, "ssl.truststore.password"},

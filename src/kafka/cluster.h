@@ -62,6 +62,8 @@ class Cluster {
   int32_t partition_count(const std::string& topic) const;  // 0 where unknown
   void forget_leader(const base::TopicPartition& partition) { leaders_.erase(partition); }
   int32_t controller() const { return controller_; }
+  // Any broker of the last metadata; -1 where there is none.
+  int32_t any_broker() const { return brokers_.empty() ? -1 : brokers_.begin()->first; }
 
   // The connection to a broker, opened where there is none.
   base::Result<Connection*> connection(int32_t node);

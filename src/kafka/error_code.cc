@@ -168,6 +168,8 @@ std::string_view error_code_name(ErrorCode code) {
       return "PRODUCER_FENCED";
     case ErrorCode::kUnknownTopicId:
       return "UNKNOWN_TOPIC_ID";
+    case ErrorCode::kTransactionAbortable:
+      return "TRANSACTION_ABORTABLE";
   }
   return "UNKNOWN_ERROR_CODE";
 }

@@ -91,6 +91,7 @@ enum class ErrorCode : int16_t {
   kThrottlingQuotaExceeded = 89,
   kProducerFenced = 90,
   kUnknownTopicId = 100,
+  kTransactionAbortable = 120,
 };
 
 // "NOT_LEADER_OR_FOLLOWER"; "ERROR_CODE_<n>" is not made up: unknown codes give

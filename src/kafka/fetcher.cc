@@ -29,6 +29,42 @@ ConnectionSettings with_cancel(ConnectionSettings settings, std::shared_ptr<io::
   return settings;
 }
 
+// Which batches of an answer belong to transactions that were rolled back: those of a producer from
+// its transaction's first offset up to its marker. The broker names the transactions.
+class RolledBack {
+ public:
+  explicit RolledBack(const std::optional<std::vector<FetchResponse::AbortedTransaction>>& named) {
+    if (named) coming_ = *named;
+    std::sort(coming_.begin(), coming_.end(),
+              [](const auto& a, const auto& b) { return a.first_offset > b.first_offset; });
+  }
+  // False for those and for control batches. Batches are shown in the order of the log.
+  bool keeps(const RecordBatchHeader& header, std::string_view bytes) {
+    while (!coming_.empty() && coming_.back().first_offset <= header.last_offset()) {
+      open_.insert(coming_.back().producer_id);
+      coming_.pop_back();
+    }
+    if (header.is_control()) {
+      if (!open_.empty() && is_abort_marker(header, bytes)) open_.erase(header.producer_id);
+      return false;
+    }
+    return !header.is_transactional() || !open_.contains(header.producer_id);
+  }
+
+ private:
+  // A control record's key: int16 version, int16 type (0 abort, 1 commit).
+  static bool is_abort_marker(const RecordBatchHeader& header, std::string_view bytes) {
+    auto opened = open_record_batch(bytes, header);
+    if (!opened.ok()) return false;
+    RecordIterator records(opened->header, opened->records);
+    Record record;
+    return records.next(record) && record.key.size() >= 4 &&
+           load_big<int16_t>(record.key.data() + 2) == 0;
+  }
+  std::vector<FetchResponse::AbortedTransaction> coming_;  // the next one last
+  std::set<int64_t> open_;                                 // producers
+};
+
 class ReadAheadFetcher final : public Fetcher {
  public:
   ReadAheadFetcher(ConnectionSettings settings, ClientOptions options,
@@ -99,7 +135,8 @@ class ReadAheadFetcher final : public Fetcher {
   void adapt_request_size(int32_t node, int64_t answer_bytes);
   Result<void> take_partition(const FetchResponse::Partition& answer, size_t at,
                               const std::shared_ptr<const PaddedBuffer>& arena, Fetched& fetched);
-  Result<void> split_batches(std::string_view records, Position& position, FetchedBatches& piece);
+  Result<void> split_batches(std::string_view records, RolledBack& rolled_back, Position& position,
+                             FetchedBatches& piece);
   Result<void> report_out_of_range(int32_t node, size_t at);
   Result<void> retry_later(Position& position, const base::Error& why);
   Result<void> lose_connection(int32_t node, const base::Error& why);
@@ -303,6 +340,7 @@ Result<void> ReadAheadFetcher::send_request(int32_t node, const std::vector<size
   FetchRequest request;
   request.max_wait_ms = options_.fetch_max_wait_ms;
   request.min_bytes = options_.fetch_min_bytes;
+  request.isolation_level = options_.read_committed ? 1 : 0;
   const int64_t most = std::min<int64_t>(options_.fetch_max_bytes,
                                          std::max<int64_t>(options_.read_ahead_bytes, 1024));
   const int64_t worth = asked_bytes_.try_emplace(node, kNearBytes).first->second;
@@ -483,20 +521,24 @@ Result<void> ReadAheadFetcher::take_partition(const FetchResponse::Partition& an
   FetchedBatches piece;
   piece.range = at;
   piece.arena = arena;
-  piece.high_watermark = answer.high_watermark;
+  piece.high_watermark =
+      options_.read_committed ? answer.last_stable_offset : answer.high_watermark;
   piece.log_start_offset = answer.log_start_offset;
+  const int64_t before = position.next_offset;
   if (answer.records && !answer.records->empty()) {
-    auto split = split_batches(*answer.records, position, piece);
+    RolledBack rolled_back(options_.read_committed ? answer.aborted_transactions : std::nullopt);
+    auto split = split_batches(*answer.records, rolled_back, position, piece);
     if (!split.ok()) return std::move(split).error().with_context(name);
   }
   piece.next_offset = position.next_offset;
-  if (!piece.batches.empty()) fetched.pieces.push_back(std::move(piece));
+  // Also without batches, so that the taker of an open-ended range learns that there are none.
+  if (position.next_offset > before) fetched.pieces.push_back(std::move(piece));
   return base::ok();
 }
 
 // Whole batches only: the broker may cut the last one off, which comes again with the next fetch.
-Result<void> ReadAheadFetcher::split_batches(std::string_view records, Position& position,
-                                             FetchedBatches& piece) {
+Result<void> ReadAheadFetcher::split_batches(std::string_view records, RolledBack& rolled_back,
+                                             Position& position, FetchedBatches& piece) {
   const std::optional<int64_t>& end = position.range.end;
   while (!position.done) {
     std::optional<size_t> size = record_batch_size(records);
@@ -504,12 +546,13 @@ Result<void> ReadAheadFetcher::split_batches(std::string_view records, Position&
     WEIR_ASSIGN(RecordBatchHeader header, parse_record_batch_header(records));
     std::string_view bytes = records.substr(0, header.size());
     records.remove_prefix(header.size());
+    const bool kept = rolled_back.keeps(header, bytes);
     if (header.next_offset() <= position.next_offset) continue;  // wholly before what was asked for
     if (end && header.base_offset >= *end) {
       position.done = true;
       break;
     }
-    if (!header.is_control() && header.record_count > 0) piece.batches.push_back({header, bytes});
+    if (kept && header.record_count > 0) piece.batches.push_back({header, bytes});
     position.next_offset = header.next_offset();
     if (end && position.next_offset >= *end) position.done = true;
   }
@@ -524,6 +567,7 @@ Result<void> ReadAheadFetcher::report_out_of_range(int32_t node, size_t at) {
   outcome.requested_offset = position.next_offset;
   for (int64_t timestamp : {kEarliestTimestamp, kLatestTimestamp}) {
     ListOffsetsRequest request;
+    request.isolation_level = options_.read_committed ? 1 : 0;
     request.topics.push_back(
         {position.range.partition.topic, {{position.range.partition.partition, -1, timestamp}}});
     auto response = cluster_.call<ListOffsetsResponse>(node, request);

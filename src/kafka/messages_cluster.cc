@@ -65,9 +65,14 @@ void walk(Io& io, typename Io::template Ref<CreateTopicsResponse> m, int16_t) {
 }
 
 template <typename Io>
-void walk(Io& io, typename Io::template Ref<InitProducerIdRequest> m, int16_t) {
+void walk(Io& io, typename Io::template Ref<InitProducerIdRequest> m, int16_t version) {
   io(m.transactional_id);
   io(m.transaction_timeout_ms);
+  if (version >= 3) {
+    io(m.producer_id);
+    io(m.producer_epoch);
+  }
+  io.tags();
 }
 
 template <typename Io>
@@ -76,6 +81,7 @@ void walk(Io& io, typename Io::template Ref<InitProducerIdResponse> m, int16_t) 
   io(m.error);
   io(m.producer_id);
   io(m.producer_epoch);
+  io.tags();
 }
 
 template <typename Io>

@@ -124,10 +124,12 @@ struct CreateTopicsResponse {
   void encode(Writer& writer, int16_t version) const;
 };
 
-struct InitProducerIdRequest {  // versions 0 to 1
+struct InitProducerIdRequest {  // versions 0 to 4
   static constexpr ApiKey kApiKey = ApiKey::kInitProducerId;
   std::optional<std::string> transactional_id;
   int32_t transaction_timeout_ms = 0;
+  int64_t producer_id = -1;     // v3: who asks, where it has an id
+  int16_t producer_epoch = -1;  // v3
 
   static base::Result<InitProducerIdRequest> decode(Reader& reader, int16_t version);
   void encode(Writer& writer, int16_t version) const;

@@ -37,12 +37,15 @@ void walk(Io& io, typename Io::template Ref<OffsetCommitResponse> m, int16_t ver
 }
 
 template <typename Io>
-void walk(Io& io, typename Io::template Ref<OffsetFetchRequest> m, int16_t) {
+void walk(Io& io, typename Io::template Ref<OffsetFetchRequest> m, int16_t version) {
   io(m.group_id);
   io.nullable_array(m.topics, [&](auto& topic) {
     io(topic.name);
     io(topic.partitions);
+    io.tags();
   });
+  if (version >= 7) io(m.require_stable);
+  io.tags();
 }
 
 template <typename Io>
@@ -56,9 +59,12 @@ void walk(Io& io, typename Io::template Ref<OffsetFetchResponse> m, int16_t vers
       if (version >= 5) io(partition.leader_epoch);
       io(partition.metadata);
       io(partition.error);
+      io.tags();
     });
+    io.tags();
   });
   if (version >= 2) io(m.error);
+  io.tags();
 }
 
 template <typename Io>

@@ -56,7 +56,7 @@ struct OffsetCommitResponse {
   void encode(Writer& writer, int16_t version) const;
 };
 
-struct OffsetFetchRequest {  // versions 1 to 5
+struct OffsetFetchRequest {  // versions 1 to 7
   static constexpr ApiKey kApiKey = ApiKey::kOffsetFetch;
   struct Topic {
     std::string name;
@@ -64,6 +64,7 @@ struct OffsetFetchRequest {  // versions 1 to 5
   };
   std::string group_id;
   std::optional<std::vector<Topic>> topics;  // null (v2 and later): all of the group's
+  bool require_stable = false;               // v7: not those of a transaction under way
 
   static base::Result<OffsetFetchRequest> decode(Reader& reader, int16_t version);
   void encode(Writer& writer, int16_t version) const;

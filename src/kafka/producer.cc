@@ -143,11 +143,31 @@ void BatchingProducer::close(int64_t timeout_ms) {
   fail_everything(base::error(ErrorKind::kCancelled, "the producer was closed"));
 }
 
+void BatchingProducer::stop() {
+  stopped_ = true;
+  cancel_->set();
+  wake_.set();
+}
+
+void BatchingProducer::next_transaction() {
+  std::lock_guard lock(mutex_);
+  WEIR_CHECK(session_ && outstanding_ == 0, "a transaction ends when all of it is acknowledged");
+  each_partition(
+      [](ProducerTopic&, ProducerPartition& partition) { partition.in_transaction = false; });
+}
+
 Result<std::unique_ptr<Producer>> Producer::open(ProducerOptions options, base::Clock& clock,
-                                                 base::Random& random, Callback callback) {
+                                                 base::Random& random, Callback callback,
+                                                 std::optional<TransactionalSession> session) {
+  if (session && (options.acks != -1 || !options.idempotence))
+    return base::error(ErrorKind::kInvalidArgument,
+                       "transactions need acks=all, enable.idempotence=true and at most 5 "
+                       "max.in.flight.requests.per.connection");
   WEIR_ASSIGN(ConnectionSettings settings, ConnectionSettings::make(options.connection));
-  return std::unique_ptr<Producer>(std::make_unique<BatchingProducer>(
-      std::move(settings), std::move(options), clock, random, std::move(callback)));
+  settings.cancel = std::make_shared<io::WakeEvent>();
+  return std::unique_ptr<Producer>(
+      std::make_unique<BatchingProducer>(std::move(settings), std::move(options), clock, random,
+                                         std::move(callback), std::move(session)));
 }
 
 }  // namespace weir::kafka

@@ -8,6 +8,11 @@
 // single record that doesn't fails alone. send() may be called from several threads; it blocks
 // while buffer.memory is full. Callbacks come on the producer's thread (or on the one that calls
 // close()) and must not call the producer.
+//
+// With a TransactionalSession what is sent belongs to the session's transaction under way:
+// partitions are added to it as they are first written to. A batch that fails, for whatever reason,
+// ends such a producer: everything fails from then on, and a new one is opened after take_over().
+// Who commits the transaction calls flush() before and next_transaction() after.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +28,7 @@
 #include "base/result.h"
 #include "kafka/client_options.h"
 #include "kafka/record_batch.h"
+#include "kafka/transactions.h"
 
 namespace weir::kafka {
 
@@ -63,13 +69,20 @@ struct ProducerCounters {
   uint64_t buffered_bytes = 0;  // now
 };
 
+struct TransactionalSession {
+  std::shared_ptr<Transactions> transactions;
+  ProducerIdentity identity;  // of take_over()
+};
+
 class Producer {
  public:
   using Callback = std::function<void(const Delivery&)>;
   virtual ~Producer() = default;
 
-  static base::Result<std::unique_ptr<Producer>> open(ProducerOptions options, base::Clock& clock,
-                                                      base::Random& random, Callback callback);
+  // A session needs acks=all and idempotence.
+  static base::Result<std::unique_ptr<Producer>> open(
+      ProducerOptions options, base::Clock& clock, base::Random& random, Callback callback,
+      std::optional<TransactionalSession> session = std::nullopt);
 
   // Copies the record into its partition's open batch. kTimeout after max.block.ms without room or
   // without metadata; kNotFound and the like where the topic can't be had; kResourceExhausted for a
@@ -79,6 +92,10 @@ class Producer {
   virtual base::Result<void> flush(int64_t timeout_ms) = 0;
   // flush(), then stops; what is left then fails with kCancelled. The destructor calls close(0).
   virtual void close(int64_t timeout_ms) = 0;
+  // Ends what waits for a broker, with kCancelled, and every later call. From any thread.
+  virtual void stop() = 0;
+  // What is sent from now on belongs to another transaction. Nothing may be under way.
+  virtual void next_transaction() = 0;
   virtual ProducerCounters counters() const = 0;
   // Partitions of the topic, fetched where not yet known.
   virtual base::Result<int32_t> partition_count(std::string_view topic) = 0;

@@ -15,6 +15,7 @@ base::Result<void> finish_half(Half& half, const RecordBatchHeader& whole, int32
   options.producer_id = whole.producer_id;
   options.producer_epoch = whole.producer_epoch;
   options.base_sequence = base_sequence;
+  options.transactional = whole.is_transactional();
   WEIR_ASSIGN(half.bytes, half.builder.finish(options));
   return base::ok();
 }

@@ -54,6 +54,7 @@ struct ProducerPartition {
   // has no state of a producer takes any sequence, so that a second batch could get before a first
   // that failed.
   bool established = false;
+  bool in_transaction = false;  // it knows of this partition
   // Once the broker has found a batch too large: how large they are made since.
   size_t batch_bytes_max = SIZE_MAX;
 

@@ -24,11 +24,14 @@ void BatchingProducer::run(std::stop_token stop) {
 }
 
 Result<void> BatchingProducer::loop(std::stop_token) {
+  if (stopped_) return base::error(ErrorKind::kCancelled, "the producer was stopped");
   close_lingering();
   expire();
   settle();
+  if (session_over_) return *session_over_;
   WEIR_TRY(look_up_topics());
   WEIR_TRY(get_producer_id());
+  WEIR_TRY(add_to_transaction());
   WEIR_TRY(send_ready());
   deliver();
   return wait_for_answers();
@@ -75,6 +78,13 @@ void BatchingProducer::settle() {
         complete(partition, partition.closed.front().get(), -1, partition.failing);
       }
       renew_producer_id_ = renew_producer_id_ || options_.idempotence;
+    } else if (partition.renumber && session_) {
+      // The numbers of a transaction can't begin anew within it.
+      if (!session_over_)
+        session_over_ = base::error(ErrorKind::kConflict,
+                                    "{}-{}: the broker has lost what it knew of the transaction",
+                                    partition.name.topic, partition.name.partition)
+                            .as_retryable();
     } else if (partition.renumber) {
       for (auto& batch : partition.closed) {
         batch->attempts = 0;
@@ -139,7 +149,7 @@ Result<void> BatchingProducer::look_up_topics() {
 // A new id is asked for at the start and when a sequence has a hole. All that was sent under the
 // old one has to be settled first.
 Result<void> BatchingProducer::get_producer_id() {
-  if (!options_.idempotence || (producer_id_ >= 0 && !renew_producer_id_) ||
+  if (session_ || !options_.idempotence || (producer_id_ >= 0 && !renew_producer_id_) ||
       now() < no_id_before_us_)
     return base::ok();
   std::optional<int32_t> node;
@@ -174,12 +184,34 @@ Result<void> BatchingProducer::get_producer_id() {
   return base::ok();
 }
 
+// Before the first record to a partition the transaction has to have it, so that its end reaches
+// it.
+Result<void> BatchingProducer::add_to_transaction() {
+  if (!session_) return base::ok();
+  std::vector<base::TopicPartition> wanted;
+  {
+    std::lock_guard lock(mutex_);
+    each_partition([&](ProducerTopic&, ProducerPartition& partition) {
+      if (!partition.in_transaction && !partition.closed.empty()) wanted.push_back(partition.name);
+    });
+  }
+  if (wanted.empty()) return base::ok();
+  WEIR_TRY(session_->transactions->add_partitions(session_->identity, wanted));
+  std::lock_guard lock(mutex_);
+  each_partition([&](ProducerTopic&, ProducerPartition& partition) {
+    if (std::find(wanted.begin(), wanted.end(), partition.name) != wanted.end())
+      partition.in_transaction = true;
+  });
+  return base::ok();
+}
+
 std::vector<SentBatch> BatchingProducer::pick(int32_t node) {
   std::vector<SentBatch> picked;
   size_t bytes = 0;
   std::lock_guard lock(mutex_);
   each_partition([&](ProducerTopic&, ProducerPartition& partition) {
     if (partition.closed.empty() || cluster_.leader(partition.name) != node) return;
+    if (session_ && !partition.in_transaction) return;  // closed a moment ago
     ProducerBatch* batch = partition.sendable(now(), in_flight_max());
     if (!batch) return;
     // Under an id that is to be given up only what it has sent before may go.
@@ -234,6 +266,7 @@ Result<void> BatchingProducer::finish_batches(const std::vector<SentBatch>& batc
       options.producer_id = id;
       options.producer_epoch = epoch;
       options.base_sequence = batch.base_sequence;
+      options.transactional = session_.has_value();
       WEIR_ASSIGN(batch.bytes, batch.builder.finish(options));
     } else if (batch.attempts == 1) {  // numbered anew
       stamp_producer(batch.bytes, id, epoch, batch.base_sequence);
@@ -247,7 +280,8 @@ Result<void> BatchingProducer::write_request(Connection& connection, int16_t ver
                                              const std::vector<SentBatch>& batches) {
   Writer writer;
   std::vector<size_t> cuts;  // where the records of each batch stand
-  writer.nullable_string(std::nullopt);
+  writer.nullable_string(session_ ? std::optional(session_->transactions->transactional_id())
+                                  : std::nullopt);
   writer.int16(options_.acks);
   writer.int32(options_.connection.request_timeout_ms);
   size_t topics_at = writer.size();
@@ -422,6 +456,13 @@ Result<void> BatchingProducer::receive_from(int32_t node) {
 void BatchingProducer::take_answer(const SentBatch& sent,
                                    const ProduceResponse::Partition& answer) {
   ProducerPartition& partition = *sent.partition;
+  if (session_ && ends_transaction(answer.error)) {
+    if (!session_over_)
+      session_over_ = transaction_ended(
+          answer.error,
+          fmt::format("produce to {}-{}", partition.name.topic, partition.name.partition));
+    return retry(sent, false);
+  }
   switch (answer.error) {
     case ErrorCode::kNone:
     case ErrorCode::kDuplicateSequenceNumber:  // written by an attempt whose answer was lost
@@ -562,6 +603,7 @@ void BatchingProducer::complete(ProducerPartition& partition, ProducerBatch* bat
                             [&](const auto& each) { return each.get() == batch; });
   Completed completed{&partition.name, std::move(*found), base_offset, std::move(error)};
   partition.closed.erase(found);
+  if (session_ && completed.error && !session_over_) session_over_ = completed.error;
   completed_.push_back(std::move(completed));
 }
 

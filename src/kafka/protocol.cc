@@ -9,12 +9,14 @@ namespace {
 constexpr ApiVersionRange kApiVersionRanges[] = {
     {ApiKey::kProduce, 3, 8},         {ApiKey::kFetch, 4, 11},
     {ApiKey::kListOffsets, 1, 5},     {ApiKey::kMetadata, 0, 8},
-    {ApiKey::kOffsetCommit, 2, 7},    {ApiKey::kOffsetFetch, 1, 5},
+    {ApiKey::kOffsetCommit, 2, 7},    {ApiKey::kOffsetFetch, 1, 7},
     {ApiKey::kFindCoordinator, 0, 2}, {ApiKey::kJoinGroup, 0, 5},
     {ApiKey::kHeartbeat, 0, 3},       {ApiKey::kLeaveGroup, 0, 2},
     {ApiKey::kSyncGroup, 0, 3},       {ApiKey::kSaslHandshake, 0, 1},
     {ApiKey::kApiVersions, 0, 3},     {ApiKey::kCreateTopics, 2, 4},
-    {ApiKey::kInitProducerId, 0, 1},  {ApiKey::kSaslAuthenticate, 0, 1},
+    {ApiKey::kInitProducerId, 0, 4},  {ApiKey::kAddPartitionsToTxn, 0, 2},
+    {ApiKey::kAddOffsetsToTxn, 0, 2}, {ApiKey::kEndTxn, 0, 2},
+    {ApiKey::kTxnOffsetCommit, 0, 2}, {ApiKey::kSaslAuthenticate, 0, 1},
 };
 
 }  // namespace
@@ -29,7 +31,16 @@ bool supports(ApiKey key, int16_t version) {
 }
 
 bool is_flexible(ApiKey key, int16_t version) {
-  return key == ApiKey::kApiVersions && version >= 3;
+  switch (key) {
+    case ApiKey::kApiVersions:
+      return version >= 3;
+    case ApiKey::kOffsetFetch:
+      return version >= 6;
+    case ApiKey::kInitProducerId:
+      return version >= 2;
+    default:
+      return false;  // in our range
+  }
 }
 
 std::string_view api_key_name(ApiKey key) {
@@ -64,6 +75,14 @@ std::string_view api_key_name(ApiKey key) {
       return "CreateTopics";
     case ApiKey::kInitProducerId:
       return "InitProducerId";
+    case ApiKey::kAddPartitionsToTxn:
+      return "AddPartitionsToTxn";
+    case ApiKey::kAddOffsetsToTxn:
+      return "AddOffsetsToTxn";
+    case ApiKey::kEndTxn:
+      return "EndTxn";
+    case ApiKey::kTxnOffsetCommit:
+      return "TxnOffsetCommit";
     case ApiKey::kSaslAuthenticate:
       return "SaslAuthenticate";
   }

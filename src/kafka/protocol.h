@@ -21,6 +21,7 @@
 #include "kafka/messages_cluster.h"
 #include "kafka/messages_data.h"
 #include "kafka/messages_group.h"
+#include "kafka/messages_transaction.h"
 #include "kafka/wire.h"
 
 namespace weir::kafka {

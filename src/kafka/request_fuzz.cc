@@ -75,6 +75,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case ApiKey::kInitProducerId:
       check<InitProducerIdRequest>(reader, version);
       break;
+    case ApiKey::kAddPartitionsToTxn:
+      check<AddPartitionsToTxnRequest>(reader, version);
+      break;
+    case ApiKey::kAddOffsetsToTxn:
+      check<AddOffsetsToTxnRequest>(reader, version);
+      break;
+    case ApiKey::kEndTxn:
+      check<EndTxnRequest>(reader, version);
+      break;
+    case ApiKey::kTxnOffsetCommit:
+      check<TxnOffsetCommitRequest>(reader, version);
+      break;
     case ApiKey::kSaslAuthenticate:
       check<SaslAuthenticateRequest>(reader, version);
       break;

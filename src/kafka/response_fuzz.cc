@@ -79,6 +79,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case ApiKey::kInitProducerId:
       check<InitProducerIdResponse>(reader, version);
       break;
+    case ApiKey::kAddPartitionsToTxn:
+      check<AddPartitionsToTxnResponse>(reader, version);
+      break;
+    case ApiKey::kAddOffsetsToTxn:
+      check<AddOffsetsToTxnResponse>(reader, version);
+      break;
+    case ApiKey::kEndTxn:
+      check<EndTxnResponse>(reader, version);
+      break;
+    case ApiKey::kTxnOffsetCommit:
+      check<TxnOffsetCommitResponse>(reader, version);
+      break;
     case ApiKey::kSaslAuthenticate:
       check<SaslAuthenticateResponse>(reader, version);
       break;

@@ -1,6 +1,7 @@
 // A small broker in the test's process: one topic "t" with two partitions, all led by it. Speaks
 // Kafka's protocol over TCP or TLS, asks for a SASL PLAIN login where told, keeps the last five
-// batches of a producer as Apache Kafka does, and misbehaves as its scripts say. For tests only.
+// batches of a producer as Apache Kafka does, has transactions (test_transactions.h), and
+// misbehaves as its scripts say. For tests only.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,7 @@
 #include "kafka/client.h"
 #include "kafka/producer.h"
 #include "kafka/protocol.h"
+#include "kafka/test_transactions.h"
 
 namespace weir::kafka::test {
 
@@ -122,6 +124,14 @@ class TestBroker {
   ErrorCode fetch_error = ErrorCode::kNotLeaderOrFollower;
   int64_t log_start = 0;
   std::atomic<int> duplicates{0};  // batches that came once more
+  std::atomic<bool> has_transactions{true};
+  // Ends the transaction under way as after transaction.timeout.ms.
+  void time_out_transaction(const std::string& transactional_id) {
+    std::lock_guard lock(mutex_);
+    end_transaction(transactions_.time_out(transactional_id), false);
+  }
+  std::atomic<int> lost_ends{0};  // end the transaction, then close instead of answering
+  std::atomic<int> busy{0};       // so often CONCURRENT_TRANSACTIONS
 
  private:
   // What was done on a connection so far, and its TLS where it has it.
@@ -228,7 +238,9 @@ class TestBroker {
     switch (header.api_key) {
       case ApiKey::kApiVersions: {
         ApiVersionsResponse response;
-        response.api_keys.assign(api_versions().begin(), api_versions().end());
+        for (const ApiVersionRange& range : api_versions())
+          if (has_transactions || !TestTransactions::is_call(range.key))
+            response.api_keys.push_back(range);
         return frame(header, response);
       }
       case ApiKey::kMetadata: {
@@ -248,9 +260,36 @@ class TestBroker {
       }
       case ApiKey::kInitProducerId: {
         InitProducerIdResponse response;
-        response.producer_id = next_producer_id_++;
+        const auto request = InitProducerIdRequest::decode(reader, header.api_version);
+        if (!request->transactional_id) {
+          response.producer_id = next_producer_id_++;
+          return frame(header, response);
+        }
+        const bool open = transactions_.is_open(*request->transactional_id);
+        const auto ended = transactions_.take_over(*request->transactional_id, next_producer_id_);
+        end_transaction(ended, false);
+        response.producer_id = ended.producer_id;
+        response.producer_epoch = ended.epoch;
+        if (open || (busy > 0 && busy-- > 0)) response.error = ErrorCode::kConcurrentTransactions;
+        for (int partition : {0, 1})
+          forget_producer({ended.producer_id, partition});
         return frame(header, response);
       }
+      case ApiKey::kFindCoordinator: {
+        FindCoordinatorResponse response;
+        response.node_id = 1;
+        response.host = host_;
+        response.port = port_;
+        return frame(header, response);
+      }
+      case ApiKey::kOffsetFetch:
+        return frame(header, transactions_.fetch_offsets(
+                                 *OffsetFetchRequest::decode(reader, header.api_version)));
+      case ApiKey::kAddPartitionsToTxn:
+      case ApiKey::kAddOffsetsToTxn:
+      case ApiKey::kTxnOffsetCommit:
+      case ApiKey::kEndTxn:
+        return in_transaction(header, reader);
       case ApiKey::kProduce:
         if (held_requests > 0) session.held += 1;
         return produce(header, *ProduceRequest::decode(reader, header.api_version));
@@ -262,8 +301,9 @@ class TestBroker {
         for (const auto& topic : request->topics) {
           response.topics.push_back({topic.name, {}});
           for (const auto& partition : topic.partitions) {
-            int64_t offset =
-                partition.timestamp == kEarliestTimestamp ? log_start : ends_[partition.index];
+            int64_t offset = partition.timestamp == kEarliestTimestamp ? log_start
+                             : request->isolation_level == 1 ? last_stable(partition.index)
+                                                             : ends_[partition.index];
             response.topics.back().partitions.push_back(
                 {partition.index, ErrorCode::kNone, -1, offset, 0});
           }
@@ -311,6 +351,10 @@ class TestBroker {
       answer.base_offset = append_locked(answer.index, std::string(records));
       return;
     }
+    if (batch->is_transactional()) {
+      answer.error = transactions_.check(*batch, answer.index);
+      if (answer.error != ErrorCode::kNone) return;
+    }
     auto& known = known_[{batch->producer_id, answer.index}];
     for (auto [sequence, offset] : known) {
       if (sequence == batch->base_sequence) {
@@ -324,6 +368,8 @@ class TestBroker {
       return;
     }
     next_sequence_[{batch->producer_id, answer.index}] += batch->record_count;
+    if (batch->is_transactional())
+      open_[answer.index].try_emplace(batch->producer_id, ends_[answer.index]);
     answer.base_offset = append_locked(answer.index, std::string(records));
     known.emplace_back(batch->base_sequence, answer.base_offset);
     if (known.size() > 5) known.pop_front();
@@ -336,6 +382,7 @@ class TestBroker {
         FetchResponse::Partition answer;
         answer.index = partition.index;
         answer.high_watermark = ends_[partition.index];
+        answer.last_stable_offset = last_stable(partition.index);
         answer.log_start_offset = log_start;
         if (fetch_errors > 0) {
           --fetch_errors;
@@ -350,6 +397,17 @@ class TestBroker {
                      partition.fetch_offset) {
             log.remove_prefix(*record_batch_size(log));
           }
+          if (request.isolation_level == 1) {
+            answer.aborted_transactions.emplace();
+            for (const Aborted& aborted : aborted_[partition.index])
+              if (aborted.end >= partition.fetch_offset)
+                answer.aborted_transactions->push_back({aborted.producer_id, aborted.first_offset});
+            size_t stable = 0;
+            while (stable < log.size() &&
+                   load_big<int64_t>(log.data() + stable) < answer.last_stable_offset)
+              stable += *record_batch_size(log.substr(stable));
+            log = log.substr(0, stable);
+          }
           // Cut as a broker cuts, but never the first batch.
           size_t least = log.empty() ? 0 : *record_batch_size(log);
           answer.records =
@@ -358,6 +416,51 @@ class TestBroker {
         response.topics.back().partitions.push_back(answer);
       }
     }
+    return frame(header, response);
+  }
+
+  void forget_producer(const std::pair<int64_t, int32_t>& producer) {
+    known_.erase(producer);
+    next_sequence_.erase(producer);
+  }
+  int64_t last_stable(int partition) {
+    int64_t stable = ends_[partition];
+    for (const auto& [producer, first] : open_[partition])
+      stable = std::min(stable, first);
+    return stable;
+  }
+  // Writes the markers.
+  void end_transaction(const TestTransactions::Ended& ended, bool committed) {
+    for (const int partition : ended.partitions) {
+      append_locked(partition, control_batch(ended.producer_id, ended.epoch, committed));
+      const auto open = open_[partition].extract(ended.producer_id);
+      if (!committed && open)
+        aborted_[partition].push_back({ended.producer_id, open.mapped(), ends_[partition] - 1});
+    }
+  }
+  std::string in_transaction(const RequestHeader& header, Reader& reader) {
+    const ErrorCode busy_code =
+        busy > 0 && busy-- > 0 ? ErrorCode::kConcurrentTransactions : ErrorCode::kNone;
+    switch (header.api_key) {
+      case ApiKey::kAddPartitionsToTxn:
+        return frame(
+            header, transactions_.add_partitions(
+                        *AddPartitionsToTxnRequest::decode(reader, header.api_version), busy_code));
+      case ApiKey::kAddOffsetsToTxn:
+        return frame(header,
+                     transactions_.add_offsets(
+                         *AddOffsetsToTxnRequest::decode(reader, header.api_version), busy_code));
+      case ApiKey::kTxnOffsetCommit:
+        return frame(header, transactions_.commit_offsets(
+                                 *TxnOffsetCommitRequest::decode(reader, header.api_version)));
+      default:
+        break;
+    }
+    const auto request = EndTxnRequest::decode(reader, header.api_version);
+    EndTxnResponse response;
+    const auto ended = transactions_.end(*request, response.error);
+    if (ended) end_transaction(*ended, request->committed);
+    if (lost_ends > 0 && lost_ends-- > 0) return "";
     return frame(header, response);
   }
 
@@ -375,6 +478,14 @@ class TestBroker {
   std::map<std::pair<int64_t, int32_t>, std::deque<std::pair<int32_t, int64_t>>> known_;
   std::map<std::pair<int64_t, int32_t>, int32_t> next_sequence_;
   int64_t next_producer_id_ = 1;
+  TestTransactions transactions_;
+  struct Aborted {
+    int64_t producer_id;
+    int64_t first_offset;
+    int64_t end;
+  };
+  std::map<int, std::map<int64_t, int64_t>> open_;  // by partition and producer: first offset
+  std::map<int, std::vector<Aborted>> aborted_;
 };
 
 class ClientOfTestBroker : public ::testing::Test {

@@ -64,13 +64,17 @@ class RequestWriter {
     }
   }
 
-  // As one batch of the sink that streams have.
+  // As one batch of the sink that streams have, at least once: it has no id by which a second try
+  // could be told.
   Result<void> into_kafka() {
     if (request_.mode == SaveMode::kOverwrite || request_.mode == SaveMode::kIgnore)
       return sql_error("_LEGACY_ERROR_TEMP_3081", "",
                        fmt::format("Save mode {} not allowed for Kafka. Allowed save modes are "
                                    "Append and ErrorIfExists (default).",
                                    request_.mode == SaveMode::kOverwrite ? "Overwrite" : "Ignore"));
+    if (option_is_true(request_.options, "exactlyOnce"))
+      return unsupported(
+          "the option exactlyOnce of rows written to Kafka at once; streams have it");
     std::map<std::string, std::string> options(request_.options.begin(), request_.options.end());
     std::erase_if(options, [](const auto& one) { return lower_case(one.first) == "path"; });
     const auto& services = state_.services();

@@ -10,9 +10,10 @@ import itertools
 
 VERSIONS = {
     "Produce": (3, 8), "Fetch": (4, 11), "ListOffsets": (1, 5), "Metadata": (0, 8), "OffsetCommit": (2, 7),
-    "OffsetFetch": (1, 5), "FindCoordinator": (0, 2), "JoinGroup": (0, 5), "Heartbeat": (0, 3), "LeaveGroup": (0, 2),
+    "OffsetFetch": (1, 7), "FindCoordinator": (0, 2), "JoinGroup": (0, 5), "Heartbeat": (0, 3), "LeaveGroup": (0, 2),
     "SyncGroup": (0, 3), "SaslHandshake": (0, 1), "ApiVersions": (0, 3), "CreateTopics": (2, 4),
-    "InitProducerId": (0, 1), "SaslAuthenticate": (0, 1),
+    "InitProducerId": (0, 4), "AddPartitionsToTxn": (0, 2), "AddOffsetsToTxn": (0, 2), "EndTxn": (0, 2),
+    "TxnOffsetCommit": (0, 2), "SaslAuthenticate": (0, 1),
 }
 MODULES = ["producer", "consumer", "metadata", "admin", "sasl"]
 

@@ -103,7 +103,7 @@ REFUSED = {
     "not JSON": (["startingOffsets=sometime"], 2, "startingOffsets"),
     "two ways to choose topics": (["subscribePattern=o.*"], 2, "subscribePattern"),
     "a group's offsets": (["kafka.auto.offset.reset=earliest"], 2, "startingOffsets"),
-    "a client option that weir lacks": (["kafka.isolation.level=read_committed"], 7, "isolation.level"),
+    "a client option that weir lacks": (["kafka.client.rack=here"], 7, "client.rack"),
     "an unknown option": (["maxOffsetPerTrigger=5"], 2, "maxOffsetPerTrigger"),
     "zero rows a batch": (["maxOffsetsPerTrigger=0"], 2, "maxOffsetsPerTrigger"),
 }
