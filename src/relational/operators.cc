@@ -549,6 +549,10 @@ Result<std::string> StatementBuilder::operator()(const op::Aggregate& node, cons
     for (const auto& set : node.sets)
       groups += fmt::format("{}({})", groups.empty() ? "" : ", ", key_list(set));
     groups = " GROUP BY GROUPING SETS (" + groups + ")";
+    // Without rows Spark has no group, not even that of all rows.
+    if (std::any_of(node.sets.begin(), node.sets.end(),
+                    [](const auto& set) { return set.empty(); }))
+      groups += " HAVING count(*) > 0";
   } else if (!node.keys.empty()) {
     for (size_t i = 0; i < node.keys.size(); ++i)
       groups += fmt::format("{}e{}", i ? ", " : " GROUP BY ", i);

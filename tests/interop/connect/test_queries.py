@@ -183,3 +183,12 @@ def test_persist_and_checkpoint(spark):
     assert df.storageLevel.useMemory is True
     assert df.unpersist().storageLevel.useMemory is False
     assert rows(spark.range(3).withColumn("x", F.col("id") + 1).localCheckpoint()) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_grouping_sets_without_rows(spark):
+    none = spark.range(3).where("id > 5")
+    assert none.rollup("id").count().collect() == []
+    assert none.cube("id").agg(F.sum("id")).collect() == []
+    assert spark.sql("SELECT count(*) FROM range(0) GROUP BY GROUPING SETS (())").collect() == []
+    assert spark.sql("SELECT count(*) FROM range(2) GROUP BY GROUPING SETS ((), ())").collect() == [(2,), (2,)]
+    assert none.agg(F.count("*")).collect() == [(0,)]
