@@ -13,6 +13,7 @@ Each is asked once to warm up (workers, pages, the JVM) and then timed: wall sec
 Nothing here is a test. Needs the release build and everything that ./dev test installs.
 """
 import argparse
+import glob
 import json
 import os
 import platform
@@ -72,6 +73,15 @@ def answer_forever(address):
         print(seconds, flush=True)
 
 
+def packages_beside_pyspark():
+    """A folder with pandas, pyarrow and what they need of the client's environment, but not its pyspark."""
+    folder = tempfile.mkdtemp()
+    for path in glob.glob(os.path.join(DEPS, "venv-connect", "lib", "python3*", "site-packages", "*")):
+        if not os.path.basename(path).startswith("pyspark"):
+            os.symlink(path, os.path.join(folder, os.path.basename(path)))
+    return folder
+
+
 class Engine:
     def __init__(self, name, python, address, **kwargs):
         self.name = name
@@ -105,7 +115,7 @@ def main():
                                "--warehouse", tempfile.mkdtemp()], stdout=subprocess.PIPE, text=True)
     engines = [Engine("weir", client, json.loads(server.stdout.readline())["address"])]
     if not words.no_peers:
-        environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1")
+        environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1", PYTHONPATH=packages_beside_pyspark())
         engines.append(Engine("spark", os.path.join(DEPS, "venv-spark", "bin", "python"), "spark", env=environment))
     results = []
     for case in words.cases or CASES:
