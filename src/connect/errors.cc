@@ -282,9 +282,17 @@ CallStatus make_status(const Error& error, const std::string& id) {
 // Values of options that a source or sink checks itself: Spark gives them no condition.
 bool is_argument(const Error& error) {
   if (error.kind() != ErrorKind::kInvalidArgument || !error.error_class().empty()) return false;
-  constexpr std::array<std::string_view, 8> kBegin{
-      "option ",         "the option ",   "Kafka option ",     "Invalid value ",
-      "starting offset", "ending offset", "Archive mode must", "the interval of trigger"};
+  constexpr std::array<std::string_view, 11> kBegin{"option ",
+                                                    "the option ",
+                                                    "Kafka option ",
+                                                    "Invalid value ",
+                                                    "starting offset",
+                                                    "ending offset",
+                                                    "Archive mode must",
+                                                    "Base archive path",
+                                                    "Invalid mode for clean",
+                                                    "maxFilesPerTrigger and",
+                                                    "the interval of trigger"};
   return std::any_of(kBegin.begin(), kBegin.end(),
                      [&](std::string_view begin) { return error.message().starts_with(begin); });
 }

@@ -142,9 +142,9 @@ Result<AggregateProgram> AggregateProgram::compile(const std::vector<plan::Typed
   for (size_t c = 0; c < calls.size(); ++c) {
     const auto* call = std::get_if<plan::TypedCall>(&calls[c]->node);
     if (!call || call->function->kind != plan::FunctionKind::kAggregate) {
-      return base::error(base::ErrorKind::kUnsupported, "an aggregate of the user's in a stream")
-          .with_class("UNSUPPORTED_FEATURE")
-          .with_sql_state("0A000");
+      return base::error(base::ErrorKind::kInvalidArgument,
+                         "Streaming aggregation doesn't support group aggregate pandas UDF")
+          .with_class("_LEGACY_ERROR_TEMP_3067");
     }
     AggregateCallPlan plan;
     auto maker = any_aggregate(calls[c], context);

@@ -126,7 +126,7 @@ Result<OffsetLogEntry> MicroBatchQuery::planned(BatchId id, BatchId newest) {
                  "new one",
                  offset_log_.folder(), id.value(), newest.value());
   if (entry->offsets.size() != parts_.sources.size())
-    return error(ErrorKind::kUnsupported,
+    return error(ErrorKind::kConflict,
                  "{}: batch {} has {} sources; this query has {}. A query's sources may not change "
                  "in number: start with a new checkpoint",
                  offset_log_.folder(), id.value(), entry->offsets.size(), parts_.sources.size());

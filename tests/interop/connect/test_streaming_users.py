@@ -8,6 +8,7 @@ from conftest import Server
 from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException, StreamingQueryException
 from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession
+from pyspark.sql.pandas.functions import PandasUDFType
 
 
 def rows(df):
@@ -33,6 +34,11 @@ class TestFunctionsInStatefulOperators:
         stream = signals(spark, tmp_path).withWatermark("at", "0 seconds")
         given = rows(in_memory(spark, tmp_path, counted(stream)))
         assert given and set(given) <= set(rows(counted(batch(spark, tmp_path))))
+
+    def test_not_as_aggregates(self, spark, tmp_path):
+        mean = F.pandas_udf(lambda signal: float(signal.mean()), "double", PandasUDFType.GROUPED_AGG)
+        with pytest.raises(AnalysisException, match="doesn't support group aggregate pandas UDF"):
+            signals(spark, tmp_path).groupBy("device").agg(mean("signal")).writeStream.outputMode("complete").format("noop").start()
 
     def test_in_joins_of_streams(self, spark, tmp_path):
         tens = F.udf(lambda signal: signal // 10, "long")
