@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every #include "room/..." under src/ leads to the file's own room or to one of a lower layer.
 
-The one list is src/layers.txt. Each folder of src/ must be listed, each listed room must exist.
+The one list is src/layers.txt. Each folder of src/ must be listed, each listed room must exist. The headers of
+include/weir/ are room api's: only it includes them, and they include each other and the standard library.
 """
 import pathlib
 import re
@@ -31,10 +32,16 @@ def main() -> int:
             if not match or match[1] == room:
                 continue
             where = f"{path.relative_to(ROOT)}:{number}"
+            if match[1] == "weir" and room == "api":
+                continue
             if match[1] not in layers:
                 problems.append(f"{where}: no room '{match[1]}'")
             elif layers[match[1]] >= layers[room]:
                 problems.append(f"{where}: {room} (layer {layers[room]}) includes {match[1]} (layer {layers[match[1]]})")
+    for path in sorted((ROOT / "include").rglob("*.h")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.match(r'\s*#\s*include', line) and not re.match(r'#include (<[a-z_]+>|"weir/[a-z_]+\.h")', line):
+                problems.append(f"{path.relative_to(ROOT)}:{number}: more than the standard library and weir/")
     for problem in problems:
         print(problem)
     print(f"layers: {len(files)} files in {len(folders)} rooms, {len(problems)} problems")

@@ -3,9 +3,10 @@
 
     package.py --build FOLDER --deps FOLDER --out FOLDER [--test]
 
-bin/weir finds lib/ by its own place; lib/ has the libraries of pyarrow and DuckDB that the program loads,
-licenses/ the text of everything that is inside. With --test the archive is then unpacked elsewhere and run with
-an empty environment, and every library that it loads must lie in the folder or belong to the C and C++ runtime.
+bin/weir finds lib/ by its own place; lib/ has the libraries of pyarrow and DuckDB that the program loads, and the
+C++ API (libweir.a, cmake/weir) whose headers are in include/weir; licenses/ the text of everything that is inside.
+With --test the archive is then unpacked elsewhere and run with an empty environment, every library that it loads
+must lie in the folder or belong to the C and C++ runtime, and examples/cpp is built against it and run.
 """
 import argparse
 import pathlib
@@ -21,6 +22,7 @@ SYSTEM = re.compile(r"^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|resolv|stdc\+\
 # Distribution packages whose code is linked into the program, and the library file that tells that it is.
 STATIC = {"libfmt-dev": "libfmt", "libspdlog-dev": "libspdlog", "libcli11-dev": "CLI", "librdkafka-dev": "librdkafka",
           "libssl-dev": "libssl", "libzstd-dev": "libzstd", "liblz4-dev": "liblz4", "libsnappy-dev": "libsnappy",
+          "librocksdb-dev": "librocksdb", "libpugixml-dev": "libpugixml", "libbz2-dev": "libbz2",
           "libxxhash-dev": "libxxhash", "zlib1g-dev": "libz", "libboost1.81-dev": "boost", "libboost1.83-dev": "boost",
           "libboost-dev": "boost"}
 
@@ -58,6 +60,13 @@ def make(build: pathlib.Path, deps: pathlib.Path, out: pathlib.Path) -> pathlib.
             run("patchelf", "--set-rpath", "$ORIGIN", folder / "lib" / name)
     run("patchelf", "--set-rpath", "$ORIGIN/../lib", program)
 
+    run("cmake", "--build", build, "--target", "weir_library")
+    shutil.copytree(ROOT / "include" / "weir", folder / "include" / "weir")
+    shutil.copy2(build / "libweir.a", folder / "lib")
+    (folder / "lib" / "cmake" / "weir").mkdir(parents=True)
+    for path in (ROOT / "cmake" / "weir-config.cmake", build / "weir-config-version.cmake"):
+        shutil.copy2(path, folder / "lib" / "cmake" / "weir")
+
     shutil.copy2(ROOT / "LICENSE", folder / "LICENSE")
     licenses = folder / "licenses"
     for path in deps.glob("venv/lib/python3*/site-packages/pyarrow-*.dist-info/**/*"):
@@ -82,6 +91,18 @@ def make(build: pathlib.Path, deps: pathlib.Path, out: pathlib.Path) -> pathlib.
     return archive
 
 
+def test_api(folder: pathlib.Path, scratch: pathlib.Path) -> list[str]:
+    """A program of somebody else's: examples/cpp copied out of the tree and built against the package."""
+    source, built = scratch / "example", scratch / "example-build"
+    shutil.copytree(ROOT / "examples" / "cpp", source)
+    for command in (["cmake", "-S", source, "-B", built, f"-DCMAKE_PREFIX_PATH={folder}"], ["cmake", "--build", built],
+                    [sys.executable, ROOT / "tests" / "examples" / "run_devices.py", built / "devices"]):
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if done.returncode:
+            return [f"{command[0]} of the example against the package: {done.stdout}{done.stderr}"]
+    return []
+
+
 def test(archive: pathlib.Path) -> list[str]:
     problems = []
     with tempfile.TemporaryDirectory(prefix="weir moved ") as scratch:
@@ -94,7 +115,7 @@ def test(archive: pathlib.Path) -> list[str]:
             inside = path.startswith(f"{folder}/")
             if not inside and not (SYSTEM.match(name) and re.match(r"/(usr/)?lib", path)):
                 problems.append(f"{name} is loaded from {path}")
-        for path in [program, *sorted((folder / "lib").iterdir())]:
+        for path in [program, *sorted((folder / "lib").glob("*.so*"))]:
             for entry in re.findall(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", run("readelf", "-d", path)):
                 if not all(part.startswith("$ORIGIN") for part in entry.split(":")):
                     problems.append(f"{path.name} looks for libraries in {entry}")
@@ -102,6 +123,7 @@ def test(archive: pathlib.Path) -> list[str]:
         print(said.stdout, end="")
         if said.returncode != 0 or not said.stdout:
             problems.append(f"weir --version exited {said.returncode}: {said.stderr.strip()}")
+        problems += test_api(folder, pathlib.Path(scratch))
     return problems
 
 

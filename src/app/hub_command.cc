@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "app/command.h"
+#include "app/metrics_endpoint.h"
 #include "app/stop_signal.h"
 #include "base/json.h"
 #include "base/logging.h"
@@ -44,6 +45,7 @@ struct Words {
   int64_t memory_mb = 512;
   int64_t group_memory_mb = 64;
   int64_t offset_memory_mb = 256;
+  std::string metrics_listen;
 };
 
 void add_options(CLI::App& app, Words& words) {
@@ -105,6 +107,7 @@ void add_options(CLI::App& app, Words& words) {
       ->capture_default_str();
   app.add_flag("--repair", options.repair,
                "Cut damaged partitions at the damage; what is cut off is kept as *.damaged");
+  add_metrics_option(app, words.metrics_listen);
   add_output_option(app, words.output);
   app.footer(kFooter);
 }
@@ -139,7 +142,7 @@ void raise_file_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void print_ready(const hub::Hub& hub, const Words& words) {
+void print_ready(const hub::Hub& hub, const Words& words, const web::PageServer* metrics) {
   if (words.output == "json") {
     base::JsonArray listening;
     for (const hub::BoundAddress& address : hub.addresses())
@@ -147,17 +150,19 @@ void print_ready(const hub::Hub& hub, const Words& words) {
     base::JsonArray warnings;
     for (const std::string& warning : hub.warnings())
       warnings.emplace_back(warning);
-    const base::JsonObject ready{{"listening", std::move(listening)},
-                                 {"port", hub.port()},
-                                 {"dir", words.options.dir},
-                                 {"flush", hub::flush_policy_name(words.options.flush)},
-                                 {"warnings", std::move(warnings)}};
+    base::JsonObject ready{{"listening", std::move(listening)},
+                           {"port", hub.port()},
+                           {"dir", words.options.dir},
+                           {"flush", hub::flush_policy_name(words.options.flush)},
+                           {"warnings", std::move(warnings)}};
+    if (metrics != nullptr) ready["metrics"] = metrics_url(*metrics);
     std::printf("%s\n", base::json_text(ready).c_str());
   } else {
     std::string text;
     for (const hub::BoundAddress& address : hub.addresses())
       text += (text.empty() ? "" : ", ") + address.text();
     std::printf("listening on %s\n", text.c_str());
+    if (metrics != nullptr) std::printf("metrics at %s\n", metrics_url(*metrics).c_str());
   }
   std::fflush(stdout);
 }
@@ -180,7 +185,11 @@ int run_hub(int argc, char** argv) {
   base::SystemRandom random;
   hub::Hub hub(*files, clock, random, words.options);
   if (const auto started = hub.start(); !started.ok()) return report_error(started.error(), json);
-  print_ready(hub, words);
+  const auto metrics = start_metrics(words.metrics_listen, [&hub](base::MetricsText& text) {
+    hub::add_hub_metrics(hub.metrics().snapshot(), text);
+  });
+  if (!metrics.ok()) return report_error(metrics.error(), json);
+  print_ready(hub, words, metrics->get());
   stop.wait();
   hub.stop();
   return kExitOk;

@@ -9,10 +9,12 @@
 
 #include "app/command.h"
 #include "app/ingest_query.h"
+#include "app/metrics_endpoint.h"
 #include "app/stop_signal.h"
 #include "base/logging.h"
 #include "stream/control_server.h"
 #include "stream/query_manager.h"
+#include "stream/query_metrics.h"
 
 namespace weir::app {
 namespace {
@@ -97,7 +99,8 @@ std::string default_name(std::string to) {
   return io::file_name(to);
 }
 
-int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
+int ingest(const IngestSpec& spec, stream::QueryOptions options, const std::string& metrics_listen,
+           bool json) {
   StopSignal stop;
   const auto files = io::local_file_system();
   base::SystemClock clock;
@@ -108,6 +111,11 @@ int ingest(const IngestSpec& spec, stream::QueryOptions options, bool json) {
   auto parts = build_ingest_query(environment, spec);
   if (!parts.ok()) return report_error(parts.error(), json);
   stream::QueryManager manager(environment);
+  const auto metrics = start_metrics(metrics_listen, [&manager](base::MetricsText& text) {
+    stream::add_query_metrics(manager, text);
+  });
+  if (!metrics.ok()) return report_error(metrics.error(), json);
+  if (*metrics != nullptr) std::fprintf(stderr, "metrics at %s\n", metrics_url(**metrics).c_str());
   LiveLine live(json);
   stream::QueryStatus so_far;
   stream::QueryListener listener;
@@ -189,6 +197,8 @@ int run_ingest(int argc, char** argv) {
   app.add_option("--threads", options.threads,
                  "Parts read at the same time; by default the number of cores")
       ->check(CLI::Range(1, 1024));
+  std::string metrics_listen;
+  add_metrics_option(app, metrics_listen);
   add_output_option(app, output);
   if (const auto finished = parse_command_line(app, argc, argv)) return *finished;
 
@@ -207,7 +217,7 @@ int run_ingest(int argc, char** argv) {
   // weir stream shows them to people in other folders.
   spec.to = absolute(spec.to);
   options.checkpoint = absolute(options.checkpoint);
-  return ingest(spec, std::move(options), json);
+  return ingest(spec, std::move(options), metrics_listen, json);
 }
 
 }  // namespace weir::app

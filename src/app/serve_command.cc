@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/command.h"
+#include "app/metrics_endpoint.h"
 #include "app/serve_hub.h"
 #include "app/stop_signal.h"
 #include "base/json.h"
@@ -20,6 +21,7 @@
 #include "relational/duck_engine.h"
 #include "session/warehouse.h"
 #include "stream/control_server.h"
+#include "stream/query_metrics.h"
 #include "streaming/stream_queries.h"
 
 namespace weir::app {
@@ -63,6 +65,7 @@ struct Words {
   int64_t python_memory_mb = 2048;
   int python_workers = 16;
   int64_t python_timeout_s = 3600;
+  std::string metrics_listen;
   ServeHubWords hub;
 };
 
@@ -114,6 +117,7 @@ void add_options(CLI::App& app, Words& words) {
                  "A Python worker that says nothing for so long is ended; 0: never")
       ->check(CLI::Range(0, 30 * 86'400))
       ->capture_default_str();
+  add_metrics_option(app, words.metrics_listen);
   add_serve_hub_options(app, words.hub);
   add_output_option(app, words.output);
   app.footer(kFooter);
@@ -164,16 +168,19 @@ std::shared_ptr<python::WorkerHost> worker_host(const Words& words) {
   return std::make_shared<python::WorkerHost>(std::move(options));
 }
 
-void print_ready(const Words& words, int port, const hub::Hub* hub) {
+void print_ready(const Words& words, int port, const hub::Hub* hub,
+                 const web::PageServer* metrics) {
   const std::string host = words.rpc.listen.substr(0, words.rpc.listen.rfind(':'));
   const std::string address = fmt::format("sc://{}:{}", host, port);
   if (words.output == "json") {
     base::JsonObject ready{{"address", address}, {"port", port}, {"warehouse", words.warehouse}};
     if (hub != nullptr) ready["hub"] = hub_addresses(*hub);
+    if (metrics != nullptr) ready["metrics"] = metrics_url(*metrics);
     std::printf("%s\n", base::json_text(ready).c_str());
   } else {
     std::printf("listening on %s\n", address.c_str());
     if (hub != nullptr) std::printf("hub on %s\n", hub_addresses(*hub).c_str());
+    if (metrics != nullptr) std::printf("metrics at %s\n", metrics_url(*metrics).c_str());
   }
   std::fflush(stdout);
 }
@@ -250,7 +257,11 @@ Result<void> serve(Words& words, StopSignal& stop) {
   WEIR_ASSIGN(const auto server,
               connect::RpcServer::start(
                   words.rpc, [&](const connect::CallPtr& call) { return service.begin(call); }));
-  print_ready(words, server->port(), hub.get());
+  WEIR_ASSIGN(const auto metrics, start_metrics(words.metrics_listen, [&](base::MetricsText& text) {
+                stream::add_query_metrics(streams, text);
+                if (hub) hub::add_hub_metrics(hub->metrics().snapshot(), text);
+              }));
+  print_ready(words, server->port(), hub.get(), metrics.get());
   stop.wait();
   service.stop();
   constexpr int64_t kGraceMs = 1000;

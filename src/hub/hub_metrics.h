@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metrics_text.h"
 
 namespace weir::hub {
 
@@ -70,5 +71,8 @@ class HubMetrics {
   };
   std::vector<Second> seconds_;
 };
+
+// For Prometheus; names: docs/metrics.md.
+void add_hub_metrics(const HubMetricsSnapshot& now, base::MetricsText& text);
 
 }  // namespace weir::hub

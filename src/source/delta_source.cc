@@ -12,6 +12,7 @@
 #include "source/delta_changes.h"
 #include "source/delta_offset.h"
 #include "source/metadata_log.h"
+#include "source/read_ahead_source.h"
 
 namespace weir::source {
 
@@ -150,7 +151,7 @@ base::Error lost_commit(const std::string& path, int64_t version) {
       .with_sql_state("42K03");
 }
 
-class DeltaSource final : public Source {
+class DeltaSource final : public Source, public ReadAheadSource {
  public:
   DeltaSource(delta::Environment environment, std::unique_ptr<delta::Table> table,
               SnapshotPtr snapshot, DeltaSourceOptions options)
@@ -299,11 +300,13 @@ Result<LatestOffset> DeltaSource::latest_offset(const std::string& start, bool i
   if (at.version == kNotDecided) at.version = newest;
   int64_t files_left = ignore_limits ? INT64_MAX : options_.max_files.value_or(INT64_MAX);
   int64_t bytes_left = ignore_limits ? INT64_MAX : options_.max_bytes.value_or(INT64_MAX);
+  bool some = false;
   while (at.initial_snapshot || at.version <= newest) {
     WEIR_ASSIGN(const FileList* files,
                 at.initial_snapshot ? initial_files(at.version) : changes(at.version));
     const auto count = static_cast<int64_t>(files->size());
     while (at.index + 1 < count && files_left > 0 && bytes_left > 0) {
+      some = true;
       ++at.index;
       --files_left;
       bytes_left -= (*files)[static_cast<size_t>(at.index)]->size;
@@ -311,9 +314,11 @@ Result<LatestOffset> DeltaSource::latest_offset(const std::string& start, bool i
     if (at.index + 1 < count) break;
     const bool began = at.initial_snapshot;
     at = {id(), at.version + 1, -1, false};
-    if (began) break;  // the first state stands alone: what it was is told by where its batches end
+    // The first state stands alone: what it was is told by where its batches end.
+    if (began && some) break;
   }
-  answer.end = delta_offset_json(at);
+  // Commits without rows to read (compaction, properties) make no batch of their own.
+  if (some) answer.end = delta_offset_json(at);
   return answer;
 }
 

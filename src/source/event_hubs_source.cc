@@ -12,6 +12,7 @@
 #include "codec/json_slow.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
+#include "source/read_ahead_source.h"
 
 namespace weir::source {
 
@@ -123,7 +124,7 @@ class EventReader final : public PartitionReader {
   std::vector<columnar::Field> fields_;
 };
 
-class EventHubsSource final : public Source {
+class EventHubsSource final : public Source, public ReadAheadSource {
  public:
   EventHubsSource(std::unique_ptr<Source> records, std::string hub)
       : records_(std::move(records)), hub_(std::move(hub)), schema_(event_hubs_schema()) {}

@@ -13,6 +13,7 @@
 #include "source/kafka_rows.h"
 #include "source/kafka_source_options.h"
 #include "source/metadata_log.h"
+#include "source/read_ahead_source.h"
 
 namespace weir::source {
 
@@ -49,7 +50,7 @@ class KafkaPartitionReader final : public PartitionReader {
   ReadCounters counters_;
 };
 
-class KafkaSource final : public Source {
+class KafkaSource final : public Source, public ReadAheadSource {
  public:
   KafkaSource(KafkaSourceEnvironment environment, KafkaSourceOptions options,
               KafkaClientFactory open_client, std::unique_ptr<kafka::Client> client)

@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "source/read_ahead_source.h"
 #include "source/source.h"
 
 namespace weir::source {
 
-class MemorySource final : public Source {
+class MemorySource final : public Source, public ReadAheadSource {
  public:
   // Shared with the test, so that data survive a restart of the query.
   class Data {

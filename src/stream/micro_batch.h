@@ -21,6 +21,8 @@ struct MicroBatchQuery::Batch {
   std::vector<SourcePosition> starts;
   std::vector<std::string> ends;
   int64_t started_us = 0;  // wall clock of the trigger
+  // Read ahead, for the first attempt; empty: to be planned.
+  StreamPlan::Readers readers;
   // What was found while it ran (of the attempt that succeeded).
   std::vector<int64_t> rows;  // by source
   std::vector<int64_t> bytes;

@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 
 #include "base/logging.h"
+#include "source/read_ahead_source.h"
 #include "stream/batch_seeds.h"
 #include "stream/micro_batch.h"
 #include "stream/micro_batch_query.h"
@@ -45,6 +46,10 @@ Result<void> MicroBatchQuery::loop() {
     if (!did.ok()) {
       if (!did.error().retryable() || ++failures >= options_.retry.attempts)
         return std::move(did).error();
+      {
+        std::lock_guard lock(mutex_);
+        ++status_.retries;
+      }
       if (listener_.on_retry) listener_.on_retry(did.error(), failures);
       const int64_t delay_us = std::min(
           options_.retry.max_delay_us, options_.retry.first_delay_us << std::min(failures - 1, 20));
@@ -94,18 +99,23 @@ Result<bool> MicroBatchQuery::run_trigger() {
   batch_->started_us = wall_us;
   batch_->starts = positions_;
   set_message("Processing new data", true, true);
-  WEIR_TRY(execute_batch());
+  if (auto executed = execute_batch(); !executed.ok()) {
+    ahead_.reset();
+    return executed.error();
+  }
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "commitOffsets");
     if (parts_.plan != nullptr) watermark_.update(parts_.plan->event_times());
     auto added = commit_log_.add(
         batch_->id, {.next_batch_watermark_ms = watermark_.current_ms(), .state = batch_->state});
     if (!added.ok()) {
+      ahead_.reset();
       if (parts_.plan != nullptr) parts_.plan->roll_back();
       return std::move(added).error();
     }
     if (parts_.plan != nullptr) parts_.plan->committed();
   }
+  if (ahead_ != nullptr) ahead_->finish();  // the sources are this thread's again
   const std::unique_ptr<Batch> done = std::move(batch_);
   for (size_t i = 0; i < positions_.size(); ++i)
     if (done->ends[i] != positions_[i].offset) positions_[i] = {done->ends[i], false};
@@ -125,10 +135,23 @@ Result<bool> MicroBatchQuery::plan_batch() {
   bool news = false;
   {
     const PhaseTimer timer(environment_.clock, durations_us_, "latestOffset");
+    std::optional<ReadAhead::Range> ahead;
+    if (ahead_ != nullptr) {
+      std::vector<std::string> starts;
+      for (const SourcePosition& position : positions_)
+        starts.push_back(position.offset);
+      ahead = ahead_->take(starts);
+      ahead_.reset();
+    }
     for (size_t i = 0; i < positions_.size(); ++i) {
-      WEIR_ASSIGN(source::LatestOffset latest,
-                  parts_.sources[i]->latest_offset(positions_[i].offset,
-                                                   options_.trigger.kind == Trigger::Kind::kOnce));
+      source::LatestOffset latest;
+      if (ahead) {
+        latest = {.end = std::move(ahead->ends[i]), .latest = std::move(ahead->latest[i])};
+      } else {
+        WEIR_ASSIGN(latest,
+                    parts_.sources[i]->latest_offset(
+                        positions_[i].offset, options_.trigger.kind == Trigger::Kind::kOnce));
+      }
       latest_offsets_[i] = std::move(latest.latest);
       const bool moved = latest.end != positions_[i].offset;
       news |= moved;
@@ -136,6 +159,7 @@ Result<bool> MicroBatchQuery::plan_batch() {
           moved || !positions_[i].initial ? std::optional<std::string>(latest.end) : std::nullopt);
       batch->ends.push_back(std::move(latest.end));
     }
+    if (ahead) batch->readers = std::move(ahead->readers);
   }
   if (!news) {
     // Only time has moved on: state that waited for it is given or dropped.
@@ -183,15 +207,14 @@ Result<void> MicroBatchQuery::read_part(source::PartitionReader& reader, BatchTr
 
 Result<void> MicroBatchQuery::execute_batch() {
   Batch& batch = *batch_;
-  StreamPlan::Readers readers(parts_.sources.size());
-  {
+  StreamPlan::Readers readers = std::exchange(batch.readers, {});
+  if (readers.empty()) {
+    readers.resize(parts_.sources.size());
     const PhaseTimer timer(environment_.clock, durations_us_, "getBatch");
     for (size_t i = 0; i < readers.size(); ++i) {
       if (batch.starts[i].offset == batch.ends[i]) continue;
-      const auto& columns = parts_.plan != nullptr ? parts_.plan->source_columns(i)
-                                                   : parts_.pipeline->source_columns();
-      WEIR_ASSIGN(readers[i],
-                  parts_.sources[i]->plan(batch.starts[i].offset, batch.ends[i], columns));
+      WEIR_ASSIGN(readers[i], parts_.sources[i]->plan(batch.starts[i].offset, batch.ends[i],
+                                                      source_columns(i)));
     }
   }
   std::vector<TransformCounters> counters(readers[0].size());
@@ -210,8 +233,36 @@ Result<void> MicroBatchQuery::execute_batch() {
   WEIR_TRY(run_pipeline(readers[0], *writer, counters));
   WEIR_TRY(count_rows(readers, counters));
   readers.clear();
+  begin_read_ahead();
   WEIR_ASSIGN(batch.commit, writer->commit());
   return {};
+}
+
+const std::vector<std::string>& MicroBatchQuery::source_columns(size_t source) const {
+  return parts_.plan != nullptr ? parts_.plan->source_columns(source)
+                                : parts_.pipeline->source_columns();
+}
+
+// Where the sources have more than this batch took, and the next one follows at once: a batch that
+// took all there was is followed by what has come by the time that it is done.
+void MicroBatchQuery::begin_read_ahead() {
+  if (options_.read_ahead_bytes <= 0 || options_.trigger.kind == Trigger::Kind::kOnce ||
+      options_.trigger.interval_us > 0 || stop_.stop_requested())
+    return;
+  std::vector<source::Source*> sources;
+  std::vector<std::vector<std::string>> columns;
+  bool more = false;
+  for (size_t i = 0; i < parts_.sources.size(); ++i) {
+    const auto* ready = dynamic_cast<const source::ReadAheadSource*>(parts_.sources[i].get());
+    if (ready == nullptr || !ready->may_read_ahead()) return;
+    more |= !latest_offsets_[i].empty() && latest_offsets_[i] != batch_->ends[i];
+    sources.push_back(parts_.sources[i].get());
+    columns.push_back(source_columns(i));
+  }
+  if (!more) return;
+  ahead_ = std::make_unique<ReadAhead>(std::move(sources), batch_->ends, std::move(columns),
+                                       options_.read_ahead_bytes);
+  ahead_->begin(stop_.get_token());
 }
 
 Result<void> MicroBatchQuery::run_pipeline(
@@ -251,6 +302,7 @@ Result<void> MicroBatchQuery::run_plan(StreamPlan::Readers& readers) {
   const auto read = [&]() -> Result<void> {
     WEIR_TRY(count_rows(readers, {}));
     readers.clear();
+    begin_read_ahead();
     return {};
   };
   if (plan.gives_at_once()) {

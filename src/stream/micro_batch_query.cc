@@ -33,6 +33,12 @@ std::string log_folder(const QueryOptions& options, std::string_view name) {
 
 }  // namespace
 
+void DurationHistogram::add(int64_t us) {
+  const auto bound = std::lower_bound(kBoundsUs.begin(), kBoundsUs.end(), us);
+  ++counts[static_cast<size_t>(bound - kBoundsUs.begin())];
+  sum_us += us;
+}
+
 MicroBatchQuery::MicroBatchQuery(QueryEnvironment environment, QueryParts parts,
                                  QueryOptions options, QueryListener listener)
     : environment_(environment),
@@ -232,6 +238,7 @@ Result<void> MicroBatchQuery::recover() {
 
 void MicroBatchQuery::run() {
   auto result = loop();
+  ahead_.reset();  // before the sources go
   const bool stopped = stop_.stop_requested();
   batch_.reset();
   transforms_.clear();
@@ -394,6 +401,11 @@ void MicroBatchQuery::report(const Batch& batch, int64_t trigger_start_us) {
       status_.output_rows += batch.commit.rows;
     status_.corrupt_rows += batch.corrupt_rows;
     status_.dropped_rows += batch.dropped_rows;
+    for (const auto& one : progress.state_operators)
+      status_.late_rows += one.rows_dropped_by_watermark;
+    for (const auto& [phase, us] : durations_us_)
+      status_.duration_us[phase] += us;
+    status_.triggers.add(execution_us);
     recent_.push_back(progress);
     if (recent_.size() > options_.progress_kept) recent_.pop_front();
   }

@@ -16,6 +16,7 @@
 // it.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -38,6 +39,7 @@
 #include "stream/offset_log.h"
 #include "stream/pipeline.h"
 #include "stream/progress.h"
+#include "stream/read_ahead.h"
 #include "stream/stream_plan.h"
 #include "stream/task_pool.h"
 #include "stream/trigger.h"
@@ -64,7 +66,8 @@ struct QueryOptions {
   Trigger trigger;
   int threads = 0;  // 0: as many as there are cores
   RetryPolicy retry;
-  int64_t batches_retained = 100;  // entries of offset and commit log that stay
+  int64_t batches_retained = 100;         // entries of offset and commit log that stay
+  int64_t read_ahead_bytes = 32LL << 20;  // of the next batch while one commits; 0: none
   int64_t poll_interval_us =
       10'000;  // between looks at a source without news, where the trigger's interval is 0
   std::map<std::string, std::string> session;  // goes to conf of the offset log under these names
@@ -93,6 +96,16 @@ struct QueryListener {
   std::function<void(const base::Error&, int attempt)> on_retry;
 };
 
+// How long triggers that ran a batch took: how many took up to each bound, and beyond the last.
+struct DurationHistogram {
+  static constexpr std::array<int64_t, 12> kBoundsUs = {
+      5'000,   10'000,    25'000,    50'000,    100'000,    250'000,
+      500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 60'000'000};
+  std::array<int64_t, kBoundsUs.size() + 1> counts{};  // each bound for itself, not added up
+  int64_t sum_us = 0;
+  void add(int64_t us);
+};
+
 struct QueryStatus {
   std::string id;
   std::string run_id;
@@ -107,6 +120,10 @@ struct QueryStatus {
   int64_t output_rows = 0;
   int64_t corrupt_rows = 0;
   int64_t dropped_rows = 0;
+  int64_t late_rows = 0;                       // dropped by watermarks
+  int64_t retries = 0;                         // attempts of batches that failed
+  std::map<std::string, int64_t> duration_us;  // by phase, all batches of this run
+  DurationHistogram triggers;
   std::string checkpoint;
   std::string trigger;
   std::string source;
@@ -174,6 +191,8 @@ class MicroBatchQuery {
   Result<void> count_rows(const StreamPlan::Readers& readers,
                           const std::vector<TransformCounters>& counters);
   void commit_source_and_purge();
+  void begin_read_ahead();
+  const std::vector<std::string>& source_columns(size_t source) const;
   const Schema& output_schema() const;
   void report(const Batch& batch, int64_t trigger_start_us);
   bool pause_until(int64_t deadline_us);  // monotonic; false where the query is to stop
@@ -195,6 +214,7 @@ class MicroBatchQuery {
   base::BatchId next_batch_;
   std::vector<SourcePosition> positions_;  // ends of the last committed batch
   std::unique_ptr<Batch> batch_;           // logged, not yet committed
+  std::unique_ptr<ReadAhead> ahead_;       // of the batch after it
   std::map<std::string, int64_t> durations_us_;
   std::vector<std::string> latest_offsets_;
   int64_t last_trigger_start_us_ = -1;

@@ -25,7 +25,22 @@ Result<std::shared_ptr<MicroBatchQuery>> QueryManager::start(QueryParts parts, Q
            (old->id() == query->id() || (!query->name().empty() && old->name() == query->name()));
   });
   queries_.push_back(query);
+  count_start(query->id());
   return query;
+}
+
+void QueryManager::count_start(const std::string& id) {
+  ++starts_[id];
+  std::erase_if(starts_, [this](const auto& entry) {
+    return std::none_of(queries_.begin(), queries_.end(),
+                        [&](const auto& query) { return query->id() == entry.first; });
+  });
+}
+
+int64_t QueryManager::starts(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = starts_.find(id);
+  return found == starts_.end() ? 0 : found->second;
 }
 
 void QueryManager::adopt(std::shared_ptr<MicroBatchQuery> query) {
@@ -41,7 +56,9 @@ void QueryManager::adopt(std::shared_ptr<MicroBatchQuery> query) {
     dropped.push_back(old);
     return true;
   });
+  const std::string id = query->id();
   queries_.push_back(std::move(query));
+  count_start(id);
 }
 
 std::vector<std::shared_ptr<MicroBatchQuery>> QueryManager::all() const {

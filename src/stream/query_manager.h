@@ -4,6 +4,7 @@
 // again or forgotten. All calls from any thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,6 +28,8 @@ class QueryManager {
   void adopt(std::shared_ptr<MicroBatchQuery> query);
   std::vector<std::shared_ptr<MicroBatchQuery>> active() const;
   std::vector<std::shared_ptr<MicroBatchQuery>> all() const;
+  // How often a query was started in this process, by its id; of those that are listed.
+  int64_t starts(const std::string& id) const;
   // By name, id or run id; null where there is none.
   std::shared_ptr<MicroBatchQuery> find(std::string_view name_or_id) const;
   void stop_all();
@@ -34,9 +37,12 @@ class QueryManager {
   void forget_ended();
 
  private:
+  void count_start(const std::string& id);  // mutex_ held
+
   QueryEnvironment environment_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<MicroBatchQuery>> queries_;
+  std::map<std::string, int64_t> starts_;
 };
 
 }  // namespace weir::stream

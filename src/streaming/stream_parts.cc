@@ -44,9 +44,9 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
 }
 
 Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem& files,
-                                      const plan::OperatorPtr& root, plan::StreamMode mode,
-                                      const QueryConf& conf, const std::string& checkpoint,
-                                      int threads) {
+                                      const StreamWrite& write, const plan::OperatorPtr& root,
+                                      plan::StreamMode mode, const QueryConf& conf,
+                                      const std::string& checkpoint, int threads) {
   stream::PlanEnvironment environment;
   const auto output = output_mode(mode);
   environment.eval = session.eval_context();
@@ -62,7 +62,13 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
   state.conf = session.all_set();
   for (const auto& [key, value] : conf.pinned)
     state.conf[key] = value;
-  state.make_group_function = [&session](const plan::op::GroupMap& map) {
+  state.make_group_function =
+      [&session, native = write.group_function](
+          const plan::op::GroupMap& map) -> Result<std::unique_ptr<operators::GroupFunction>> {
+    if (native) {
+      WEIR_ASSIGN(auto made, native(map));
+      if (made != nullptr) return made;
+    }
     return group_function(session, map);
   };
   environment.make_operator = [output, state](const plan::OperatorPtr& node, int64_t id) {

@@ -207,8 +207,8 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
     WEIR_TRY(refuse_recovery(environment_.files, checkpoint));
   WEIR_ASSIGN(const auto conf, query_conf(session_, environment_.files, checkpoint.folder));
   const int threads = session_.warehouse().services().threads;
-  WEIR_ASSIGN(auto parts, make_parts(session_, environment_.files, planned.optimized, mode, conf,
-                                     checkpoint.folder, threads));
+  WEIR_ASSIGN(auto parts, make_parts(session_, environment_.files, write, planned.optimized, mode,
+                                     conf, checkpoint.folder, threads));
   WEIR_ASSIGN(auto sink,
               make_sink(session_, write, format, mode, planned.optimized, stop_.get_token()));
   parts.sink = std::move(sink.sink);

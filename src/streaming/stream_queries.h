@@ -15,11 +15,16 @@
 #include <string>
 #include <vector>
 
+#include "plan/operator.h"
 #include "plan/plan_node.h"
 #include "plan/streaming_check.h"
 #include "session/session.h"
 #include "stream/micro_batch_query.h"
 #include "stream/query_manager.h"
+
+namespace weir::operators {
+class GroupFunction;
+}
 
 namespace weir::streaming {
 
@@ -56,6 +61,9 @@ struct StreamWrite {
   plan::Options options;  // checkpointLocation, mergeSchema, topic …, keys in lower case
   std::shared_ptr<BatchFunction> for_each_batch;  // at most one of these two;
   std::shared_ptr<RowFunction> for_each;          // then no format
+  // The C++ functions of the plan's groups with state; null for those that are none. May be empty.
+  std::function<Result<std::unique_ptr<operators::GroupFunction>>(const plan::op::GroupMap&)>
+      group_function;
 };
 
 // As Spark's StreamingQueryListener hears it. Called in the order in which they happen, from a

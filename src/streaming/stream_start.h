@@ -71,9 +71,9 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
                                   plan::StreamMode mode);
 // The plan ready to run, and its sources.
 Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem& files,
-                                      const plan::OperatorPtr& root, plan::StreamMode mode,
-                                      const QueryConf& conf, const std::string& checkpoint,
-                                      int threads);
+                                      const StreamWrite& write, const plan::OperatorPtr& root,
+                                      plan::StreamMode mode, const QueryConf& conf,
+                                      const std::string& checkpoint, int threads);
 
 base::Error unsupported_in_stream(std::string_view what);
 
