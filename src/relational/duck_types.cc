@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/array/util.h>
+#include <arrow/buffer.h>
 #include <arrow/type.h>
 
 #include "columnar/arrow_adapter.h"
@@ -26,6 +27,7 @@ std::shared_ptr<arrow::DataType> duck_form(const std::shared_ptr<arrow::DataType
     case arrow::Type::LIST:
       return arrow::list(arrow::field("item", duck_form(type->field(0)->type())));
     case arrow::Type::STRUCT: {
+      if (type->num_fields() == 0) return arrow::boolean();  // DuckDB has no struct without fields
       arrow::FieldVector fields;
       for (int i = 0; i < type->num_fields(); ++i) {
         fields.push_back(arrow::field("f" + std::to_string(i), duck_form(type->field(i)->type())));
@@ -142,6 +144,7 @@ std::string duck_sql_type(const columnar::DataType& type) {
     case TypeKind::kMap:
       return "MAP(" + duck_sql_type(type.key()) + ", " + duck_sql_type(type.value()) + ")";
     case TypeKind::kStruct:
+      if (type.fields().empty()) return "BOOLEAN";
       break;
   }
   std::string text = "STRUCT(";
@@ -149,6 +152,26 @@ std::string duck_sql_type(const columnar::DataType& type) {
     text += (i ? ", f" : "f") + std::to_string(i) + " " + duck_sql_type(type.fields()[i].type());
   return text + ")";
 }
+
+namespace {
+
+bool is_empty_struct(const arrow::DataType& type) {
+  return type.id() == arrow::Type::STRUCT && type.num_fields() == 0;
+}
+
+// Structs without fields to booleans and back: all that there is to know is which are NULL.
+Result<std::shared_ptr<arrow::Array>> as_flags(const arrow::ArrayData& data,
+                                               const std::shared_ptr<arrow::DataType>& type) {
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers{data.buffers[0]};
+  if (!is_empty_struct(*type)) {
+    WEIR_ARROW_ASSIGN(auto bits, arrow::AllocateEmptyBitmap(data.offset + data.length));
+    buffers.push_back(std::move(bits));
+  }
+  return arrow::MakeArray(arrow::ArrayData::Make(type, data.length, std::move(buffers),
+                                                 data.null_count.load(), data.offset));
+}
+
+}  // namespace
 
 Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array>& array,
                                               const std::shared_ptr<arrow::DataType>& type) {
@@ -161,6 +184,8 @@ Result<std::shared_ptr<arrow::Array>> relabel(const std::shared_ptr<arrow::Array
     WEIR_ARROW_ASSIGN(auto nulls, arrow::MakeArrayOfNull(type, array->length()));
     return nulls;
   }
+  if (is_empty_struct(*type) || is_empty_struct(*array->type()))
+    return as_flags(*array->data(), type);
   auto data = array->data()->Copy();
   const bool map = type->id() == arrow::Type::MAP;
   for (int i = 0; i < type->num_fields(); ++i) {

@@ -192,3 +192,17 @@ def test_grouping_sets_without_rows(spark):
     assert spark.sql("SELECT count(*) FROM range(0) GROUP BY GROUPING SETS (())").collect() == []
     assert spark.sql("SELECT count(*) FROM range(2) GROUP BY GROUPING SETS ((), ())").collect() == [(2,), (2,)]
     assert none.agg(F.count("*")).collect() == [(0,)]
+
+
+def test_foreach_row(spark, tmp_path):
+    seen = tmp_path / "seen"
+    seen.touch()
+    seen.chmod(0o666)
+
+    def write(row):
+        with open(seen, "a") as file:
+            file.write(f"{row.id} {row['twice']}\n")
+
+    spark.range(3).withColumn("twice", F.col("id") * 2).foreach(write)
+    assert sorted(seen.read_text().splitlines()) == ["0 0", "1 2", "2 4"]
+    spark.range(2).foreachPartition(lambda rows: [write(row) for row in ()])
