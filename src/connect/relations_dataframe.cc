@@ -2,6 +2,7 @@
 // along, functions over groups.
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include <spark/connect/relations.pb.h>
 
@@ -9,6 +10,8 @@
 #include "connect/local_relation.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
+#include "plan/stateful_function.h"
+#include "plan/streaming_check.h"
 
 namespace weir::connect {
 
@@ -31,6 +34,62 @@ Result<columnar::Schema> read_schema(const std::string& text) {
   if (!type.is(columnar::TypeKind::kStruct))
     return invalid_plan("the schema of a function with state is no struct: {}", text);
   return type;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char each) { return std::tolower(each); });
+  return text;
+}
+
+Result<std::string> time_mode(const std::string& given) {
+  for (const char* one : {"none", "processingTime", "eventTime"})
+    if (lower(given) == lower(one)) return std::string(one);
+  return base::error(base::ErrorKind::kInvalidArgument,
+                     "Unknown time mode {}. Accepted timeMode modes are 'none', 'processingTime', "
+                     "'eventTime'",
+                     given)
+      .with_class("STATEFUL_PROCESSOR_UNKNOWN_TIME_MODE")
+      .with_sql_state("42802")
+      .with_parameter("timeMode", given);
+}
+
+struct Grouped {
+  PlanPtr rows;
+  std::vector<ExpressionPtr> keys;
+};
+
+Result<PlanPtr> transform_with_state(const spark::connect::GroupMap& given, Grouped input,
+                                     std::optional<Grouped> initial) {
+  constexpr int kPandas = 211;  // PySpark's PythonEvalType
+  const auto& info = given.transform_with_state_info();
+  WEIR_ASSIGN(const auto function, read_python_function(given.func()));
+  plan::StatefulFunction run{*function, {}};
+  if (info.has_output_schema()) {
+    WEIR_ASSIGN(run.result, read_type(info.output_schema()));
+  }
+  if (!run.result.is(columnar::TypeKind::kStruct))
+    return invalid_plan("the output schema of transformWithState is no struct");
+  const bool with_state = plan::state_options(run) != nullptr;
+  if (with_state != initial.has_value())
+    return invalid_plan("a function of evaluation type {} {} an initial state", run.eval_type,
+                        initial ? "takes no" : "takes");
+  WEIR_TRY(plan::parse_stream_mode(given.output_mode()));
+  WEIR_ASSIGN(const auto mode, time_mode(info.time_mode()));
+  const bool pandas = run.eval_type == kPandas || run.eval_type == plan::kTransformPandasInitial;
+  plan::Options state{
+      {"kind", pandas ? "transformWithStateInPandasExec" : "transformWithStateInPySparkExec"},
+      {"time_mode", mode},
+      {"output_mode", lower(given.output_mode())},
+      {"event_time_column", info.event_time_column_name()}};
+  if (!initial)
+    return make_plan(plan::GroupMap{std::move(input.rows), std::move(input.keys),
+                                    std::make_shared<plan::PythonFunction>(std::move(run)),
+                                    std::move(state)});
+  run.state = std::move(state);
+  return make_plan(plan::CoGroupMap{std::move(input.rows), std::move(initial->rows),
+                                    std::move(input.keys), std::move(initial->keys),
+                                    std::make_shared<plan::StatefulFunction>(std::move(run))});
 }
 
 }  // namespace
@@ -279,7 +338,18 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
     }
     case Proto::kGroupMap: {
       const auto& given = relation.group_map();
-      if (given.has_transform_with_state_info()) return unsupported("transformWithState");
+      if (given.has_transform_with_state_info()) {
+        Grouped rows;
+        std::optional<Grouped> initial;
+        WEIR_ASSIGN(rows.rows, input(given.input()));
+        WEIR_ASSIGN(rows.keys, expressions(given.grouping_expressions()));
+        if (given.has_initial_input()) {
+          initial.emplace();
+          WEIR_ASSIGN(initial->rows, input(given.initial_input()));
+          WEIR_ASSIGN(initial->keys, expressions(given.initial_grouping_expressions()));
+        }
+        return transform_with_state(given, std::move(rows), std::move(initial));
+      }
       if (given.has_is_map_groups_with_state() && given.is_map_groups_with_state())
         return unsupported(
             "mapGroupsWithState of the JVM's typed groups (applyInPandasWithState does the same)");
@@ -300,9 +370,7 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
       WEIR_ASSIGN(typed.result, read_schema(given.output_schema()));
       read.function = std::make_shared<plan::PythonFunction>(std::move(typed));
       WEIR_ASSIGN(const auto state, read_schema(given.state_schema()));
-      auto mode = given.output_mode();
-      std::transform(mode.begin(), mode.end(), mode.begin(),
-                     [](unsigned char each) { return std::tolower(each); });
+      const auto mode = lower(given.output_mode());
       if (mode != "append" && mode != "update")
         return invalid_plan("The output mode of function should be append or update, not {}",
                             given.output_mode());

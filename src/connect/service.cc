@@ -5,6 +5,7 @@
 
 #include "connect/execution.h"
 #include "connect/requests.h"
+#include "python/session_files.h"
 
 namespace weir::connect {
 
@@ -193,7 +194,11 @@ class ArtifactsHandler final : public CallHandler {
   }
   // The client sends what was damaged on its way again.
   Result<void> keep(const std::string& name, std::string data, bool intact) {
-    if (intact) WEIR_TRY(session_->artifacts().add(name, std::move(data)));
+    if (intact) {
+      WEIR_TRY(session_->artifacts().add(name, data));
+      if (auto* workers = dynamic_cast<python::FileTaker*>(session_->functions()))
+        WEIR_TRY(workers->add_file(name, data));
+    }
     auto& summary = *response_.add_artifacts();
     summary.set_name(name);
     summary.set_is_crc_successful(intact);

@@ -5,6 +5,7 @@
 
 #include "connect/requests.h"
 #include "connect/service.h"
+#include "python/session_files.h"
 
 namespace weir::connect {
 
@@ -248,6 +249,9 @@ Result<std::string> Service::clone_session(const std::string& request, ClientSes
   for (const auto& [key, value] : session->engine().all_set())
     if (session->engine().modifiable(key)) WEIR_TRY(copy->engine().set(key, value));
   session->artifacts().copy_to(copy->artifacts());
+  auto* from = dynamic_cast<python::FileTaker*>(session->functions());
+  auto* to = dynamic_cast<python::FileTaker*>(copy->functions());
+  if (from && to) WEIR_TRY(from->copy_files(*to));
   spark::connect::CloneSessionResponse response;
   response.set_new_session_id(copy->id());
   response.set_new_server_side_session_id(copy->server_side_id());

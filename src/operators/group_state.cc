@@ -12,6 +12,7 @@
 #include "eval/list_rows.h"
 #include "eval/node.h"
 #include "operators/event_time.h"
+#include "operators/group_rows.h"
 #include "operators/store_operator.h"
 #include "state/row_codec.h"
 
@@ -27,56 +28,6 @@ using columnar::TypeKind;
 
 constexpr int64_t kBucketUs = 10'000'000;
 constexpr size_t kCallsAtOnce = 4096;
-
-class RowsTaker final : public Collector {
- public:
-  RowsTaker(int event, int64_t late_us, std::atomic<int64_t>& dropped, std::vector<BatchPtr>& out)
-      : event_(event), late_us_(late_us), dropped_(dropped), out_(out) {}
-  Result<void> add(const BatchPtr& given) override {
-    auto rows = given;
-    if (event_ >= 0 && late_us_ != kNoWatermark) {
-      std::vector<int64_t> times;
-      WEIR_TRY(event_times(*rows->column(event_), times));
-      WEIR_ASSIGN(const auto late, drop_late(times, late_us_, rows));
-      dropped_ += late;
-    }
-    if (rows->num_rows() > 0) out_.push_back(std::move(rows));
-    return {};
-  }
-
- private:
-  int event_;
-  int64_t late_us_;
-  std::atomic<int64_t>& dropped_;
-  std::vector<BatchPtr>& out_;
-};
-
-Result<BatchPtr> picked(const arrow::RecordBatch& rows, const std::vector<int64_t>& order) {
-  std::vector<ArrayPtr> columns;
-  for (const auto& column : rows.columns()) {
-    WEIR_ASSIGN(auto made, eval::pick(column, order));
-    columns.push_back(std::move(made));
-  }
-  return arrow::RecordBatch::Make(rows.schema(), static_cast<int64_t>(order.size()),
-                                  std::move(columns));
-}
-
-// The batches as one of this schema.
-Result<BatchPtr> joined(const std::vector<BatchPtr>& batches,
-                        const std::shared_ptr<arrow::Schema>& schema) {
-  std::vector<BatchPtr> plain;
-  for (const auto& one : batches) {
-    std::vector<ArrayPtr> columns;
-    for (int i = 0; i < one->num_columns(); ++i) {
-      WEIR_ASSIGN(auto made, eval::canonical(one->column(i), schema->field(i)->type()));
-      columns.push_back(std::move(made));
-    }
-    plain.push_back(arrow::RecordBatch::Make(schema, one->num_rows(), std::move(columns)));
-  }
-  WEIR_ARROW_ASSIGN(const auto table, arrow::Table::FromRecordBatches(schema, plain));
-  WEIR_ARROW_ASSIGN(auto made, table->CombineChunksToBatch());
-  return made;
-}
 
 std::string name_of(const plan::Operator& node) {
   const auto& options = std::get<plan::op::GroupMap>(node.node).state;
@@ -194,7 +145,7 @@ class GroupStates final : public StoreOperator {
   }
 
   Result<void> call_groups(const std::vector<BatchPtr>& batches, const Output& output) {
-    WEIR_ASSIGN(auto rows, joined(batches, input_schema_));
+    WEIR_ASSIGN(auto rows, joined_rows(batches, input_schema_));
     std::vector<ArrayPtr> columns;
     for (const auto& key : keys_) {
       WEIR_ASSIGN(auto array, key.evaluate(*rows, run_.eval));
@@ -208,7 +159,7 @@ class GroupStates final : public StoreOperator {
     std::iota(order.begin(), order.end(), int64_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](int64_t a, int64_t b) { return encoded.at(a) < encoded.at(b); });
-    WEIR_ASSIGN(rows, picked(*rows, order));
+    WEIR_ASSIGN(rows, picked_rows(*rows, order));
     std::vector<int64_t> firsts, begins;
     for (size_t i = 0; i < order.size(); ++i) {
       if (i > 0 && encoded.at(order[i]) == encoded.at(order[i - 1])) continue;
@@ -218,7 +169,7 @@ class GroupStates final : public StoreOperator {
     begins.push_back(rows->num_rows());
     const auto schema = columnar::to_arrow_schema(key_schema_);
     WEIR_ASSIGN(const auto keys,
-                picked(*arrow::RecordBatch::Make(schema, encoded.rows(), columns), firsts));
+                picked_rows(*arrow::RecordBatch::Make(schema, encoded.rows(), columns), firsts));
     WEIR_TRY(encoder.encode(keys->columns(), encoded));
     state::RowsByShard split;
     state::split_by_shard(encoded, store().shards(), split);
@@ -319,8 +270,8 @@ class GroupStates final : public StoreOperator {
       }
       values.push_back(arrow::RecordBatch::Make(schema, 1, std::move(columns)));
     }
-    WEIR_ASSIGN(const auto all_keys, joined(keys, columnar::to_arrow_schema(key_schema_)));
-    WEIR_ASSIGN(const auto all_values, joined(values, schema));
+    WEIR_ASSIGN(const auto all_keys, joined_rows(keys, columnar::to_arrow_schema(key_schema_)));
+    WEIR_ASSIGN(const auto all_values, joined_rows(values, schema));
     WEIR_ASSIGN(auto key_encoder, state::KeyEncoder::make(key_schema_));
     WEIR_ASSIGN(auto value_encoder, state::ValueEncoder::make(value_schema_));
     state::EncodedRows encoded_keys, encoded_values;

@@ -8,6 +8,7 @@
 #include "operators/session_aggregation.h"
 #include "operators/stream_join.h"
 #include "operators/stream_limit.h"
+#include "operators/transform_state.h"
 #include "plan/session_windows.h"
 
 namespace weir::operators {
@@ -56,6 +57,7 @@ bool is_stateful(const plan::Operator& node, OutputMode mode) {
   if (std::holds_alternative<op::Limit>(node.node))
     return mode == OutputMode::kAppend || !has_aggregate(node);
   if (const auto* map = std::get_if<op::GroupMap>(&node.node)) return !map->state.empty();
+  if (is_transform_with_state(node)) return true;
   return is_aggregate(node) || std::holds_alternative<op::Deduplicate>(node.node);
 }
 
@@ -70,6 +72,8 @@ Result<std::unique_ptr<StatefulOperator>> make_operator(const plan::OperatorPtr&
     return make_aggregation(as_aggregate(*node), mode, std::move(environment));
   if (std::holds_alternative<op::Deduplicate>(node->node))
     return make_deduplication(node, mode, std::move(environment));
+  if (is_transform_with_state(*node))
+    return make_transform_state(node, mode, std::move(environment));
   if (std::holds_alternative<op::GroupMap>(node->node))
     return make_group_state(node, mode, std::move(environment));
   if (std::holds_alternative<op::Limit>(node->node))

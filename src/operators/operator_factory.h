@@ -16,6 +16,10 @@
 namespace weir::io {
 class FileSystem;
 }
+namespace weir::state {
+class TransformFunction;  // group_variables.h
+struct TransformShape;
+}  // namespace weir::state
 
 namespace weir::operators {
 
@@ -33,6 +37,10 @@ struct StateEnvironment {
   // The function of a GroupMap with state; may be empty.
   std::function<Result<std::unique_ptr<GroupFunction>>(const plan::op::GroupMap&)>
       make_group_function = {};
+  // That of transformWithState; may be empty.
+  std::function<Result<std::unique_ptr<state::TransformFunction>>(const plan::PythonFunction&,
+                                                                  const state::TransformShape&)>
+      make_transform_function = {};
 };
 
 // Whether the node has to remember rows from batch to batch: Aggregate, Distinct, Deduplicate,

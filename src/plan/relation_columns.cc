@@ -1,5 +1,6 @@
 // What DataFrame calls do with columns and rows: withColumns, drop, toDF, dropDuplicates, sample …
 #include <algorithm>
+#include <strings.h>
 
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/stateful_function.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -336,6 +338,20 @@ std::vector<Column> columns_of(const DataType& type, ColumnId& next) {
   return columns;
 }
 
+// The same of a function that may keep state: the column that it names as its event time is one.
+Result<std::vector<Column>> columns_of_state(const PythonFunction& function, const Options& state,
+                                             ColumnId& next_id) {
+  auto columns = columns_of(function.result, next_id);
+  const auto named = state.find("event_time_column");
+  if (named == state.end() || named->second.empty()) return columns;
+  const auto found = std::find_if(columns.begin(), columns.end(), [&](const Column& column) {
+    return strcasecmp(column.name.c_str(), named->second.c_str()) == 0;
+  });
+  if (found == columns.end()) return unresolved_column(columns, {named->second}, {});
+  found->metadata["spark.watermarkDelayMs"] = 0;
+  return columns;
+}
+
 }  // namespace
 
 Result<OperatorPtr> RelationAnalyzer::visit(const MapPartitions& node, const PlanNode&) {
@@ -355,8 +371,8 @@ Result<OperatorPtr> RelationAnalyzer::visit(const GroupMap& node, const PlanNode
     WEIR_ASSIGN(auto typed, expressions(scope).analyze(*key));
     made.keys.push_back(std::move(typed));
   }
-  return make_operator(std::move(made), columns_of(node.function->result, next_id_),
-                       child->streaming);
+  WEIR_ASSIGN(auto columns, columns_of_state(*node.function, node.state, next_id_));
+  return make_operator(std::move(made), std::move(columns), child->streaming);
 }
 
 Result<OperatorPtr> RelationAnalyzer::visit(const CoGroupMap& node, const PlanNode&) {
@@ -373,7 +389,10 @@ Result<OperatorPtr> RelationAnalyzer::visit(const CoGroupMap& node, const PlanNo
       (first ? made.left_keys : made.right_keys).push_back(std::move(typed));
     }
   }
-  return make_operator(std::move(made), columns_of(node.function->result, next_id_));
+  const auto* state = state_options(*node.function);
+  WEIR_ASSIGN(auto columns, columns_of_state(*node.function, state ? *state : Options(), next_id_));
+  const bool streaming = left->streaming || right->streaming;
+  return make_operator(std::move(made), std::move(columns), streaming);
 }
 
 }  // namespace weir::plan

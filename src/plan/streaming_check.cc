@@ -10,6 +10,7 @@
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 #include "plan/session_windows.h"
+#include "plan/stateful_function.h"
 
 namespace weir::plan {
 
@@ -62,6 +63,7 @@ bool is_stateful_above(const Operator& node) {
   if (const auto* join = std::get_if<op::Join>(&node.node))
     return join->left->streaming && join->right->streaming;
   if (const auto* map = std::get_if<op::GroupMap>(&node.node)) return !map->state.empty();
+  if (transform_options(node)) return true;
   return std::holds_alternative<op::Aggregate>(node.node) ||
          std::holds_alternative<op::Distinct>(node.node) ||
          std::holds_alternative<op::Deduplicate>(node.node);
@@ -251,13 +253,13 @@ class Checker {
     return unsupported("Sampling is not supported on streaming DataFrames/Datasets");
   }
 
-  Result<void> check_node(const Operator&, const op::GroupMap& map) {
+  Result<void> check_node(const Operator& node, const op::GroupMap& map) {
     const auto option = [&map](const char* key) {
       const auto found = map.state.find(key);
       return found == map.state.end() ? std::string() : found->second;
     };
     const std::string kind = option("kind"), mode = option("output_mode");
-    if (kind.empty()) return {};
+    if (kind.empty() || transform_options(node)) return {};
     if (!has_aggregate_ && mode != to_string(mode_))
       return unsupported(kind + " in " + mode + " mode is not supported with " +
                          std::string(mode_in_words(mode_)) +
@@ -280,7 +282,14 @@ class Checker {
     return {};
   }
 
-  Result<void> check_node(const Operator&, const op::CoGroupMap&) {
+  Result<void> check_node(const Operator& node, const op::CoGroupMap& map) {
+    if (transform_options(node)) {  // transformWithState and its initial state
+      if (map.right->streaming)
+        return unsupported("Initial state cannot be a streaming DataFrame/Dataset.");
+      if (!map.left->streaming)
+        return unsupported("transformWithState of a table with an initial state from a stream");
+      return {};
+    }
     return unsupported("CoGrouping with a streaming DataFrame/Dataset is not supported");
   }
 

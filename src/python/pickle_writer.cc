@@ -221,6 +221,22 @@ Result<std::string> pickle_struct(const arrow::Array& structs, int64_t row,
   return pickle;
 }
 
+Result<std::string> pickle_named_row(const arrow::Array& structs, int64_t row,
+                                     const columnar::Schema& schema) {
+  if (any_conversion(schema)) return pickle_struct(structs, row, schema);
+  std::string pickle;
+  Pickler out(pickle);
+  out.raw("\x80\x04");
+  out.global("pyspark.sql.types", "_create_row");
+  out.raw("](");
+  for (const auto& field : schema.fields())
+    out.text(field.name);
+  out.code('e');
+  WEIR_TRY(ValueWriter(out).write(structs, row, schema));
+  out.raw("\x86R.");
+  return pickle;
+}
+
 Result<std::string> pickle_rows(const arrow::RecordBatch& given, const columnar::Schema& schema,
                                 bool named) {
   constexpr int64_t kFrameRows = 100;

@@ -32,6 +32,9 @@ Result<BatchPtr> unpickle_rows(std::string_view pickle, const columnar::Schema& 
 // has another form in Python.
 Result<std::string> pickle_struct(const arrow::Array& structs, int64_t row,
                                   const columnar::Schema& schema);
+// The same, always as a Row.
+Result<std::string> pickle_named_row(const arrow::Array& structs, int64_t row,
+                                     const columnar::Schema& schema);
 // Pickles of tuples, or none (no data()), as structs.
 Result<std::shared_ptr<arrow::Array>> unpickle_structs(std::span<const std::string_view> pickles,
                                                        const columnar::Schema& schema);

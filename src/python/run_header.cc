@@ -88,6 +88,10 @@ void put_settings(const RunHeader& header, WireBytes& out) {
     if (!header.input_schema.empty()) of_evaluation.emplace_back("input_type", header.input_schema);
     if (!header.state_schema.empty())
       of_evaluation.emplace_back("state_value_schema", without_capitals(header.state_schema));
+    if (!header.state_address.empty()) {
+      of_evaluation.emplace_back("state_server_socket_port", header.state_address);
+      of_evaluation.emplace_back("grouping_key_schema", without_capitals(header.key_schema));
+    }
     put_map(of_evaluation, out);
     return;
   }
@@ -97,6 +101,11 @@ void put_settings(const RunHeader& header, WireBytes& out) {
     if (header.eval_type == kArrowBatched && header.version >= kV41)
       out.put_text(header.input_schema);
     if (header.eval_type == kGroupedMapPandasWithState) out.put_text(header.state_schema);
+    if (!header.state_address.empty()) {
+      out.put_int(-1);  // no port
+      out.put_text(header.state_address);
+      out.put_text(header.key_schema);
+    }
   }
   out.put_byte(false);  // no profiler
 }
@@ -123,9 +132,11 @@ std::string header_bytes(const RunHeader& header) {
   out.put_int(static_cast<int32_t>(header.task));
   out.put_text(header.python_version);
   put_task_context(header, out);
-  out.put_text("/nonexistent");  // folder of added files
-  out.put_int(0);                // includes
-  out.put_byte(false);           // broadcasts
+  out.put_text(header.folder.empty() ? "/nonexistent" : header.folder);
+  out.put_int(static_cast<int32_t>(header.includes.size()));
+  for (const auto& name : header.includes)
+    out.put_text(name);
+  out.put_byte(false);  // broadcasts
   out.put_int(0);
   out.put_int(header.eval_type);
   put_settings(header, out);

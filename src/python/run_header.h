@@ -13,6 +13,8 @@
 //        are called with single columns
 //        for 208 the schema of the state follows the same way (4.2: in the second map, which the
 //        worker reads in lower case)
+//        for 211 … 214 the address of the state's server follows: -1 and a socket's name, and the
+//        schema of the groups (4.2: in the second map)
 //   4.0  as 4.1, with a barrier's port and secret in the task context and without 101's schema
 // Evaluation type 0 has no functions but one command, and before 4.2 no settings.
 #pragma once
@@ -40,6 +42,10 @@ enum EvalType : int {
   kGroupedMapPandasWithState = 208,
   kGroupedMapArrow = 209,
   kCogroupedMapArrow = 210,
+  kTransformPandas = 211,
+  kTransformPandasInitial = 212,
+  kTransformRows = 213,
+  kTransformRowsInitial = 214,
   kGroupedMapArrowIter = 215,
   kGroupedMapPandasIter = 216,
   kGroupedAggPandasIter = 217,
@@ -87,6 +93,11 @@ struct RunHeader {
   std::vector<std::pair<std::string, std::string>> settings;
   std::string input_schema;  // JSON; kArrowBatched only
   std::string state_schema;  // JSON; kGroupedMapPandasWithState only
+  // kTransform…: the name of the socket that serves state, and the groups' schema as JSON.
+  std::string state_address;
+  std::string key_schema;
+  std::string folder;                 // of files that the session has; empty: none
+  std::vector<std::string> includes;  // of them: those that modules are in
   std::vector<FunctionWords> functions;
 };
 

@@ -27,7 +27,9 @@ class OneBatch final : public relational::BatchStream {
   BatchPtr batch_;
 };
 
-class WorkerFunctions final : public SessionFunctions, public relational::GroupStateFunctions {
+class WorkerFunctions final : public SessionFunctions,
+                              public relational::GroupStateFunctions,
+                              public FileTaker {
  public:
   WorkerFunctions(std::shared_ptr<WorkerHost> host, int slot, FunctionOptions options,
                   SettingLookup settings, base::Clock& clock)
@@ -39,6 +41,13 @@ class WorkerFunctions final : public SessionFunctions, public relational::GroupS
   ~WorkerFunctions() override { pool_->close(); }
 
   void close() override { pool_->close(); }
+
+  Result<void> add_file(const std::string& name, std::string_view bytes) override {
+    WEIR_ASSIGN(const bool news, files_.add(name, bytes));
+    if (news) pool_->renew();  // what workers have imported stays with them
+    return {};
+  }
+  Result<void> copy_files(FileTaker& to) override { return files_.copy_to(to); }
 
   Result<StreamPtr> scalars(std::vector<relational::UserCall> calls, int kept,
                             StreamPtr input) override {
@@ -92,6 +101,12 @@ class WorkerFunctions final : public SessionFunctions, public relational::GroupS
     return state_work(std::move(work), function, std::move(shape));
   }
 
+  Result<std::unique_ptr<state::TransformFunction>> transform(
+      const plan::PythonFunction& function, const state::TransformShape& shape) override {
+    WEIR_ASSIGN(auto work, new_work());
+    return transform_work(std::move(work), function, shape);
+  }
+
   Result<void> for_each(const plan::PythonFunction& function, StreamPtr rows, int part,
                         int64_t batch_id, std::stop_token stop) override {
     WEIR_ASSIGN(auto work, new_work());
@@ -104,13 +119,15 @@ class WorkerFunctions final : public SessionFunctions, public relational::GroupS
  private:
   Result<Work> new_work() {
     WEIR_ASSIGN(auto facts, pool_->host().start());
-    return Work{pool_, options_, clock_, settings_, std::move(facts)};
+    WEIR_ASSIGN(auto files, files_.place(pool_->user()));
+    return Work{pool_, options_, clock_, settings_, std::move(facts), std::move(files)};
   }
 
   const std::shared_ptr<WorkerPool> pool_;
   const FunctionOptions options_;
   const SettingLookup settings_;
   base::Clock& clock_;
+  SessionFiles files_;
 };
 
 // What of the session's settings a worker asks for.
@@ -150,6 +167,8 @@ RunHeader run_header(const Work& work, const plan::PythonFunction& function) {
   header.version = work.facts.version;
   header.python_version = function.python_version;
   header.eval_type = function.eval_type;
+  header.folder = work.files.folder;
+  header.includes = work.files.includes;
   header.settings.emplace_back("spark.sql.session.timeZone", session_zone(work));
   for (const char* key : kSettings) {
     const auto value = setting(work, key, "");

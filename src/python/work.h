@@ -6,8 +6,10 @@
 
 #include "python/arrow_rows.h"
 #include "python/crew.h"
+#include "python/session_files.h"
 #include "python/session_functions.h"
 #include "relational/group_states.h"
+#include "state/group_variables.h"
 
 namespace weir::python {
 
@@ -17,6 +19,7 @@ struct Work {
   base::Clock& clock;
   SettingLookup settings;
   HostFacts facts;
+  SessionFiles::Place files;
 };
 
 std::string setting(const Work& work, const std::string& key, const std::string& otherwise);
@@ -39,6 +42,8 @@ Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, 
                                StreamPtr left, StreamPtr right);
 Result<std::unique_ptr<relational::GroupStateFunction>> state_work(
     Work work, const plan::PythonFunction& function, relational::GroupStateShape shape);
+Result<std::unique_ptr<state::TransformFunction>> transform_work(
+    Work work, const plan::PythonFunction& function, state::TransformShape shape);
 // foreach: part `part` of a batch, by one worker.
 Result<void> each_work(Work work, const plan::PythonFunction& function, StreamPtr rows, int part,
                        int64_t batch_id, const std::stop_token& stop);

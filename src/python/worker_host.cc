@@ -233,6 +233,15 @@ Result<std::string> WorkerHost::request(const std::string& words, int passed) {
   return receive(kAnswerTimeoutMs);
 }
 
+int WorkerHost::user_of_locked(int slot) const {
+  return facts_.users ? kFirstUser + slot % kUsers : -1;
+}
+
+int WorkerHost::user_of(int slot) {
+  const std::lock_guard lock(mutex_);
+  return user_of_locked(slot);
+}
+
 Result<WorkerHost::Forked> WorkerHost::fork(int slot, const std::string& url) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(start_locked());
@@ -245,7 +254,7 @@ Result<WorkerHost::Forked> WorkerHost::fork(int slot, const std::string& url) {
   }
   const base::JsonObject words{{"do", "fork"},
                                {"url", url},
-                               {"uid", facts_.users ? kFirstUser + slot % kUsers : -1},
+                               {"uid", user_of_locked(slot)},
                                {"memory", options_.memory_bytes},
                                {"files", options_.files_max}};
   auto text = request(base::json_text(words), ends[1]);

@@ -55,11 +55,14 @@ class WorkerHost {
   // A new worker of the session's user `slot` (0 …). With a `url` it runs foreachBatch instead of
   // functions: PySpark's foreach_batch_worker, whose session is the one there.
   Result<Forked> fork(int slot, const std::string& url = {});
+  // As whom the workers of the slot run; -1: as the server. Once it has started.
+  int user_of(int slot);
   void kill(int pid);
   // "signal 9", "exit code 1"; empty for a worker that lives or is not known any more.
   std::string how_ended(int pid);
 
  private:
+  int user_of_locked(int slot) const;
   Result<void> start_locked();
   Result<void> launch(const std::string& python);
   Result<void> read_facts();

@@ -68,7 +68,9 @@ Result<WorkerPtr> WorkerPool::make(const std::string& url) {
     return std::move(forked).error();
   }
   taken_.push_back(forked->pid);
-  return std::make_unique<Worker>(shared_from_this(), forked->pid, forked->socket);
+  auto worker = std::make_unique<Worker>(shared_from_this(), forked->pid, forked->socket);
+  worker->generation_ = generation_;
+  return worker;
 }
 
 Result<void> WorkerPool::wait_for_room(const std::stop_token& stop) {
@@ -136,10 +138,24 @@ Result<WorkerPtr> WorkerPool::take_another() {
   return make();
 }
 
+void WorkerPool::renew() {
+  std::vector<WorkerPtr> old;  // dropped when the lock is free again
+  {
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    old.swap(idle_);
+    for (auto& worker : old) {
+      worker->pool_ = shared_from_this();
+      taken_.push_back(worker->pid_);
+    }
+  }
+}
+
 void WorkerPool::give_back(WorkerPtr worker) {
   {
     const std::lock_guard lock(mutex_);
-    if (!closed_ && static_cast<int>(idle_.size()) < idle_max_) {
+    if (!closed_ && worker->generation_ == generation_ &&
+        static_cast<int>(idle_.size()) < idle_max_) {
       taken_.erase(std::remove(taken_.begin(), taken_.end(), worker->pid_), taken_.end());
       worker->pool_.reset();
       idle_.push_back(std::move(worker));

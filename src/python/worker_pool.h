@@ -30,6 +30,7 @@ class Worker {
  private:
   friend class WorkerPool;
   std::shared_ptr<WorkerPool> pool_;  // null: idle inside the pool
+  int generation_ = 0;
   int pid_;
   int socket_;
 };
@@ -51,6 +52,9 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   // One more, or null where there is none to be had now.
   Result<WorkerPtr> take_another();
   void give_back(WorkerPtr worker);
+  // Workers from now on are new ones.
+  void renew();
+  int user() { return host_->user_of(slot_); }
   // Kills all; nothing can be taken any more.
   void close();
 
@@ -69,6 +73,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   std::vector<WorkerPtr> idle_;
   std::vector<int> taken_;  // process ids
   int count_ = 0;           // idle, taken and being made
+  int generation_ = 0;      // of renew()
   bool closed_ = false;
 };
 

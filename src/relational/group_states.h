@@ -16,6 +16,11 @@
 #include "columnar/data_type.h"
 #include "plan/expression.h"
 
+namespace weir::state {
+class TransformFunction;  // state/group_variables.h
+struct TransformShape;
+}  // namespace weir::state
+
 namespace weir::relational {
 
 using base::Result;
@@ -67,6 +72,8 @@ class GroupStateFunctions {
   virtual ~GroupStateFunctions() = default;
   virtual Result<std::unique_ptr<GroupStateFunction>> group_states(
       const plan::PythonFunction& function, GroupStateShape shape) = 0;
+  virtual Result<std::unique_ptr<state::TransformFunction>> transform(
+      const plan::PythonFunction& function, const state::TransformShape& shape) = 0;
 };
 
 }  // namespace weir::relational

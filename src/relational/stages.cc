@@ -5,6 +5,7 @@
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
 #include "plan/operator_rewrites.h"
+#include "plan/stateful_function.h"
 #include "relational/errors.h"
 #include "relational/observation.h"
 #include "relational/python_plan.h"
@@ -298,6 +299,7 @@ Result<std::string> StatementBuilder::operator()(const op::CoGroupMap& node,
   if (!context_.functions) return unsupported("a user function");
   if (!outer_.empty() && reads_outside(plan))
     return unsupported("a user function inside a correlated subquery");
+  if (plan::transform_options(plan)) return unsupported("state of groups outside of a stream");
   const auto left = keyed_input(node.left, node.left_keys);
   const auto right = keyed_input(node.right, node.right_keys);
   Open open = [left, right, keys = static_cast<int>(node.left_keys.size()),

@@ -102,7 +102,19 @@ Result<StreamPlan::Piece*> StreamPlan::compile(const plan::OperatorPtr& node) {
     WEIR_TRY(add_inputs());
   } else if (environment_.is_stateful(*node)) {
     piece.kind = Piece::Kind::kStateful;
-    WEIR_TRY(add_inputs());
+    for (const auto& child : plan::children_of(*node)) {
+      if (child->streaming) {
+        WEIR_ASSIGN(Piece * input, compile(child));
+        piece.inputs.push_back(input);
+        continue;
+      }
+      auto table = std::make_unique<Piece>();  // an initial state
+      table->node = child;
+      WEIR_TRY(compile_statement(child, *table));
+      table->place = pieces_.size();
+      piece.inputs.push_back(table.get());
+      pieces_.push_back(std::move(table));
+    }
     WEIR_ASSIGN(piece.state,
                 environment_.make_operator(node, static_cast<int64_t>(stateful_.size())));
     stateful_.push_back(&piece);

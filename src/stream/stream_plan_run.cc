@@ -299,6 +299,8 @@ Result<RowBatches> StreamPlan::see_event_times(Piece& piece, Run& run) {
 
 Result<RowBatches> StreamPlan::run_stateful(Piece& piece, Run& run) {
   for (size_t input = 0; input < piece.inputs.size(); ++input) {
+    // A table is the state that the query begins with.
+    if (!piece.inputs[input]->node->streaming && run.batch.id.value() != 0) continue;
     WEIR_ASSIGN(const RowBatches rows, rows_of(*piece.inputs[input], run));
     const size_t parts = std::min(rows.size(), static_cast<size_t>(run.pool.threads()));
     std::vector<std::unique_ptr<operators::Collector>> collectors;

@@ -149,4 +149,15 @@ Result<std::unique_ptr<operators::GroupFunction>> group_function(session::Sessio
       std::make_unique<WorkerGroups>(std::move(shape), std::move(function)));
 }
 
+Result<std::unique_ptr<state::TransformFunction>> transform_function(
+    session::Session& session, const plan::PythonFunction& function,
+    const state::TransformShape& shape) {
+  auto* functions =
+      dynamic_cast<relational::GroupStateFunctions*>(session::user_functions_of(session));
+  if (functions == nullptr) return unsupported_in_stream("a user function");
+  if (shape.key.fields().empty())
+    return unsupported_in_stream("state by group without grouping columns");
+  return functions->transform(function, shape);
+}
+
 }  // namespace weir::streaming

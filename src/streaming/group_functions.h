@@ -4,6 +4,7 @@
 
 #include "operators/group_state.h"
 #include "session/session.h"
+#include "state/group_variables.h"
 
 namespace weir::streaming {
 
@@ -12,5 +13,10 @@ using base::Result;
 // UNSUPPORTED_FEATURE where the session cannot run the function. The session outlives it.
 Result<std::unique_ptr<operators::GroupFunction>> group_function(session::Session& session,
                                                                  const plan::op::GroupMap& map);
+
+// The same for transformWithState.
+Result<std::unique_ptr<state::TransformFunction>> transform_function(
+    session::Session& session, const plan::PythonFunction& function,
+    const state::TransformShape& shape);
 
 }  // namespace weir::streaming

@@ -71,6 +71,10 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
     }
     return group_function(session, map);
   };
+  state.make_transform_function = [&session](const plan::PythonFunction& function,
+                                             const state::TransformShape& shape) {
+    return transform_function(session, function, shape);
+  };
   environment.make_operator = [output, state](const plan::OperatorPtr& node, int64_t id) {
     auto own = state;
     own.operator_id = id;

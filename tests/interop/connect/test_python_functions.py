@@ -399,3 +399,36 @@ def test_dates_of_plain_functions(spark):
     next_day = udf(lambda d: d + datetime.timedelta(days=1), "date", useArrow=False)
     assert values(spark.sql("select date'2024-02-28' d").select(next_day("d"))) == [
         (datetime.date(2024, 2, 29),)]
+
+
+def test_files_and_modules_of_the_session(python_server, tmp_path):
+    import zipfile
+
+    module = tmp_path / "weir_helper.py"
+    module.write_text("def more(x):\n    return x + 1\n")
+    with zipfile.ZipFile(tmp_path / "weir_packed.zip", "w") as packed:
+        packed.writestr("weir_inside/__init__.py", "def much(x):\n    return x * 100\n")
+    first, second = connect(python_server), connect(python_server)
+
+    @udf("long")
+    def helped(x):
+        import weir_helper
+        import weir_inside
+
+        return weir_inside.much(weir_helper.more(x))
+
+    try:
+        with pytest.raises(PythonException, match="No module named 'weir_helper'"):
+            first.range(1).select(helped("id")).collect()
+        first.addArtifacts(str(module), str(tmp_path / "weir_packed.zip"), pyfile=True)
+        assert values(first.range(2).select(helped("id"))) == [(100,), (200,)]
+        module.write_text("def more(x):\n    return x + 2\n")
+        first.addArtifact(str(module), pyfile=True)
+        assert values(first.range(2).select(helped("id"))) == [(200,), (300,)]
+        with pytest.raises(PythonException, match="No module named 'weir_helper'"):
+            second.range(1).select(helped("id")).collect()  # they are the other session's
+        with pytest.raises(PySparkException, match="archive"):
+            first.addArtifact(str(tmp_path / "weir_packed.zip"), archive=True)
+    finally:
+        first.stop()
+        second.stop()

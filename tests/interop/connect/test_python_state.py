@@ -1,6 +1,5 @@
 """State by group in Python functions of streaming queries, through the unmodified client."""
 import datetime
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 from pyspark.sql.types import LongType, StringType, StructField, StructType
+from stream_feed import Feed
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
 
@@ -32,43 +32,6 @@ def spark(python_server):
     session = SparkSession.builder.remote(python_server.address).create()
     yield session
     session.stop()
-
-
-class Feed:
-    """A folder of JSON files that a stream reads, and a folder with what the query gave."""
-
-    def __init__(self, folder, schema):
-        self.folder, self.schema, self.files = folder, schema, 0
-        self.source, self.out, self.checkpoint = folder / "in", folder / "out", folder / "checkpoint"
-        self.source.mkdir()
-        self.rows = []
-
-    def put(self, *rows):
-        self.files += 1
-        path = self.folder / "file.json"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        path.rename(self.source / f"{self.files:04}.json")
-
-    def stream(self, spark):
-        return spark.readStream.schema(self.schema).json(str(self.source))
-
-    def run(self, frame, *rows, mode="append"):
-        """One run of the query over the new rows, a restart each time: what it gave, sorted; or the query."""
-        if rows:
-            self.put(*rows)
-        writer = frame.writeStream.outputMode(mode).option("checkpointLocation", str(self.checkpoint))
-        query = writer.format("delta" if mode == "append" else "noop").trigger(availableNow=True).start(str(self.out))
-        query.awaitTermination(60)
-        if query.exception() is not None:
-            raise query.exception()
-        if mode != "append":
-            return query
-        before, self.rows = self.rows, [
-            tuple(row) for row in frame.sparkSession.read.format("delta").load(str(self.out)).collect()]
-        new = list(self.rows)
-        for row in before:
-            new.remove(row)
-        return sorted(new, key=repr)
 
 
 def running_count(key, frames, state):
@@ -289,23 +252,3 @@ def test_refusals(spark, tmp_path):
         start(mapped(feed.stream(spark), "complete"))
     with pytest.raises(PySparkException, match="(?i)state"):
         mapped(spark.createDataFrame([("a",)], "v string")).collect()
-
-
-@pytest.mark.parametrize("call", ["transformWithStateInPandas", "transformWithState"])
-def test_transform_with_state_is_refused_by_name(spark, tmp_path, call):
-    from pyspark.sql.streaming import StatefulProcessor
-
-    class Processor(StatefulProcessor):
-        def init(self, handle):
-            pass
-
-        def handleInputRows(self, key, rows, timers):
-            yield from ()
-
-        def close(self):
-            pass
-
-    grouped = Feed(tmp_path, "v string").stream(spark).groupBy("v")
-    with pytest.raises(PySparkException, match="transformWithState") as caught:
-        _ = getattr(grouped, call)(Processor(), "v string", "append", "none").schema
-    assert caught.value.getCondition() == "UNSUPPORTED_FEATURE"

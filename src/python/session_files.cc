@@ -1,0 +1,115 @@
+#include "python/session_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "python/work.h"
+
+namespace weir::python {
+
+namespace {
+
+base::Error failed(const std::string& path) {
+  return base::error(base::ErrorKind::kIo, "keeping {} for Python workers: {}", path,
+                     std::strerror(errno));
+}
+
+Result<void> write_file(const std::string& path, std::string_view bytes) {
+  const int file =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return failed(path);
+  while (!bytes.empty()) {
+    const auto wrote = ::write(file, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      auto error = failed(path);
+      ::close(file);
+      return error;
+    }
+    bytes.remove_prefix(static_cast<size_t>(wrote));
+  }
+  ::close(file);
+  return {};
+}
+
+bool is_archive(std::string_view name) {
+  return name.ends_with(".zip") || name.ends_with(".egg") || name.ends_with(".jar");
+}
+
+}  // namespace
+
+SessionFiles::~SessionFiles() {
+  std::error_code ignored;
+  if (!place_.folder.empty()) std::filesystem::remove_all(place_.folder, ignored);
+}
+
+Result<bool> SessionFiles::add(const std::string& name, std::string_view bytes) {
+  const auto slash = name.find('/');
+  const auto kind = name.substr(0, slash);
+  if (kind == "archives")
+    return unsupported("An archive among artifacts (addArtifacts(archive=True))");
+  if (slash == std::string::npos || (kind != "pyfiles" && kind != "files")) return false;
+  const auto file = name.substr(slash + 1);
+  if (file.find('/') != std::string::npos)
+    return unsupported("A folder in the name of an artifact");
+  const std::lock_guard lock(mutex_);
+  if (place_.folder.empty()) {
+    auto folder = (std::filesystem::temp_directory_path() / "weir-files-XXXXXX").string();
+    if (::mkdtemp(folder.data()) == nullptr) return failed(folder);
+    place_.folder = folder;
+  }
+  // A new file, not new bytes in one that a worker reads.
+  const auto path = place_.folder + "/" + file, fresh = place_.folder + "/." + file;
+  WEIR_TRY(write_file(fresh, bytes));
+  if (owner_ >= 0 && ::chown(fresh.c_str(), static_cast<uid_t>(owner_), static_cast<gid_t>(-1)))
+    return failed(fresh);
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return failed(path);
+  if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
+  auto& includes = place_.includes;
+  if (kind == "pyfiles" && is_archive(file) &&
+      std::find(includes.begin(), includes.end(), file) == includes.end())
+    includes.push_back(file);
+  return true;
+}
+
+std::string SessionFiles::path_of(const std::string& name) const {
+  return place_.folder + name.substr(name.find('/'));
+}
+
+Result<void> SessionFiles::copy_to(FileTaker& to) {
+  std::vector<std::pair<std::string, std::string>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& name : names_) {
+      std::ifstream file(path_of(name), std::ios::binary);
+      if (!file) return failed(path_of(name));
+      all.emplace_back(name, std::string(std::istreambuf_iterator<char>(file), {}));
+    }
+  }
+  for (const auto& [name, bytes] : all)
+    WEIR_TRY(to.add_file(name, bytes));
+  return {};
+}
+
+Result<SessionFiles::Place> SessionFiles::place(int uid) {
+  const std::lock_guard lock(mutex_);
+  if (place_.folder.empty() || uid < 0 || uid == owner_) return place_;
+  std::vector<std::string> paths{place_.folder};
+  for (const auto& name : names_)
+    paths.push_back(path_of(name));
+  for (const auto& path : paths) {
+    if (::chown(path.c_str(), static_cast<uid_t>(uid), static_cast<gid_t>(-1)) != 0)
+      return failed(path);
+  }
+  owner_ = uid;
+  return place_;
+}
+
+}  // namespace weir::python
