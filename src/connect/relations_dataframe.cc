@@ -1,11 +1,11 @@
 // Relations that DataFrame calls are sugar for: grouping, columns, na and stat, rows that come
 // along, functions over groups.
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include <spark/connect/relations.pb.h>
 
+#include "base/text.h"
 #include "connect/data_types.h"
 #include "connect/local_relation.h"
 #include "connect/plan_decoder.h"
@@ -36,15 +36,9 @@ Result<columnar::Schema> read_schema(const std::string& text) {
   return type;
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char each) { return std::tolower(each); });
-  return text;
-}
-
 Result<std::string> time_mode(const std::string& given) {
   for (const char* one : {"none", "processingTime", "eventTime"})
-    if (lower(given) == lower(one)) return std::string(one);
+    if (base::lower_case(given) == base::lower_case(one)) return std::string(one);
   return base::error(base::ErrorKind::kInvalidArgument,
                      "Unknown time mode {}. Accepted timeMode modes are 'none', 'processingTime', "
                      "'eventTime'",
@@ -80,7 +74,7 @@ Result<PlanPtr> transform_with_state(const spark::connect::GroupMap& given, Grou
   plan::Options state{
       {"kind", pandas ? "transformWithStateInPandasExec" : "transformWithStateInPySparkExec"},
       {"time_mode", mode},
-      {"output_mode", lower(given.output_mode())},
+      {"output_mode", base::lower_case(given.output_mode())},
       {"event_time_column", info.event_time_column_name()}};
   if (!initial)
     return make_plan(plan::GroupMap{std::move(input.rows), std::move(input.keys),
@@ -370,7 +364,7 @@ Result<PlanPtr> PlanDecoder::relation_functions(const Proto& relation) {
       WEIR_ASSIGN(typed.result, read_schema(given.output_schema()));
       read.function = std::make_shared<plan::PythonFunction>(std::move(typed));
       WEIR_ASSIGN(const auto state, read_schema(given.state_schema()));
-      const auto mode = lower(given.output_mode());
+      const auto mode = base::lower_case(given.output_mode());
       if (mode != "append" && mode != "update")
         return invalid_plan("The output mode of function should be append or update, not {}",
                             given.output_mode());

@@ -195,9 +195,9 @@ class ArtifactsHandler final : public CallHandler {
   // The client sends what was damaged on its way again.
   Result<void> keep(const std::string& name, std::string data, bool intact) {
     if (intact) {
-      WEIR_TRY(session_->artifacts().add(name, data));
       if (auto* workers = dynamic_cast<python::FileTaker*>(session_->functions()))
         WEIR_TRY(workers->add_file(name, data));
+      WEIR_TRY(session_->artifacts().add(name, std::move(data)));
     }
     auto& summary = *response_.add_artifacts();
     summary.set_name(name);

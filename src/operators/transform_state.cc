@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
-#include <strings.h>
 
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
 #include "operators/event_time.h"
@@ -96,7 +96,7 @@ class TransformStates final : public StoreOperator {
     }
     const auto given = option(*node_, "event_time_column");
     for (size_t i = 0; i < node_->columns.size() && !given.empty(); ++i)
-      if (strcasecmp(node_->columns[i].name.c_str(), given.c_str()) == 0)
+      if (base::equal_ignoring_case(node_->columns[i].name, given))
         output_event_ = static_cast<int>(i);
   }
 

@@ -1,9 +1,9 @@
 // What DataFrame calls do with columns and rows: withColumns, drop, toDF, dropDuplicates, sample …
 #include <algorithm>
-#include <strings.h>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
@@ -345,7 +345,7 @@ Result<std::vector<Column>> columns_of_state(const PythonFunction& function, con
   const auto named = state.find("event_time_column");
   if (named == state.end() || named->second.empty()) return columns;
   const auto found = std::find_if(columns.begin(), columns.end(), [&](const Column& column) {
-    return strcasecmp(column.name.c_str(), named->second.c_str()) == 0;
+    return base::equal_ignoring_case(column.name, named->second);
   });
   if (found == columns.end()) return unresolved_column(columns, {named->second}, {});
   found->metadata["spark.watermarkDelayMs"] = 0;

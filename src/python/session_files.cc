@@ -1,6 +1,5 @@
 #include "python/session_files.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -22,8 +21,7 @@ base::Error failed(const std::string& path) {
 }
 
 Result<void> write_file(const std::string& path, std::string_view bytes) {
-  const int file =
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return failed(path);
   while (!bytes.empty()) {
     const auto wrote = ::write(file, bytes.data(), bytes.size());
@@ -37,6 +35,12 @@ Result<void> write_file(const std::string& path, std::string_view bytes) {
   }
   ::close(file);
   return {};
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return failed(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 bool is_archive(std::string_view name) {
@@ -57,6 +61,8 @@ Result<bool> SessionFiles::add(const std::string& name, std::string_view bytes) 
     return unsupported("An archive among artifacts (addArtifacts(archive=True))");
   if (slash == std::string::npos || (kind != "pyfiles" && kind != "files")) return false;
   const auto file = name.substr(slash + 1);
+  if (file.empty() || file == "." || file == ".." || file.find('\0') != std::string::npos)
+    return base::error(base::ErrorKind::kInvalidArgument, "'{}' is no name for an artifact", name);
   if (file.find('/') != std::string::npos)
     return unsupported("A folder in the name of an artifact");
   const std::lock_guard lock(mutex_);
@@ -65,17 +71,23 @@ Result<bool> SessionFiles::add(const std::string& name, std::string_view bytes) 
     if (::mkdtemp(folder.data()) == nullptr) return failed(folder);
     place_.folder = folder;
   }
-  // A new file, not new bytes in one that a worker reads.
-  const auto path = place_.folder + "/" + file, fresh = place_.folder + "/." + file;
-  WEIR_TRY(write_file(fresh, bytes));
-  if (owner_ >= 0 && ::chown(fresh.c_str(), static_cast<uid_t>(owner_), static_cast<gid_t>(-1)))
-    return failed(fresh);
-  if (::rename(fresh.c_str(), path.c_str()) != 0) return failed(path);
-  if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
-  auto& includes = place_.includes;
-  if (kind == "pyfiles" && is_archive(file) &&
-      std::find(includes.begin(), includes.end(), file) == includes.end())
-    includes.push_back(file);
+  const auto path = path_of(name);
+  if (std::filesystem::exists(path)) {
+    WEIR_ASSIGN(const auto there, read_file(path));
+    if (there == bytes) return false;
+    return base::error(base::ErrorKind::kAlreadyExists,
+                       "The artifact {} already exists. Please choose a different name for the new "
+                       "artifact because it cannot be overwritten.",
+                       name)
+        .with_class("ARTIFACT_ALREADY_EXISTS")
+        .with_sql_state("42713")
+        .with_parameter("normalizedRemoteRelativePath", name);
+  }
+  WEIR_TRY(write_file(path, bytes));
+  if (owner_ >= 0 && ::chown(path.c_str(), static_cast<uid_t>(owner_), static_cast<gid_t>(-1)))
+    return failed(path);
+  names_.push_back(name);
+  if (kind == "pyfiles" && is_archive(file)) place_.includes.push_back(file);
   return true;
 }
 
@@ -88,9 +100,8 @@ Result<void> SessionFiles::copy_to(FileTaker& to) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& name : names_) {
-      std::ifstream file(path_of(name), std::ios::binary);
-      if (!file) return failed(path_of(name));
-      all.emplace_back(name, std::string(std::istreambuf_iterator<char>(file), {}));
+      WEIR_ASSIGN(auto bytes, read_file(path_of(name)));
+      all.emplace_back(name, std::move(bytes));
     }
   }
   for (const auto& [name, bytes] : all)

@@ -423,8 +423,9 @@ def test_files_and_modules_of_the_session(python_server, tmp_path):
         first.addArtifacts(str(module), str(tmp_path / "weir_packed.zip"), pyfile=True)
         assert values(first.range(2).select(helped("id"))) == [(100,), (200,)]
         module.write_text("def more(x):\n    return x + 2\n")
-        first.addArtifact(str(module), pyfile=True)
-        assert values(first.range(2).select(helped("id"))) == [(200,), (300,)]
+        with pytest.raises(PySparkException, match="cannot be overwritten"):
+            first.addArtifact(str(module), pyfile=True)
+        assert values(first.range(2).select(helped("id"))) == [(100,), (200,)]
         with pytest.raises(PythonException, match="No module named 'weir_helper'"):
             second.range(1).select(helped("id")).collect()  # they are the other session's
         with pytest.raises(PySparkException, match="archive"):
