@@ -309,10 +309,14 @@ Result<std::unique_ptr<state::TransformFunction>> transform_work(
     Work work, const plan::PythonFunction& function, state::TransformShape shape) {
   if (function.eval_type < kTransformPandas || function.eval_type > kTransformRowsInitial)
     return unsupported("The Python function " + function.name + " with state");
-  constexpr int kV41 = 401;
+  constexpr int kV41 = 401, kV42 = 402;
   if (work.facts.version < kV41)
     return unsupported("transformWithState by PySpark " + work.facts.pyspark +
                        " (--python of weir serve; it takes 4.1 or newer)");
+  // 4.1 reads structs whose fields are shorter than they are, which Arrow's libraries do not write.
+  if (is_initial(function.eval_type) && work.facts.version < kV42)
+    return unsupported("An initial state of transformWithState by PySpark " + work.facts.pyspark +
+                       " (--python of weir serve; it takes 4.2 or newer)");
   return std::unique_ptr<state::TransformFunction>(
       std::make_unique<TransformWork>(std::move(work), function, std::move(shape)));
 }
