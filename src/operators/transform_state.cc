@@ -35,12 +35,19 @@ std::string option(const plan::Operator& node, const char* key) {
   return found == options->end() ? std::string() : found->second;
 }
 
+// Which of the columns that the function sees the key is; -1: none. Hidden ones stand behind.
+int seen_column(const plan::Typed& key, const plan::Operator& node) {
+  const auto* column = std::get_if<plan::TypedColumn>(&key.node);
+  return column && !node.columns[static_cast<size_t>(column->index)].hidden ? column->index : -1;
+}
+
 // One side's rows on their way to the function: its columns, before them keys that are none.
 struct Side {
   plan::OperatorPtr node;
   std::vector<eval::Program> keys;
   std::vector<int> key_columns;  // of `rows`
   std::vector<size_t> added;     // of keys: those that are no columns
+  std::vector<int> own;          // columns of the node that the function sees
   Schema rows = Schema::structure({});
   std::shared_ptr<arrow::Schema> input;
 
@@ -48,26 +55,28 @@ struct Side {
                            const std::vector<plan::TypedPtr>& key_list) {
     Side made;
     made.node = node;
-    std::vector<columnar::Field> fields;
+    std::vector<columnar::Field> fields, all;
     for (size_t i = 0; i < key_list.size(); ++i) {
       WEIR_ASSIGN(auto program, eval::compile(key_list[i]));
       made.keys.push_back(std::move(program));
-      if (std::holds_alternative<plan::TypedColumn>(key_list[i]->node)) continue;
+      if (seen_column(*key_list[i], *node) >= 0) continue;
       made.added.push_back(i);
       fields.push_back(columnar::make_field(fmt::format("key{}", i), key_list[i]->type));
     }
     int next = 0;
     for (const auto& key : key_list) {
-      const auto* column = std::get_if<plan::TypedColumn>(&key->node);
-      made.key_columns.push_back(column ? static_cast<int>(made.added.size()) + column->index
-                                        : next++);
+      const int column = seen_column(*key, *node);
+      made.key_columns.push_back(column >= 0 ? static_cast<int>(made.added.size()) + column
+                                             : next++);
     }
-    std::vector<columnar::Field> own;
-    for (const auto& column : node->columns)
-      own.push_back(columnar::make_field(column.name, column.type));
-    fields.insert(fields.end(), own.begin(), own.end());
+    for (const auto& column : node->columns) {
+      all.push_back(columnar::make_field(column.name, column.type));
+      if (column.hidden) continue;
+      made.own.push_back(static_cast<int>(all.size()) - 1);
+      fields.push_back(all.back());
+    }
     made.rows = Schema::structure(std::move(fields));
-    made.input = columnar::to_arrow_schema(Schema::structure(std::move(own)));
+    made.input = columnar::to_arrow_schema(Schema::structure(std::move(all)));
     return made;
   }
 };
@@ -221,7 +230,8 @@ class TransformStates final : public StoreOperator {
     });
     for (const auto index : from.added)
       columns.push_back(keys[index]);
-    columns.insert(columns.end(), rows->columns().begin(), rows->columns().end());
+    for (const int index : from.own)
+      columns.push_back(rows->column(index));
     WEIR_ASSIGN(made.rows,
                 picked_rows(*arrow::RecordBatch::Make(columnar::to_arrow_schema(from.rows),
                                                       rows->num_rows(), std::move(columns)),

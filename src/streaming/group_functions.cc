@@ -142,7 +142,7 @@ Result<std::unique_ptr<operators::GroupFunction>> group_function(session::Sessio
   for (const auto& key : map.keys)
     fields.push_back(columnar::make_field("key" + std::to_string(fields.size()), key->type));
   for (const auto& column : map.child->columns)
-    fields.push_back(columnar::make_field(column.name, column.type));
+    if (!column.hidden) fields.push_back(columnar::make_field(column.name, column.type));
   shape.rows = columnar::Schema::structure(std::move(fields));
   WEIR_ASSIGN(auto function, functions->group_states(*map.function, shape));
   return std::unique_ptr<operators::GroupFunction>(

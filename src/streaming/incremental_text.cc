@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "plan/stateful_function.h"
+
 namespace weir::streaming {
 
 namespace op = plan::op;
@@ -15,6 +17,7 @@ std::string_view state_of(const plan::Operator& node) {
   if (std::holds_alternative<op::Join>(node.node)) return "SymmetricHashJoin";
   if (std::holds_alternative<op::Deduplicate>(node.node)) return "StreamingDeduplicate";
   if (std::holds_alternative<op::Limit>(node.node)) return "StreamingGlobalLimit";
+  if (plan::transform_options(node)) return "TransformWithState";
   if (std::holds_alternative<op::GroupMap>(node.node)) return "FlatMapGroupsWithState";
   return "StateStoreSave";
 }

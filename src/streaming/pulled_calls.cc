@@ -35,7 +35,8 @@ class Widened {
                             expression->origin);
   }
   bool any() const { return !list_.empty(); }
-  OperatorPtr made() const {
+  // Hidden columns are none of the rows that a function of the user's sees.
+  OperatorPtr made(bool hidden = false) const {
     if (list_.empty()) return child_;
     op::Project project;
     project.child = child_;
@@ -47,6 +48,7 @@ class Widened {
       column.name = "_call" + std::to_string(i);
       column.type = list_[i]->type;
       column.nullable = list_[i]->nullable;
+      column.hidden = hidden;
       column.id = -1 - static_cast<plan::ColumnId>(i);  // the analyzer's are not negative
       columns.push_back(std::move(column));
       project.list.push_back(list_[i]);
@@ -99,7 +101,7 @@ class Puller {
     for (auto& key : groups.keys)
       if (holds_call(*key)) key = child.column(key);
     if (!child.any()) return node;
-    groups.child = child.made();
+    groups.child = child.made(true);
     return plan::make_operator(std::move(groups), node->columns, true);
   }
 

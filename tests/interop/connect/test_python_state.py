@@ -188,6 +188,15 @@ def test_keys_that_are_calculated(spark, tmp_path):
     assert feed.run(counted, *[{"n": n} for n in range(5)]) == [("0x", 3), ("1x", 2)]
 
 
+def test_keys_that_are_calculated_by_python(spark, tmp_path):
+    feed = Feed(tmp_path, "n int")
+    own = F.udf(lambda n: f"u{n % 2}")
+    named = feed.stream(spark).groupBy(own("n")).applyInPandasWithState(
+        lambda key, frames, state: [pd.DataFrame({"key": [key[0]], "n": [str([list(f) for f in frames])]})],
+        "key string, n string", "n long", "append", "NoTimeout")
+    assert feed.run(named, {"n": 1}, {"n": 2}) == [("u0", "[['n']]"), ("u1", "[['n']]")]
+
+
 def test_error_is_the_users_traceback_and_state_stays(spark, tmp_path):
     feed = Feed(tmp_path, "v string")
 
