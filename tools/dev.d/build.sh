@@ -114,6 +114,14 @@ soak_stateful() {
   WEIR_POWER_LOSS_RUNS=5000 "$BUILD/tests/crash/stateful_power_loss_test" --gtest_brief=1
 }
 
+# soak_kafka_sink SEED: kills of a query that writes to Apache Kafka in transactions.
+soak_kafka_sink() {
+  local packages
+  packages=$(echo "$DEPS"/venv-spark/lib/python3*/site-packages)
+  WEIR_SINK_KILLS=200 WEIR_SINK_SEED=$1 PYTHONPATH="$ROOT/tests/interop/support:$packages" \
+    "$DEPS/venv/bin/python" -m pytest -q -s -p no:cacheprovider tests/interop/kafka/test_kafka_sink.py -k kills
+}
+
 # Streams at random, and power going at every point of every streaming case.
 soak_streams() {
   WEIR_SOAK=5000 "$BUILD/src/streaming/streaming_test" --gtest_brief=1 \
@@ -131,8 +139,9 @@ usage: ./dev soak [--cycles N] [--stateful-cycles N] [--seed S] [--rate R] [--di
 Kills hub, simulator and query with SIGKILL at random moments, N times, then counts: the log holds every
 acknowledged event, and the table every record of the log exactly once. The same with weir serve and six stateful
 queries in it, whose tables have to be the answer over all events. Then 5,000 runs of stateful queries over a disk
-that loses power, 5,000 random streaming runs, and the streaming cases with power going at every point. Then weir
-serve: all recorded SQL cases (the tests run a part), and five minutes of damaged plans.
+that loses power, 200 kills of a query that writes to Apache Kafka in transactions, 5,000 random streaming runs, and
+the streaming cases with power going at every point. Then weir serve: all recorded SQL cases (the tests run a part),
+and five minutes of damaged plans.
 
   --cycles N   kills of one to three of the programs (default 100; about 1 s each)
   --stateful-cycles N
@@ -158,6 +167,7 @@ TEXT
   sanitizer_environment
   "$DEPS/venv/bin/python" tests/crash/kill_loop.py "${arguments[@]}"
   soak_stateful "$stateful" "$seed"
+  soak_kafka_sink "$seed"
   soak_streams
   soak_serve
 }
