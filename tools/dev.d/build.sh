@@ -119,7 +119,7 @@ soak_kafka_sink() {
   local packages
   packages=$(echo "$DEPS"/venv-spark/lib/python3*/site-packages)
   WEIR_SINK_KILLS=200 WEIR_SINK_SEED=$1 PYTHONPATH="$ROOT/tests/interop/support:$packages" \
-    "$DEPS/venv/bin/python" -m pytest -q -s -p no:cacheprovider tests/interop/kafka/test_kafka_sink.py -k kills
+    "$DEPS/venv/bin/python" -m pytest -q -s -p no:cacheprovider tests/interop/kafka/test_kafka_sink.py
 }
 
 # Streams at random, and power going at every point of every streaming case.

@@ -19,7 +19,8 @@ from pyspark.errors import PySparkException  # noqa: E402
 from pyspark.sql.connect.session import SparkSession  # noqa: E402
 
 KILLS = int(os.environ.get("WEIR_SINK_KILLS", "8"))
-SEED = int(os.environ.get("WEIR_SINK_SEED", str(int(time.time()))))
+SEED = int(os.environ.get("WEIR_SINK_SEED") or time.time())
+pytestmark = pytest.mark.skipif("WEIR_SINK_KILLS" not in os.environ, reason="./dev soak runs it: WEIR_SINK_KILLS=8 for a short run")
 TOPICS = {"in": 3, "out": 2, "plain": 3, "other": 1, "given_up": 1, "fenced_in": 1, "fenced": 1}
 
 
