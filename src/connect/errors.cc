@@ -78,6 +78,7 @@ constexpr std::array kFamilies = {
     Family{"SQL_CONF_NOT_FOUND", "missing"},
     Family{"PYTHON_EXCEPTION", "python"},
     Family{"STREAM_FAILED", "stream"},
+    Family{"DATA_SOURCE_NOT_FOUND", "class"},
     Family{"STREAMING_OUTPUT_MODE.INVALID", "argument"},
     Family{"_LEGACY_ERROR_TEMP_2048", "argument"},  // a stream without a schema
     Family{"CANNOT_PARSE_INTERVAL", "analysis"},
@@ -130,6 +131,9 @@ std::vector<std::string> family_classes(std::string_view family, const Error& er
   if (family == "argument")
     return {"org.apache.spark.SparkIllegalArgumentException", "java.lang.IllegalArgumentException",
             "java.lang.RuntimeException"};
+  if (family == "class")
+    return {"org.apache.spark.SparkClassNotFoundException", "java.lang.ClassNotFoundException",
+            "java.lang.ReflectiveOperationException", "java.lang.Exception"};
   if (family == "spark") return {"org.apache.spark.SparkException", "java.lang.Exception"};
   return {kRuntime, "java.lang.RuntimeException"};
 }
@@ -316,7 +320,9 @@ std::vector<std::string> exception_classes(const Error& error) {
     classes = family_classes("runtime", error);
   } else if (error.kind() == ErrorKind::kUnsupported) {
     classes = family_classes("unsupported", error);
-  } else if (is_argument(error)) {
+  } else if (is_argument(error) ||
+             (name.empty() && (error.kind() == ErrorKind::kAlreadyExists ||
+                               error.message().starts_with("requirement failed: ")))) {
     classes = {"java.lang.IllegalArgumentException", "java.lang.RuntimeException"};
   } else if (error.kind() == ErrorKind::kInvalidArgument || error.kind() == ErrorKind::kNotFound ||
              error.kind() == ErrorKind::kAlreadyExists) {

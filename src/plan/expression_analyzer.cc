@@ -10,6 +10,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
+#include "plan/session_windows.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -121,6 +122,8 @@ Result<std::vector<SelectItem>> ExpressionAnalyzer::expand(const Expression& exp
       item.column.qualifier = source.qualifier;
     }
   }
+  if (!column && scope_.columns)
+    item.column.metadata = event_time_metadata(*item.expression, *scope_.columns);
   if (alias && !alias->metadata.empty()) {
     WEIR_ASSIGN(item.column.metadata,
                 base::parse_json_object(alias->metadata, "the metadata of an alias"));

@@ -9,6 +9,7 @@
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
 #include "plan/stateful_function.h"
+#include "plan/session_windows.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -290,8 +291,20 @@ Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const Pla
   if (!delay) return invalid();
   made.delay_us = delay->us;
   made.delay_months = delay->months;
-  if (made.delay_us < 0 || made.delay_months < 0) return invalid();
-  return make_operator(std::move(made), child->columns, child->streaming);
+  constexpr int64_t kMonthMs = 31LL * 86'400'000;  // as Spark counts a delay's months
+  const int64_t delay_ms = made.delay_us / 1000 + made.delay_months * kMonthMs;
+  if (delay_ms < 0) {
+    return base::error(base::ErrorKind::kInvalidArgument,
+                       "requirement failed: delay threshold ({}) should not be negative.",
+                       node.delay);
+  }
+  auto columns = child->columns;
+  if (child->streaming) {
+    for (auto& one : columns)
+      one.metadata.erase(kWatermarkDelay);
+    columns[found->index].metadata[kWatermarkDelay] = delay_ms;
+  }
+  return make_operator(std::move(made), std::move(columns), child->streaming);
 }
 
 Result<OperatorPtr> RelationAnalyzer::visit(const Observe& node, const PlanNode& whole) {

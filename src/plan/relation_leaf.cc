@@ -22,7 +22,7 @@ constexpr int kViewDepthMax = 100;
 
 OperatorPtr RelationAnalyzer::scan(const TablePtr& table, std::vector<std::string> qualifier) {
   op::Scan scan;
-  const auto* files = table->streaming() ? nullptr : dynamic_cast<const FileBacked*>(table.get());
+  const auto* files = dynamic_cast<const FileBacked*>(table.get());
   const auto with_metadata = files ? files->with_metadata() : nullptr;
   scan.table = with_metadata ? with_metadata : table;
   std::vector<Column> columns;

@@ -43,6 +43,23 @@ TypedPtr over(TypedPtr function, const std::vector<TypedPtr>& partition_by, cons
 
 }  // namespace
 
+base::JsonObject event_time_metadata(const Typed& time, const std::vector<Column>& columns) {
+  const auto of_column = [&](const Typed& expression) -> base::JsonObject {
+    const auto* column = std::get_if<TypedColumn>(&expression.node);
+    if (column == nullptr || column->index < 0 ||
+        static_cast<size_t>(column->index) >= columns.size())
+      return {};
+    return columns[static_cast<size_t>(column->index)].metadata;
+  };
+  const auto* call = std::get_if<TypedCall>(&time.node);
+  if (call == nullptr) return of_column(time);
+  if (call->function == nullptr || call->function->name != "window_time") return {};
+  auto metadata = of_column(*call->arguments[0]);
+  metadata.erase(kTimeWindow);
+  metadata.erase(kSessionWindow);
+  return metadata;
+}
+
 bool is_session_key(const Typed& key, const Operator& input) {
   if (const auto* column = std::get_if<TypedColumn>(&key.node))
     return column->index >= 0 && static_cast<size_t>(column->index) < input.columns.size() &&

@@ -11,6 +11,13 @@ namespace weir::plan {
 
 // In the metadata of the column of rows' own sessions.
 inline constexpr const char* kSessionWindow = "spark.sessionWindow";
+inline constexpr const char* kTimeWindow = "spark.timeWindow";
+// In the metadata of an event time column: its watermark's delay, as Spark writes it.
+inline constexpr const char* kWatermarkDelay = "spark.watermarkDelayMs";
+
+// What a column made of `time` takes over: the metadata of the column that `time` is, or of the
+// window whose window_time() it is.
+base::JsonObject event_time_metadata(const Typed& time, const std::vector<Column>& columns);
 
 // Whether a key of a grouping over `input` is the column of sessions.
 bool is_session_key(const Typed& key, const Operator& input);

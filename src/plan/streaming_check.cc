@@ -11,6 +11,7 @@
 #include "plan/operator_rewrites.h"
 #include "plan/session_windows.h"
 #include "plan/stateful_function.h"
+#include "plan/stream_rewrites.h"
 
 namespace weir::plan {
 
@@ -224,8 +225,9 @@ class Checker {
       return unsupported("Union between streaming and batch DataFrames/Datasets is not supported");
     if (sets.kind == SetKind::kExcept && sets.right->streaming)
       return unsupported("Except on a streaming DataFrame/Dataset on the right is not supported");
-    if (sets.kind == SetKind::kExcept)
-      return error(ErrorKind::kUnsupported, "EXCEPT of a stream and static rows")
+    if (sets.kind == SetKind::kExcept)  // the others are joins by now
+      return error(ErrorKind::kUnsupported,
+                   "The feature is not supported: EXCEPT ALL of a stream and static rows.")
           .with_class("UNSUPPORTED_FEATURE")
           .with_sql_state("0A000");
     if (sets.kind == SetKind::kIntersect)
@@ -370,6 +372,33 @@ Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
       "the possible risk of correctness issue and still need to run the query, you can disable "
       "this check by setting the config "
       "`spark.sql.streaming.statefulOperator.checkCorrectness.enabled` to false.");
+}
+
+OperatorPtr with_excepts_as_joins(const OperatorPtr& root) {
+  if (!root->streaming) return root;
+  const auto node = map_operator_children(
+      root, [](const OperatorPtr& child) { return with_excepts_as_joins(child); });
+  const auto* sets = std::get_if<op::SetOperation>(&node->node);
+  if (sets == nullptr || sets->kind != SetKind::kExcept || sets->all || sets->right->streaming)
+    return node;
+  const size_t width = node->columns.size();
+  if (sets->left->columns.size() != width || sets->right->columns.size() != width) return node;
+  auto all = sets->left->columns;
+  all.insert(all.end(), sets->right->columns.begin(), sets->right->columns.end());
+  const auto boolean = [](const char* function, TypedPtr left, TypedPtr right) {
+    TypedCall call;
+    call.function = find_function(function);
+    call.arguments = {std::move(left), std::move(right)};
+    return make_typed(DataType::of(columnar::TypeKind::kBoolean), false, std::move(call));
+  };
+  TypedPtr equal;
+  for (size_t i = 0; i < width; ++i) {
+    auto one = boolean("<=>", column_at(all, i), column_at(all, width + i));
+    equal = equal ? boolean("and", std::move(equal), std::move(one)) : std::move(one);
+  }
+  auto join = make_operator(op::Join{sets->left, sets->right, JoinKind::kLeftAnti, equal},
+                            sets->left->columns, true);
+  return make_operator(op::Distinct{std::move(join)}, node->columns, true);
 }
 
 Folder without_time(Folder fold) {

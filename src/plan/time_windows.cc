@@ -19,8 +19,6 @@ using columnar::TypeKind;
 
 namespace {
 
-constexpr const char* kMetadataKey = "spark.timeWindow";
-
 bool is_window_call(const Expression& expression) {
   const auto* call = std::get_if<Call>(&expression.node);
   return call && (names_equal(call->function, "window", /*case_sensitive=*/false) ||
@@ -191,7 +189,8 @@ Result<OperatorPtr> RelationAnalyzer::with_time_windows(
               analyzer.call("isnotnull", {session ? window : arguments[0]}, window->origin));
   auto plan = make_operator(op::Filter{input, std::move(there)}, input->columns, input->streaming);
   Column column = column_of(session ? "session_window" : "window", *window);
-  column.metadata[session ? kSessionWindow : kMetadataKey] = true;
+  column.metadata = event_time_metadata(*arguments[0], input->columns);
+  column.metadata[session ? kSessionWindow : kTimeWindow] = true;
   column.hidden = true;
   column.nullable = false;
   time_windows_[column.id] = window;

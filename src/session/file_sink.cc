@@ -104,8 +104,8 @@ class FileBatch final : public sink::BatchWriter {
 
 class FileSink final : public sink::Sink {
  public:
-  FileSink(const Services& services, FileWrite write)
-      : services_(services), write_(std::move(write)) {}
+  FileSink(const Services& services, FileWrite write, int64_t log_interval)
+      : services_(services), write_(std::move(write)), log_interval_(log_interval) {}
 
   std::string description() const override { return fmt::format("FileSink[file:{}]", write_.path); }
   bool exactly_once() const override { return true; }
@@ -115,7 +115,7 @@ class FileSink final : public sink::Sink {
     if (const auto info = services_.fs.stat(write_.path); info.ok() && !info->is_directory)
       return error(ErrorKind::kInvalidArgument, "{} is a file; the sink needs a folder",
                    write_.path);
-    log_.emplace(services_.fs, write_.path);
+    log_.emplace(services_.fs, write_.path, log_interval_);
     WEIR_TRY(log_->open(query.query_id));
     return std::string();
   }
@@ -140,13 +140,15 @@ class FileSink final : public sink::Sink {
  private:
   Services services_;
   FileWrite write_;
+  int64_t log_interval_;
   std::shared_ptr<const PartLayout> layout_;
   std::optional<source::FileSinkLog> log_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<sink::Sink>> make_file_sink(const Services& services, FileWrite write) {
+Result<std::unique_ptr<sink::Sink>> make_file_sink(const Services& services, FileWrite write,
+                                                   int64_t log_interval) {
   if (!is_file_format(write.format)) return no_data_source(write.format);
   std::erase_if(write.options, [](const auto& option) {
     const std::string name = lower_case(option.first);
@@ -155,7 +157,8 @@ Result<std::unique_ptr<sink::Sink>> make_file_sink(const Services& services, Fil
   for (const auto& [key, value] : write.options) {
     if (lower_case(key) == "retention") return unsupported("the option retention of the file sink");
   }
-  return std::unique_ptr<sink::Sink>(std::make_unique<FileSink>(services, std::move(write)));
+  return std::unique_ptr<sink::Sink>(
+      std::make_unique<FileSink>(services, std::move(write), log_interval));
 }
 
 }  // namespace weir::session

@@ -14,6 +14,7 @@
 namespace weir::session {
 
 // path, format, partition_by, options, zone and ansi of `write` are used.
-Result<std::unique_ptr<sink::Sink>> make_file_sink(const Services& services, FileWrite write);
+Result<std::unique_ptr<sink::Sink>> make_file_sink(const Services& services, FileWrite write,
+                                                   int64_t log_interval = 10);
 
 }  // namespace weir::session

@@ -420,6 +420,9 @@ Result<StreamRequest> SessionCatalog::stream_request(std::string format,
   request.infer_partition_types =
       state_.flag("spark.sql.sources.partitionColumnTypeInference.enabled");
   request.ntz = state_.get("spark.sql.timestampType") == "TIMESTAMP_NTZ";
+  WEIR_ASSIGN(request.log_interval,
+              log_interval(state_.get("spark.sql.streaming.fileSource.log.compactInterval"),
+                           "spark.sql.streaming.fileSource.log.compactInterval"));
   const auto starting = option_of(request.options, "startingTimestamp");
   if (starting && request.format == "delta") {
     WEIR_ASSIGN(request.starting_timestamp_us,

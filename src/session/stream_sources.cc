@@ -1,12 +1,16 @@
 #include "session/stream_sources.h"
 
+#include <charconv>
 #include <functional>
 
 #include <fmt/format.h>
 
 #include "delta/table.h"
+#include "plan/metadata_column.h"
 #include "session/delta_source.h"
+#include "session/file_metadata.h"
 #include "session/file_table.h"
+#include "source/compact_log.h"
 #include "source/delta_source.h"
 #include "source/event_hubs_source.h"
 #include "source/file_listing.h"
@@ -49,6 +53,42 @@ class SourceTable final : public StreamTable {
   std::string description_;
   Schema schema_;
   Make make_;
+};
+
+// Of files, whose rows can say which of them they come from.
+class FileStream final : public StreamTable, public plan::FileBacked {
+ public:
+  FileStream(Services services, source::FileSourceSpec spec, std::string description, Schema schema)
+      : services_(services),
+        spec_(std::move(spec)),
+        description_(std::move(description)),
+        schema_(std::move(schema)) {}
+
+  const Schema& schema() const override { return schema_; }
+  std::string_view provider() const override { return spec_.format; }
+  std::string description() const override { return description_; }
+  Result<SourcePtr> make_source() const override {
+    return source::make_file_source(services_.fs, services_.clock, spec_);
+  }
+  plan::TablePtr with_metadata() const override {
+    auto shown = with_metadata_column(schema_);
+    if (!shown) return nullptr;
+    auto spec = spec_;
+    spec.file_column = shown->fields().back();
+    spec.file_values = [](const io::FileInfo& file, const codec::FileRange& range, int64_t rows) {
+      const int64_t end = std::min(range.end, file.size);
+      return metadata_values(
+          {file.path, file.size, file.modified_us, range.begin, end - range.begin}, rows);
+    };
+    return std::make_shared<FileStream>(services_, std::move(spec), description_,
+                                        std::move(*shown));
+  }
+
+ private:
+  Services services_;
+  source::FileSourceSpec spec_;
+  std::string description_;
+  Schema schema_;
 };
 
 // The options are checked by making a source once; that must reach out to nobody.
@@ -122,9 +162,10 @@ Result<StreamPtr> open_files(const Services& services, StreamRequest request,
   std::erase_if(spec.options,
                 [](const auto& option) { return lower_case(option.first) == "path"; });
   spec.unknown = UnknownOptions::kIgnore;
-  return table_of(request.format, [services, spec = std::move(spec)] {
-    return source::make_file_source(services.fs, services.clock, spec);
-  });
+  spec.log_interval = request.log_interval;
+  WEIR_ASSIGN(const auto source, source::make_file_source(services.fs, services.clock, spec));
+  return StreamPtr(std::make_shared<FileStream>(services, std::move(spec), source->description(),
+                                                source->schema()));
 }
 
 Result<StreamPtr> open_rate(const Services& services, const StreamRequest& request,
@@ -209,6 +250,21 @@ Result<StreamPtr> open_event_hub(const Services& services, const StreamRequest& 
 }
 
 }  // namespace
+
+Result<int64_t> log_interval(const std::optional<std::string>& value, const std::string& key) {
+  if (!value) return source::CompactLog::kInterval;
+  int64_t number = 0;
+  const auto [end, code] = std::from_chars(value->data(), value->data() + value->size(), number);
+  if (code == std::errc() && end == value->data() + value->size() && number > 0) return number;
+  return error(ErrorKind::kInvalidArgument,
+               "The value '{}' in the config \"{}\" is invalid. Must be a positive integer.",
+               *value, key)
+      .with_class("INVALID_CONF_VALUE.REQUIREMENT")
+      .with_sql_state("22022")
+      .with_parameter("confName", key)
+      .with_parameter("confValue", *value)
+      .with_parameter("confRequirement", "Must be a positive integer.");
+}
 
 Result<StreamPtr> open_stream(const Services& services, StreamRequest request,
                               const Origin& origin) {

@@ -25,8 +25,13 @@ struct StreamRequest {
   bool case_sensitive = false;
   bool infer_partition_types = true;
   bool ntz = false;
+  int64_t log_interval = 10;  // spark.sql.streaming.fileSource.log.compactInterval
   std::optional<int64_t> starting_timestamp_us;  // delta's startingTimestamp
 };
+
+// Every so many entries the log of a file source or sink is compacted: what the configuration `key`
+// says, 10 where it says nothing.
+Result<int64_t> log_interval(const std::optional<std::string>& value, const std::string& key);
 
 // Formats: json, csv, text, parquet, delta, rate, rate-micro-batch, socket, kafka, eventhubs.
 // DATA_SOURCE_NOT_FOUND or UNSUPPORTED_FEATURE for another.

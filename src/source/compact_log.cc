@@ -15,7 +15,6 @@ using base::ErrorKind;
 namespace {
 
 constexpr int64_t kEntriesRetained = 100;
-constexpr int64_t kInterval = 10;
 constexpr std::string_view kCompact = ".compact";
 
 // The length of the UTF-8 character at `at`, 0 where there is none.
@@ -49,13 +48,13 @@ std::optional<LogFile> parse_name(std::string_view name) {
 }
 
 // Spark's rule for the interval of a log that has compactions already.
-int64_t interval_of(const std::vector<int64_t>& compacted) {
-  if (compacted.empty()) return kInterval;
+int64_t interval_of(const std::vector<int64_t>& compacted, int64_t wanted) {
+  if (compacted.empty()) return wanted;
   if (compacted.size() >= 2)
     return compacted[compacted.size() - 1] - compacted[compacted.size() - 2];
   const int64_t count = compacted[0] + 1;
-  if (count <= kInterval || kInterval >= count / 2) return count == kInterval ? kInterval : count;
-  for (int64_t divisor = kInterval; divisor <= count / 2; ++divisor)
+  if (count <= wanted || wanted >= count / 2) return count;
+  for (int64_t divisor = wanted; divisor <= count / 2; ++divisor)
     if (count % divisor == 0) return divisor;
   return count;
 }
@@ -157,7 +156,7 @@ Result<void> CompactLog::open(bool for_writing) {
     if (file->compact) compacted.push_back(file->id);
   }
   std::sort(compacted.begin(), compacted.end());
-  interval_ = interval_of(compacted);
+  interval_ = interval_of(compacted, interval_);
   return {};
 }
 

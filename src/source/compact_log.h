@@ -7,8 +7,8 @@
 // Entry N is in the file N; every tenth entry (9, 19, …) is N.compact and repeats the lines of all
 // entries before it, so that the older files can go. Those before the compaction that leaves 100
 // entries readable are removed (Spark waits ten minutes more, for readers on object stores that see
-// an older listing). An interval other than ten that Spark left is taken over, as Spark does. Used
-// by one thread.
+// an older listing). Where there are compactions already, their interval is taken over, as Spark
+// does. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,11 @@ using base::Result;
 
 class CompactLog {
  public:
-  CompactLog(io::FileSystem& files, std::string folder)
-      : files_(files), folder_(std::move(folder)) {}
+  static constexpr int64_t kInterval = 10;  // Spark's default
+
+  // `interval`: of a log that has no compaction yet.
+  CompactLog(io::FileSystem& files, std::string folder, int64_t interval = kInterval)
+      : files_(files), folder_(std::move(folder)), interval_(interval) {}
 
   // Finds what is there. For writing: makes the folder where absent and removes temporary files of
   // a writer that died.
@@ -48,7 +51,7 @@ class CompactLog {
   io::FileSystem& files_;
   std::string folder_;
   int64_t latest_ = -1;
-  int64_t interval_ = 10;
+  int64_t interval_;
 };
 
 // The text of an entry's file, and back.

@@ -17,8 +17,10 @@ constexpr const char* kQueryFile = ".query";
 
 }  // namespace
 
-FileSinkLog::FileSinkLog(io::FileSystem& files, const std::string& folder)
-    : files_(files), folder_(io::join_path(folder, kSinkLogFolder)), log_(files, folder_) {}
+FileSinkLog::FileSinkLog(io::FileSystem& files, const std::string& folder, int64_t interval)
+    : files_(files),
+      folder_(io::join_path(folder, kSinkLogFolder)),
+      log_(files, folder_, interval) {}
 
 Result<void> FileSinkLog::open(const std::string& query_id) {
   query_id_ = query_id;

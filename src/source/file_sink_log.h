@@ -28,7 +28,8 @@ inline constexpr std::string_view kSinkLogFolder = "_spark_metadata";
 class FileSinkLog {
  public:
   // `folder`: where the files go.
-  FileSinkLog(io::FileSystem& files, const std::string& folder);
+  FileSinkLog(io::FileSystem& files, const std::string& folder,
+              int64_t interval = CompactLog::kInterval);
 
   // Reads what is there; makes nothing. kConflict where another query writes the folder.
   Result<void> open(const std::string& query_id);

@@ -130,14 +130,20 @@ struct FilePart {
   std::vector<std::shared_ptr<arrow::Scalar>> partition;
 };
 
-// Where a column of the rows comes from: a column of the files, or the folders' names.
+using FileValues = decltype(FileSourceSpec::file_values);
+
+// Where a column of the rows comes from: a column of the files, the folders' names, or the file
+// itself.
 struct ColumnOrigin {
-  bool of_folder = false;
+  enum class Kind { kFile, kFolder, kFileValues };
+  Kind kind = Kind::kFile;
   size_t index = 0;
 };
 struct Columns {
   std::vector<ColumnOrigin> origins;
   std::shared_ptr<arrow::Schema> schema;
+  FileValues file_values;  // where a column comes from it
+  bool as_in_file = true;  // nothing but the files' columns
 };
 
 class FilesReader final : public PartitionReader {
@@ -158,7 +164,7 @@ class FilesReader final : public PartitionReader {
       auto rows = reader_->next(stop);
       if (!rows.ok()) return std::move(rows).error().with_context(parts_[next_].file.path);
       update_counters();
-      if (*rows != nullptr) return parts_[next_].partition.empty() ? rows : with_partition(**rows);
+      if (*rows != nullptr) return columns_->as_in_file ? rows : with_constants(**rows);
       finished_ = counters_;
       reader_.reset();
       ++next_;
@@ -167,17 +173,20 @@ class FilesReader final : public PartitionReader {
   const ReadCounters& counters() const override { return counters_; }
 
  private:
-  Result<std::shared_ptr<arrow::RecordBatch>> with_partition(const arrow::RecordBatch& rows) {
+  Result<std::shared_ptr<arrow::RecordBatch>> with_constants(const arrow::RecordBatch& rows) {
+    const FilePart& part = parts_[next_];
     std::vector<std::shared_ptr<arrow::Array>> arrays;
     for (const ColumnOrigin& origin : columns_->origins) {
-      if (!origin.of_folder) {
+      if (origin.kind == ColumnOrigin::Kind::kFile) {
         arrays.push_back(rows.column(static_cast<int>(origin.index)));
-        continue;
+      } else if (origin.kind == ColumnOrigin::Kind::kFolder) {
+        WEIR_ARROW_ASSIGN(auto constant, arrow::MakeArrayFromScalar(*part.partition[origin.index],
+                                                                    rows.num_rows()));
+        arrays.push_back(std::move(constant));
+      } else {
+        WEIR_ASSIGN(auto constant, columns_->file_values(part.file, part.range, rows.num_rows()));
+        arrays.push_back(std::move(constant));
       }
-      WEIR_ARROW_ASSIGN(
-          auto constant,
-          arrow::MakeArrayFromScalar(*parts_[next_].partition[origin.index], rows.num_rows()));
-      arrays.push_back(std::move(constant));
     }
     return arrow::RecordBatch::Make(columns_->schema, rows.num_rows(), std::move(arrays));
   }
@@ -202,13 +211,16 @@ class FilesReader final : public PartitionReader {
 class FileSource final : public Source {
  public:
   FileSource(io::FileSystem& files, codec::FileFormatRequest request, std::string path,
-             Schema schema, PartitionFolders folders, FileSourceOptions options)
+             Schema schema, PartitionFolders folders, FileSourceOptions options,
+             int64_t log_interval, FileValues file_values)
       : files_(files),
         request_(std::move(request)),
         path_(std::move(path)),
         schema_(std::move(schema)),
         folders_(std::move(folders)),
         options_(std::move(options)),
+        log_interval_(log_interval),
+        file_values_(std::move(file_values)),
         seen_(options_.max_age_ms, options_.name_only) {}
 
   const Schema& schema() const override { return schema_; }
@@ -216,7 +228,7 @@ class FileSource final : public Source {
     return fmt::format("FileStreamSource[file:{}]", path_);
   }
   Result<void> open(const std::string& checkpoint_folder) override {
-    log_ = std::make_unique<FileSourceLog>(files_, checkpoint_folder);
+    log_ = std::make_unique<FileSourceLog>(files_, checkpoint_folder, log_interval_);
     WEIR_ASSIGN(const auto entries, log_->open());
     for (const FileEntry& entry : entries)
       seen_.add(entry.path, entry.timestamp_ms);
@@ -260,6 +272,8 @@ class FileSource final : public Source {
   Schema schema_;
   PartitionFolders folders_;
   FileSourceOptions options_;
+  int64_t log_interval_;
+  FileValues file_values_;  // of the schema's last column, where it is set
   SeenFiles seen_;
   std::unique_ptr<FileSourceLog> log_;
   std::optional<std::vector<io::FileInfo>> available_now_;
@@ -368,15 +382,20 @@ Result<void> FileSource::prepare_format(const std::vector<std::string>& columns)
   codec::FileFormatRequest request = request_;
   request.columns.emplace();
   auto made = std::make_shared<Columns>();
+  using Kind = ColumnOrigin::Kind;
   std::vector<columnar::Field> fields;
   for (const std::string& name : columns) {
     const int folder = folders_.index_of(name);
-    if (folder >= 0) {
-      made->origins.push_back({true, static_cast<size_t>(folder)});
+    if (file_values_ && name == schema_.fields().back().name) {
+      made->origins.push_back({Kind::kFileValues, 0});
+      made->file_values = file_values_;
+    } else if (folder >= 0) {
+      made->origins.push_back({Kind::kFolder, static_cast<size_t>(folder)});
     } else {
-      made->origins.push_back({false, request.columns->size()});
+      made->origins.push_back({Kind::kFile, request.columns->size()});
       request.columns->push_back(name);
     }
+    made->as_in_file = made->as_in_file && made->origins.back().kind == Kind::kFile;
     fields.push_back(schema_.fields()[static_cast<size_t>(schema_.field_index(name))]);
   }
   made->schema = columnar::to_arrow_schema(Schema::structure(std::move(fields)));
@@ -482,9 +501,10 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
   }
   std::vector<columnar::Field> fields = format->schema().fields();
   fields.insert(fields.end(), folders.fields().begin(), folders.fields().end());
-  return std::unique_ptr<Source>(std::make_unique<FileSource>(files, std::move(request), path,
-                                                              Schema::structure(std::move(fields)),
-                                                              folders, std::move(parsed)));
+  if (spec.file_column) fields.push_back(*spec.file_column);
+  return std::unique_ptr<Source>(std::make_unique<FileSource>(
+      files, std::move(request), path, Schema::structure(std::move(fields)), folders,
+      std::move(parsed), spec.log_interval, std::move(spec.file_values)));
 }
 
 }  // namespace weir::source

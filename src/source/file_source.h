@@ -8,15 +8,21 @@
 // not read.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/clock.h"
+#include "codec/file_format.h"
 #include "io/file_system.h"
 #include "source/option_text.h"
 #include "source/source.h"
+
+namespace arrow {
+class Array;
+}
 
 namespace weir::source {
 
@@ -29,6 +35,13 @@ struct FileSourceSpec {
   // (2020-06-01T13:00:00); the others are the format's.
   std::map<std::string, std::string> options;
   UnknownOptions unknown = UnknownOptions::kRefuse;  // what neither knows
+  int64_t log_interval = 10;  // how often the log of a query that begins is compacted
+  // Where given, the rows have this column last, of values that are the same for all rows of a
+  // part of a file.
+  std::optional<columnar::Field> file_column = {};
+  std::function<Result<std::shared_ptr<arrow::Array>>(const io::FileInfo& file,
+                                                      const codec::FileRange& range, int64_t rows)>
+      file_values = {};
 };
 
 Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Clock& clock,

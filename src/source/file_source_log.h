@@ -32,8 +32,8 @@ Result<std::vector<FileEntry>> parse_file_entries(std::string_view text, std::st
 
 class FileSourceLog {
  public:
-  FileSourceLog(io::FileSystem& files, std::string folder)
-      : folder_(std::move(folder)), log_(files, folder_) {}
+  FileSourceLog(io::FileSystem& files, std::string folder, int64_t interval = CompactLog::kInterval)
+      : folder_(std::move(folder)), log_(files, folder_, interval) {}
 
   // Reads what is there. All entries, oldest first, are given to the caller once.
   Result<std::vector<FileEntry>> open();

@@ -2,6 +2,7 @@
 #include "stream/micro_batch_query.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <thread>
 
@@ -29,6 +30,32 @@ QueryParts with_source_list(QueryParts parts) {
 
 std::string log_folder(const QueryOptions& options, std::string_view name) {
   return io::join_path(options.checkpoint, name);
+}
+
+// Spark keeps state/OPERATOR/_metadata and state/OPERATOR/PARTITION/….
+Result<void> refuse_foreign_state(io::FileSystem& files, const std::string& checkpoint) {
+  const std::string state = io::join_path(checkpoint, "state");
+  WEIR_ASSIGN(const bool there, files.exists(state));
+  if (!there) return {};
+  WEIR_ASSIGN(const auto operators, files.list(state));
+  for (const io::FileInfo& one : operators) {
+    if (!one.is_directory) continue;
+    WEIR_ASSIGN(const auto stores, files.list(one.path));
+    const bool foreign = std::any_of(stores.begin(), stores.end(), [](const auto& store) {
+      return store.name == "_metadata" ||
+             std::all_of(store.name.begin(), store.name.end(),
+                         [](unsigned char c) { return std::isdigit(c) != 0; });
+    });
+    if (!foreign) continue;
+    return error(ErrorKind::kUnsupported,
+                 "The feature is not supported: {} is the state of a query that ran on Spark, and "
+                 "weir cannot read it. Queries with state do not move: let Spark go on with this "
+                 "checkpoint, or start with a new one.",
+                 one.path)
+        .with_class("UNSUPPORTED_FEATURE")
+        .with_sql_state("0A000");
+  }
+  return {};
 }
 
 }  // namespace
@@ -194,6 +221,8 @@ Result<void> MicroBatchQuery::recover() {
   if (last_committed) {
     WEIR_ASSIGN(commit, commit_log_.get(*last_committed));
     if (commit) watermark_.set(commit->next_batch_watermark_ms);
+    if (!commit || !commit->state)
+      WEIR_TRY(refuse_foreign_state(environment_.files, options_.checkpoint));
   }
   if (parts_.plan != nullptr)
     WEIR_TRY(

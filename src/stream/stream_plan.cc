@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 
 #include "plan/operator_rewrites.h"
+#include "plan/session_windows.h"
 #include "stream/batch_seeds.h"
 #include "stream/stream_plan_piece.h"
 
@@ -23,6 +24,14 @@ bool is_union_of_streams(const plan::Operator& node) {
   const auto* sets = std::get_if<op::SetOperation>(&node.node);
   return sets != nullptr && sets->kind == plan::SetKind::kUnion && sets->all &&
          sets->left->streaming && sets->right->streaming;
+}
+
+// What a watermark has marked means something to plans only, not to whoever reads what is written.
+Schema without_delays(const Schema& schema) {
+  auto fields = schema.fields();
+  for (auto& field : fields)
+    field.metadata.erase(plan::kWatermarkDelay);
+  return Schema::structure(std::move(fields));
 }
 
 // The checkpoint's state is not this query's.
@@ -45,7 +54,7 @@ Result<std::unique_ptr<StreamPlan>> StreamPlan::create(const plan::OperatorPtr& 
   WEIR_ASSIGN(made->root_, made->compile(root));
   ++made->root_->uses;
   made->find_chains();
-  made->output_schema_ = plan::schema_of(*root);
+  made->output_schema_ = without_delays(plan::schema_of(*root));
   for (size_t i = 0; i < root->columns.size(); ++i)
     if (!root->columns[i].hidden) made->visible_.push_back(static_cast<int>(i));
   return made;

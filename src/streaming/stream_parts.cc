@@ -1,6 +1,7 @@
 #include <arrow/record_batch.h>
 
 #include "io/file_system.h"
+#include "plan/stream_rewrites.h"
 #include "session/stream_table.h"
 #include "streaming/group_functions.h"
 #include "streaming/json_fields.h"
@@ -34,6 +35,7 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
         .with_class("WRITE_STREAM_NOT_ALLOWED")
         .with_sql_state("42601");
   }
+  planned.analyzed = plan::with_excepts_as_joins(planned.analyzed);
   if (session.get("spark.sql.streaming.unsupportedOperationCheck").value_or("true") != "false")
     WEIR_TRY(plan::check_streaming(
         planned.analyzed, mode, operators::event_time_columns,

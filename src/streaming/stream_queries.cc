@@ -113,7 +113,7 @@ Result<std::unique_ptr<Queries::NameHold>> Queries::hold_name(const std::string&
                        return query->name() == name && query->active();
                      });
   if (taken)
-    return error(ErrorKind::kInvalidArgument,
+    return error(ErrorKind::kAlreadyExists,
                  "Cannot start query with name {} as a query with that name is already active in "
                  "this SparkSession",
                  name);

@@ -4,6 +4,7 @@
 #include "base/logging.h"
 #include "session/file_sink.h"
 #include "session/file_table.h"
+#include "session/stream_sources.h"
 #include "session/warehouse.h"
 #include "sink/delta_sink.h"
 #include "sink/kafka_sink.h"
@@ -134,7 +135,9 @@ Result<std::unique_ptr<sink::Sink>> file_sink(session::Session& session, const S
   files.options = write.options;
   files.zone = session.get("spark.sql.session.timeZone").value_or("UTC");
   files.ansi = lower_case(session.get("spark.sql.ansi.enabled").value_or("true")) == "true";
-  return session::make_file_sink(session.warehouse().services(), std::move(files));
+  constexpr const char* kInterval = "spark.sql.streaming.fileSink.log.compactInterval";
+  WEIR_ASSIGN(const int64_t interval, session::log_interval(session.get(kInterval), kInterval));
+  return session::make_file_sink(session.warehouse().services(), std::move(files), interval);
 }
 
 Result<std::unique_ptr<sink::Sink>> kafka_sink(session::Session& session,
@@ -153,11 +156,11 @@ Result<void> known_columns(const StreamWrite& write, const plan::Operator& root)
     for (const auto& field : schema.fields())
       names += (names.empty() ? "" : ", ") + field.name;
     return error(ErrorKind::kInvalidArgument,
-                 "partitioning column {} is not defined in the rows, defined columns are: {}.",
-                 name, names)
-        .with_class("COLUMN_NOT_DEFINED_IN_TABLE")
-        .with_sql_state("42703")
-        .with_parameter("colName", name);
+                 "Partition column {} not found in existing columns ({}).", name, names)
+        .with_class("_LEGACY_ERROR_TEMP_1196")
+        .with_parameter("columnType", "Partition")
+        .with_parameter("columnName", name)
+        .with_parameter("validColumnNames", names);
   }
   return {};
 }
@@ -218,7 +221,7 @@ Result<void> check_sink(const StreamWrite& write, const std::string& format, Str
                    "The '{}' source does not support writing with toTable.", format);
     return {};
   }
-  return unsupported_in_stream("the sink " + format);
+  return session::no_data_source(format);
 }
 
 Result<StreamSink> make_sink(session::Session& session, const StreamWrite& write,

@@ -10,7 +10,7 @@ import time
 import pytest
 from cases.streaming import FIRST, SECOND, finished, in_memory, put, signals, stream
 from conftest import Server
-from pyspark.errors import AnalysisException, PySparkException, StreamingQueryException
+from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException, StreamingQueryException
 from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession
 
@@ -92,6 +92,36 @@ class TestDelta:
 
         finished(signals(spark, tmp_path).select("signal").writeStream.foreachBatch(write).option("checkpointLocation", str(tmp_path / "c")))
         assert rows(delta(spark, path)) == [(s,) for s in (5, 10, 16, 20, 30, 40, 50)]
+
+
+class TestColumns:
+    def test_rows_say_which_file_they_are_of(self, spark, tmp_path):
+        df = signals(spark, tmp_path).where("device <> 'a'").selectExpr(
+            "_metadata.file_name", "_metadata.file_size = _metadata.file_block_length", "_metadata.file_path = replace(input_file_name(), '//', '')",
+            "unix_timestamp(_metadata.file_modification_time) - 1700000000")
+        assert rows(in_memory(spark, tmp_path, df)) == [(f"part-00{i}.json", True, True, i) for i in (0, 1, 1, 2)]
+
+    def test_a_watermark_is_in_the_plan_and_not_in_the_table(self, spark, tmp_path):
+        df = signals(spark, tmp_path).withWatermark("at", "10 minutes")
+        assert df.schema["at"].metadata == {"spark.watermarkDelayMs": 600000}
+        windows = df.groupBy(F.window("at", "5 minutes")).count()
+        assert windows.schema["window"].metadata == {"spark.watermarkDelayMs": 600000, "spark.timeWindow": True}
+        assert windows.select(F.window_time("window")).schema[0].metadata == {"spark.watermarkDelayMs": 600000}
+        assert df.withWatermark("at", "1 minute").schema["at"].metadata == {"spark.watermarkDelayMs": 60000}
+        finished(df.writeStream.format("delta").option("path", str(tmp_path / "t")).option("checkpointLocation", str(tmp_path / "c")))
+        assert delta(spark, tmp_path / "t").schema["at"].metadata == {}
+        assert spark.range(1).select(F.now().alias("t")).withWatermark("t", "1 minute").schema["t"].metadata == {}
+
+    def test_a_negative_watermark(self, spark, tmp_path):
+        with pytest.raises(IllegalArgumentException, match="should not be negative"):
+            signals(spark, tmp_path).withWatermark("at", "-1 minute").schema
+
+    def test_except_a_table(self, spark, tmp_path):
+        df = signals(spark, tmp_path, FIRST, FIRST[:1] + SECOND).select("device", "signal")
+        table = spark.createDataFrame([("a", 10), ("c", 40), ("x", 1)], "device string, signal int")
+        assert rows(in_memory(spark, tmp_path, df.subtract(table), "complete")) == [("a", 30), ("b", 5), ("b", 20)]
+        with pytest.raises(AnalysisException, match="UNSUPPORTED_OPERATION"):
+            in_memory(spark, tmp_path, df.subtract(table), name="appended")
 
 
 class TestProgress:
