@@ -1,16 +1,8 @@
 """Real Spark: its Kafka source against the hub, and Delta tables of ours read by delta-spark."""
 import pytest
-from weir_programs import TOPIC, event_schema, ingest, simulate, spark_session, weir, weir_hub
+from weir_programs import TOPIC, event_schema, ingest, simulate, weir, weir_hub
 
 EVENTS = 20_000
-
-
-@pytest.fixture(scope="module")
-def spark():
-    session = spark_session()
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
 
 
 @pytest.fixture(scope="module")
