@@ -183,11 +183,12 @@ class Deduplication final : public StoreOperator {
       longest = std::max(longest, one.keys.rows());
     state::EncodedRows values;  // one and the same for all rows
     WEIR_TRY(encode_seen(longest, values));
-    WEIR_TRY(state::for_each_shard(store().shards(), threads, [&](int shard) -> Result<void> {
+    const auto of_shard = [&](int shard) -> Result<void> {
       for (auto& one : all)
         WEIR_TRY(keep_new(one, shard, values));
       return {};
-    }));
+    };
+    WEIR_TRY(state::for_each_shard(store().shards(), threads, of_shard));
     std::vector<BatchPtr> kept(all.size());
     WEIR_TRY(state::for_each_shard(batches, threads, [&](int i) {
       return pick_new(all[static_cast<size_t>(i)], kept[static_cast<size_t>(i)]);

@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include <arrow/type_fwd.h>
+
 #include "base/result.h"
 #include "columnar/data_type.h"
 #include "state/state_reader.h"

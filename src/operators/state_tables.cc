@@ -142,8 +142,9 @@ Result<BatchPtr> state_metadata(const CheckpointState& checkpoint) {
   WEIR_ARROW_TRY(least.Finish(&columns[4]));
   WEIR_ARROW_TRY(most.Finish(&columns[5]));
   WEIR_ARROW_TRY(properties.Finish(&columns[6]));
-  return arrow::RecordBatch::Make(columnar::to_arrow_schema(state_metadata_schema()),
-                                  columns[0]->length(), std::move(columns));
+  const auto rows = static_cast<int64_t>(checkpoint.stores().size());
+  return arrow::RecordBatch::Make(columnar::to_arrow_schema(state_metadata_schema()), rows,
+                                  std::move(columns));
 }
 
 // --- options

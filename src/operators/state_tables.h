@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <arrow/type_fwd.h>
+
 #include "base/json.h"
 #include "base/result.h"
 #include "columnar/data_type.h"

@@ -2,9 +2,11 @@
 """Fills in the `rows` of the cases of a file with the answers of real Spark: record.py FILE [NAME]
 
 Runs with the Python of a folder that has pyspark (classic). Cases are as src/streaming/case_file.h says, and of the kind
-that recorded.cases has: `trigger availableNow`, `limit 1`, all `add` steps before the checks. Each added list is a file of
+that recorded.cases has: `trigger availableNow`, `limit 1`, all `add` steps before the checks,
+numbers and texts alone in the rows. Each added list is a file of
 its stream; a batch reads one file of every stream that has one left. Spark's version goes into the file's first line.
 """
+import ast
 import json
 import os
 import re
@@ -58,12 +60,10 @@ def run_case(spark, steps, folder):
         elif verb == "add":
             name, rows = rest.split(" ", 1)
             names = [column.split()[0] for column in schemas[name].split(",")]
-            typed = ", ".join(f"CAST(c{i} AS {column.split()[1]}) AS {names[i]}" for i, column in enumerate(schemas[name].split(",")))
-            made = spark.sql(f"SELECT {typed} FROM VALUES {rows} AS t({', '.join(f'c{i}' for i in range(len(names)))})")
             path = os.path.join(folder, name, f"{files[name]:04}.json")
             with open(path, "w") as out:
-                for row in made.collect():
-                    out.write(json.dumps(row.asDict(), default=str) + "\n")
+                for row in ast.literal_eval(f"[{rows}]".replace("null", "None")):
+                    out.write(json.dumps(dict(zip(names, row))) + "\n")
             os.utime(path, (1_600_000_000 + files[name],) * 2)
             files[name] += 1
     for verb, rest in steps:
@@ -110,6 +110,9 @@ def main():
             lines = [lines[0]] + kept + answers
             print(lines[0], len(answers), flush=True)
         out.append("\n".join(lines) + "\n")
+        done = len(out)
+        with open(path, "w") as file:
+            file.write("\n== ".join(out + [one.rstrip() + "\n" for one in cases[done - 1:]]))
     with open(path, "w") as file:
         file.write("\n== ".join(out))
 

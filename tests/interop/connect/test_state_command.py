@@ -4,8 +4,8 @@ import os
 import subprocess
 
 import pytest
-from cases.state_tables import joined, ran
 from cases.streaming import signals
+from test_state_tables import joined, ran
 
 WEIR = os.environ["WEIR_BINARY"]
 
