@@ -12,6 +12,7 @@
 #include "app/serve_command.h"
 #include "app/simulate_command.h"
 #include "app/sql_command.h"
+#include "app/state_command.h"
 #include "app/stream_command.h"
 #include "app/verify_command.h"
 #include "app/version.h"
@@ -27,6 +28,7 @@ constexpr Command kCommands[] = {
     {"ingest", "Stream a Kafka topic or a folder of files into a Delta table, exactly once",
      run_ingest},
     {"stream", "List, show or stop the queries that run on this machine", run_stream},
+    {"state", "Show and check what stateful queries keep in their checkpoints", run_state},
     {"sql", "Query Delta tables with SQL", run_sql},
     {"serve", "Serve PySpark and other Spark Connect clients", run_serve},
     {"verify", "Check a table against the journal of what was sent", run_verify},

@@ -79,6 +79,7 @@ constexpr std::array kFamilies = {
     Family{"PYTHON_EXCEPTION", "python"},
     Family{"STREAM_FAILED", "stream"},
     Family{"DATA_SOURCE_NOT_FOUND", "class"},
+    Family{"STDS_", "runtime"},
     Family{"STREAMING_OUTPUT_MODE.INVALID", "argument"},
     Family{"_LEGACY_ERROR_TEMP_2048", "argument"},  // a stream without a schema
     Family{"CANNOT_PARSE_INTERVAL", "analysis"},

@@ -1,7 +1,8 @@
 #include "operators/aggregation.h"
 
 #include <algorithm>
-#include <thread>
+#include <functional>
+#include <utility>
 
 #include <arrow/api.h>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "operators/store_operator.h"
 #include "plan/plan_node.h"
 #include "state/row_codec.h"
+#include "state/shard_threads.h"
 
 namespace weir::operators {
 
@@ -87,23 +89,24 @@ class Aggregation final : public StoreOperator {
     const Stopwatch watch(metrics_.removal_us);
     if (mode_ == OutputMode::kComplete) return give_all(output);
     if (!evicts() || run_.eviction_us == kNoWatermark) return {};
-    Rows gone;
-    for (int shard = 0; shard < store().shards(); ++shard) {
-      const bool gives = mode_ == OutputMode::kAppend;
-      WEIR_TRY(store().shard(shard).evict_below(
-          eviction_bound(run_.eviction_us),
-          gives ? state::RowVisitor([&](std::span<const state::StateRow> rows) -> Result<void> {
-            return take(rows, gone, output);
-          })
-                : state::RowVisitor()));
-    }
-    return flush(gone, output);
+    const int64_t bound = eviction_bound(run_.eviction_us);
+    if (mode_ != OutputMode::kAppend)
+      return state::for_each_shard(
+          store().shards(), is_large() ? environment_.threads : 1,
+          [&](int shard) { return store().shard(shard).evict_below(bound, {}); });
+    return give_rows(
+        [&](int shard, const state::RowVisitor& take) {
+          return store().shard(shard).evict_below(bound, take);
+        },
+        output);
   }
 
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
+    spec.kind = aggregates_in_words(std::get<plan::op::Aggregate>(node_->node));
     if (keys_.event >= 0) {
+      spec.kind += fmt::format(", event time in key {}", keys_.event);
       spec.time = state::TimeBuckets::kOfKey;
       spec.bucket_width_us = kBucketUs;
     }
@@ -118,78 +121,130 @@ class Aggregation final : public StoreOperator {
     std::vector<std::string> keys, values;
   };
 
+  // A worker thread's groups, ready for the state.
+  struct PartGroups {
+    std::vector<ArrayPtr> states;
+    std::vector<int64_t> times;
+    state::EncodedRows keys;
+    state::RowsByShard split;
+  };
+  struct PartRow {
+    uint32_t part;
+    uint32_t row;
+  };
+
   Result<void> merge(const Output& output) {
-    const auto parts = std::move(parts_);
-    parts_.clear();
-    std::unique_ptr<GroupedRows> none;
-    GroupedRows* all = parts.empty() ? nullptr : parts[0].get();
-    if (!all) {
-      if (!keys_.programs.empty()) return {};
-      none = std::make_unique<GroupedRows>(keys_, program_, run_, false);
-      all = none.get();
+    auto parts = std::exchange(parts_, {});
+    if (keys_.programs.empty()) {
+      if (parts.empty())
+        parts.push_back(std::make_unique<GroupedRows>(keys_, program_, run_, false));
+      parts[0]->add_empty_group();
     }
-    for (size_t i = 1; i < parts.size(); ++i)
-      WEIR_TRY(all->join(*parts[i]));
-    all->add_empty_group();
-    if (all->groups() == 0) return {};
-    WEIR_ASSIGN(auto keys, all->key_columns());
+    int64_t count = 0;
+    for (const auto& part : parts)
+      count += part->groups();
+    if (count == 0) return {};
+    const bool many = count >= kGroupsForThreads;
+    std::vector<PartGroups> groups(parts.size());
+    WEIR_TRY(state::for_each_shard(static_cast<int>(parts.size()), many ? environment_.threads : 1,
+                                   [&](int i) {
+                                     const auto part = std::move(parts[static_cast<size_t>(i)]);
+                                     return read_part(*part, groups[static_cast<size_t>(i)]);
+                                   }));
+    // Few groups: in the order of the keys; many: shard by shard. The number of threads decides
+    // nothing.
+    if (!many) {
+      std::vector<PartRow> rows;
+      for (uint32_t part = 0; part < groups.size(); ++part)
+        for (uint32_t row = 0; row < groups[part].keys.rows(); ++row)
+          rows.push_back({part, row});
+      return apply(groups, std::move(rows), output);
+    }
+    return give_by_shard(
+        [&](int shard, const Output& own) -> Result<void> {
+          std::vector<PartRow> rows;
+          for (uint32_t part = 0; part < groups.size(); ++part)
+            for (const uint32_t row : groups[part].split.of(shard))
+              rows.push_back({part, row});
+          return rows.empty() ? Result<void>() : apply(groups, std::move(rows), own);
+        },
+        output);
+  }
+
+  Result<void> read_part(GroupedRows& rows, PartGroups& part) const {
+    part.split.begin.assign(static_cast<size_t>(store().shards()) + 1, 0);
+    if (rows.groups() == 0) return {};
+    WEIR_ASSIGN(auto keys, rows.key_columns());
     if (keys.empty()) {
       eval::BoolWriter group(1);
       group.set(0, true);
       keys.push_back(group.finish());
     }
-    // In the order of the keys, so that the number of threads decides nothing.
     WEIR_ASSIGN(auto encoder, state::KeyEncoder::make(key_schema_));
-    state::EncodedRows encoded;
-    WEIR_TRY(encoder.encode(keys, encoded));
-    std::vector<int64_t> order(static_cast<size_t>(encoded.rows()));
-    for (size_t i = 0; i < order.size(); ++i)
-      order[i] = static_cast<int64_t>(i);
-    std::sort(order.begin(), order.end(),
-              [&](int64_t a, int64_t b) { return encoded.at(a) < encoded.at(b); });
-    WEIR_ASSIGN(auto states, all->states().states());
-    for (auto& column : keys) {
-      WEIR_ASSIGN(column, eval::pick(column, order));
-    }
-    for (auto& column : states) {
-      WEIR_ASSIGN(column, eval::pick(column, order));
-    }
-    WEIR_TRY(encoder.encode(keys, encoded));
-    return apply(keys, states, encoded, output);
+    WEIR_TRY(encoder.encode(keys, part.keys));
+    if (keys_.event >= 0)
+      WEIR_TRY(event_times(*keys[static_cast<size_t>(keys_.event)], part.times));
+    state::split_by_shard(part.keys, store().shards(), part.split);
+    WEIR_ASSIGN(part.states, rows.states().states());
+    return {};
   }
 
-  // Merges the new states behind those of the store and puts them there.
-  Result<void> apply(const std::vector<ArrayPtr>& keys, const std::vector<ArrayPtr>& fresh,
-                     const state::EncodedRows& encoded, const Output& output) {
-    state::RowsByShard split;
-    state::split_by_shard(encoded, store().shards(), split);
+  // work(shard, output) for all shards, by several threads; the output in the shards' order.
+  Result<void> give_by_shard(const std::function<Result<void>(int, const Output&)>& work,
+                             const Output& output) {
+    std::vector<std::vector<BatchPtr>> given(static_cast<size_t>(store().shards()));
+    WEIR_TRY(state::for_each_shard(store().shards(), environment_.threads, [&](int shard) {
+      return work(shard, [&](const BatchPtr& rows) -> Result<void> {
+        given[static_cast<size_t>(shard)].push_back(rows);
+        return {};
+      });
+    }));
+    for (const auto& some : given)
+      for (const auto& rows : some)
+        WEIR_TRY(output(rows));
+    return {};
+  }
+
+  // Merges the new states behind those of the store and puts them there. All rows of a group are
+  // among `rows`.
+  Result<void> apply(const std::vector<PartGroups>& parts, std::vector<PartRow> rows,
+                     const Output& output) {
+    const auto key_of = [&](const PartRow& row) { return parts[row.part].keys.at(row.row); };
+    std::sort(rows.begin(), rows.end(), [&](const PartRow& a, const PartRow& b) {
+      const int order = key_of(a).compare(key_of(b));
+      return order != 0 ? order < 0 : a.part < b.part;
+    });
+    state::EncodedRows keys;
     std::vector<int64_t> times;
-    if (keys_.event >= 0) WEIR_TRY(event_times(*keys[static_cast<size_t>(keys_.event)], times));
-    std::vector<std::string_view> known;
-    std::vector<uint32_t> known_rows;
-    std::vector<state::FoundValues> found(static_cast<size_t>(store().shards()));
-    for (int shard = 0; shard < store().shards(); ++shard) {
-      const auto rows = split.of(shard);
-      if (rows.empty()) continue;
-      auto& values = found[static_cast<size_t>(shard)];
-      WEIR_TRY(store().shard(shard).get(encoded, rows, times, values));
-      for (size_t i = 0; i < rows.size(); ++i) {
-        if (!values.values[i].data()) continue;
-        known.push_back(values.values[i]);
-        known_rows.push_back(rows[i]);
+    std::vector<std::vector<int64_t>> fresh_rows(parts.size());
+    std::vector<std::vector<uint32_t>> fresh_groups(parts.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto& part = parts[rows[i].part];
+      if (i == 0 || key_of(rows[i]) != key_of(rows[i - 1])) {
+        keys.add_key_of(part.keys, rows[i].row);
+        if (keys_.event >= 0) times.push_back(part.times[rows[i].row]);
       }
+      fresh_rows[rows[i].part].push_back(rows[i].row);
+      fresh_groups[rows[i].part].push_back(static_cast<uint32_t>(keys.rows() - 1));
     }
+    state::RowsByShard split;
+    state::split_by_shard(keys, store().shards(), split);
     auto merged = program_.make(run_.eval);
-    merged.resize(encoded.rows());
-    if (!known.empty()) {
-      WEIR_ASSIGN(const auto old, decode(known));
-      WEIR_TRY(merged.merge(old, known_rows));
+    merged.resize(keys.rows());
+    WEIR_TRY(merge_known(keys, split, times, merged));
+    for (size_t part = 0; part < parts.size(); ++part) {
+      if (fresh_rows[part].empty()) continue;
+      std::vector<ArrayPtr> states;
+      for (const auto& column : parts[part].states) {
+        WEIR_ASSIGN(auto picked, eval::pick(column, fresh_rows[part]));
+        states.push_back(std::move(picked));
+      }
+      WEIR_TRY(merged.merge(states, fresh_groups[part]));
     }
-    WEIR_TRY(merged.merge(fresh, counted(encoded.rows())));
     WEIR_ASSIGN(auto states, merged.states());
     if (states.empty()) {
-      eval::BoolWriter seen(encoded.rows());
-      for (int64_t row = 0; row < encoded.rows(); ++row)
+      eval::BoolWriter seen(keys.rows());
+      for (int64_t row = 0; row < keys.rows(); ++row)
         seen.set(row, true);
       states.push_back(seen.finish());
     }
@@ -197,11 +252,36 @@ class Aggregation final : public StoreOperator {
     state::EncodedRows values;
     WEIR_TRY(encoder.encode(states, values));
     for (int shard = 0; shard < store().shards(); ++shard) {
-      const auto rows = split.of(shard);
-      if (!rows.empty()) WEIR_TRY(store().shard(shard).put(encoded, values, rows, times));
+      const auto of_shard = split.of(shard);
+      if (!of_shard.empty()) WEIR_TRY(store().shard(shard).put(keys, values, of_shard, times));
     }
     if (mode_ != OutputMode::kUpdate) return {};
-    return give_groups(keys, merged, output);
+    std::vector<std::string_view> views;
+    for (int64_t row = 0; row < keys.rows(); ++row)
+      views.push_back(keys.at(row));
+    WEIR_ASSIGN(auto columns, state::decode_keys(key_schema_, views));
+    return give_groups(std::move(columns), merged, output);
+  }
+
+  Result<void> merge_known(const state::EncodedRows& keys, const state::RowsByShard& split,
+                           const std::vector<int64_t>& times, AggregateStates& merged) {
+    std::vector<std::string_view> known;
+    std::vector<uint32_t> known_rows;
+    std::vector<state::FoundValues> found(static_cast<size_t>(store().shards()));
+    for (int shard = 0; shard < store().shards(); ++shard) {
+      const auto rows = split.of(shard);
+      if (rows.empty()) continue;
+      auto& values = found[static_cast<size_t>(shard)];
+      WEIR_TRY(store().shard(shard).get(keys, rows, times, values));
+      for (size_t i = 0; i < rows.size(); ++i) {
+        if (!values.values[i].data()) continue;
+        known.push_back(values.values[i]);
+        known_rows.push_back(rows[i]);
+      }
+    }
+    if (known.empty()) return {};
+    WEIR_ASSIGN(const auto old, decode(known));
+    return merged.merge(old, known_rows);
   }
 
   Result<std::vector<ArrayPtr>> decode(std::span<const std::string_view> values) const {
@@ -225,12 +305,41 @@ class Aggregation final : public StoreOperator {
   }
 
   Result<void> give_all(const Output& output) {
+    return give_rows(
+        [&](int shard, const state::RowVisitor& take) {
+          return store().shard(shard).scan(state::kTimeMin, state::kTimeMax, take);
+        },
+        output);
+  }
+
+  // Whether work on all of the state is worth several threads.
+  bool is_large() {
+    int64_t rows = 0;
+    for (int shard = 0; shard < store().shards(); ++shard)
+      rows += store().shard(shard).rows();
+    return rows >= kGroupsForThreads;
+  }
+
+  // Groups for the rows of the state that visit(shard, take) shows. A large state by several
+  // threads, shard by shard.
+  Result<void> give_rows(const std::function<Result<void>(int, const state::RowVisitor&)>& visit,
+                         const Output& output) {
+    const auto visit_into = [&](int shard, Rows& rows, const Output& to) {
+      return visit(shard, [&](std::span<const state::StateRow> some) -> Result<void> {
+        return take(some, rows, to);
+      });
+    };
+    if (is_large())
+      return give_by_shard(
+          [&](int shard, const Output& own) -> Result<void> {
+            Rows rows;
+            WEIR_TRY(visit_into(shard, rows, own));
+            return flush(rows, own);
+          },
+          output);
     Rows rows;
-    for (int shard = 0; shard < store().shards(); ++shard) {
-      WEIR_TRY(store().shard(shard).scan(
-          state::kTimeMin, state::kTimeMax,
-          [&](std::span<const state::StateRow> some) { return take(some, rows, output); }));
-    }
+    for (int shard = 0; shard < store().shards(); ++shard)
+      WEIR_TRY(visit_into(shard, rows, output));
     return flush(rows, output);
   }
 

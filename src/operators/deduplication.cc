@@ -13,6 +13,7 @@
 #include "operators/group_table.h"
 #include "operators/store_operator.h"
 #include "state/row_codec.h"
+#include "state/shard_threads.h"
 
 namespace weir::operators {
 
@@ -23,6 +24,7 @@ using columnar::Schema;
 using columnar::TypeKind;
 
 constexpr int64_t kBucketUs = 10'000'000;
+constexpr int64_t kRowsForThreads = 20'000;  // fewer are not worth a second thread
 
 struct DeduplicationPlan {
   std::vector<int> keys;
@@ -127,24 +129,27 @@ class Deduplication final : public StoreOperator {
     parts_.clear();
     {
       const Stopwatch watch(metrics_.update_us);
-      for (const auto& part : parts) {
-        for (const auto& one : *part)
-          WEIR_TRY(pass_new(one, output));
-      }
+      std::vector<NewRows> all;
+      for (const auto& part : parts)
+        for (auto& one : *part)
+          all.push_back({.part = std::move(one), .keys = {}, .split = {}, .is_new = {}});
+      WEIR_TRY(pass_new(all, output));
     }
     if (!evicts() || run_.eviction_us == kNoWatermark) return {};
     const Stopwatch watch(metrics_.removal_us);
+    int64_t held = 0;
     for (int shard = 0; shard < store().shards(); ++shard)
-      WEIR_TRY(store().shard(shard).evict_below(eviction_bound(run_.eviction_us), {}));
-    return {};
+      held += store().shard(shard).rows();
+    return state::for_each_shard(
+        store().shards(), held < kRowsForThreads ? 1 : environment_.threads, [&](int shard) {
+          return store().shard(shard).evict_below(eviction_bound(run_.eviction_us), {});
+        });
   }
 
  protected:
   std::vector<state::StoreSpec> specs() const override {
-    state::StoreSpec spec{.identity = identity(),
-                          .key = key_schema_,
-                          .value = Schema::structure(
-                              {columnar::make_field("seen", DataType::of(TypeKind::kBoolean))})};
+    state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema()};
+    if (plan_.event_key >= 0) spec.kind = fmt::format("event time in key {}", plan_.event_key);
     if (evicts()) {
       spec.time = plan_.within ? state::TimeBuckets::kOfRow : state::TimeBuckets::kOfKey;
       spec.bucket_width_us = kBucketUs;
@@ -155,8 +160,46 @@ class Deduplication final : public StoreOperator {
   bool evicts() const override { return plan_.within || plan_.event_key >= 0; }
 
  private:
-  Result<void> pass_new(const FirstRows::Part& part, const Output& output) {
-    const auto& rows = *part.rows;
+  // A collector's rows on their way through the state.
+  struct NewRows {
+    FirstRows::Part part;
+    state::EncodedRows keys;
+    state::RowsByShard split;
+    std::vector<uint8_t> is_new;
+  };
+
+  // Rows whose key the state does not have go there and on, the first of each key. Many rows by
+  // several threads; the order of what is given and kept is that of the rows in any case.
+  Result<void> pass_new(std::vector<NewRows>& all, const Output& output) {
+    int64_t count = 0;
+    for (const auto& one : all)
+      count += one.part.rows->num_rows();
+    const int threads = count < kRowsForThreads ? 1 : environment_.threads;
+    const auto batches = static_cast<int>(all.size());
+    WEIR_TRY(state::for_each_shard(batches, threads,
+                                   [&](int i) { return encode(all[static_cast<size_t>(i)]); }));
+    int64_t longest = 0;
+    for (const auto& one : all)
+      longest = std::max(longest, one.keys.rows());
+    state::EncodedRows values;  // one and the same for all rows
+    WEIR_TRY(encode_seen(longest, values));
+    const auto of_shard = [&](int shard) -> Result<void> {
+      for (auto& one : all)
+        WEIR_TRY(keep_new(one, shard, values));
+      return {};
+    };
+    WEIR_TRY(state::for_each_shard(store().shards(), threads, of_shard));
+    std::vector<BatchPtr> kept(all.size());
+    WEIR_TRY(state::for_each_shard(batches, threads, [&](int i) {
+      return pick_new(all[static_cast<size_t>(i)], kept[static_cast<size_t>(i)]);
+    }));
+    for (const auto& rows : kept)
+      if (rows) WEIR_TRY(give(output, rows->columns()));
+    return {};
+  }
+
+  Result<void> encode(NewRows& one) const {
+    const auto& rows = *one.part.rows;
     std::vector<ArrayPtr> columns;
     for (const int key : plan_.keys) {
       WEIR_ASSIGN(auto plain,
@@ -164,49 +207,58 @@ class Deduplication final : public StoreOperator {
       columns.push_back(std::move(plain));
     }
     WEIR_ASSIGN(auto encoder, state::KeyEncoder::make(key_schema_));
-    WEIR_TRY(encoder.encode(columns, keys_));
-    state::split_by_shard(keys_, store().shards(), split_);
-    std::vector<int64_t> times;
-    if (evicts()) times = part.times;
+    WEIR_TRY(encoder.encode(columns, one.keys));
+    state::split_by_shard(one.keys, store().shards(), one.split);
+    one.is_new.assign(static_cast<size_t>(rows.num_rows()), 0);
+    if (!evicts()) one.part.times.clear();
     if (plan_.within) {
-      for (auto& time : times) {
+      for (auto& time : one.part.times) {
         if (time < kNeverLate - plan_.delay_us) time += plan_.delay_us;
       }
     }
-    eval::BoolWriter seen(rows.num_rows());
-    for (int64_t row = 0; row < rows.num_rows(); ++row)
+    return {};
+  }
+
+  static Result<void> encode_seen(int64_t rows, state::EncodedRows& values) {
+    eval::BoolWriter seen(rows);
+    for (int64_t row = 0; row < rows; ++row)
       seen.set(row, true);
     const std::vector<ArrayPtr> flags{seen.finish()};
-    WEIR_ASSIGN(auto value_encoder,
-                state::ValueEncoder::make(Schema::structure(
-                    {columnar::make_field("seen", DataType::of(TypeKind::kBoolean))})));
-    WEIR_TRY(value_encoder.encode(flags, values_));
-    eval::BoolWriter is_new(rows.num_rows());
-    int64_t count = 0;
+    WEIR_ASSIGN(auto encoder, state::ValueEncoder::make(value_schema()));
+    return encoder.encode(flags, values);
+  }
+
+  Result<void> keep_new(NewRows& one, int shard, const state::EncodedRows& values) {
+    const auto of_shard = one.split.of(shard);
+    if (of_shard.empty()) return {};
+    const std::span<const int64_t> of_key =
+        plan_.within ? std::span<const int64_t>() : std::span<const int64_t>(one.part.times);
     state::FoundValues found;
+    WEIR_TRY(store().shard(shard).get(one.keys, of_shard, of_key, found));
     std::vector<uint32_t> fresh;
-    for (int shard = 0; shard < store().shards(); ++shard) {
-      const auto of_shard = split_.of(shard);
-      if (of_shard.empty()) continue;
-      const std::span<const int64_t> of_key =
-          plan_.within ? std::span<const int64_t>() : std::span<const int64_t>(times);
-      WEIR_TRY(store().shard(shard).get(keys_, of_shard, of_key, found));
-      fresh.clear();
-      for (size_t i = 0; i < of_shard.size(); ++i) {
-        if (found.values[i].data()) continue;
-        fresh.push_back(of_shard[i]);
-        is_new.set(of_shard[i], true);
-      }
-      count += static_cast<int64_t>(fresh.size());
-      if (!fresh.empty()) WEIR_TRY(store().shard(shard).put(keys_, values_, fresh, times));
+    for (size_t i = 0; i < of_shard.size(); ++i) {
+      if (found.values[i].data()) continue;
+      fresh.push_back(of_shard[i]);
+      one.is_new[of_shard[i]] = 1;
     }
-    duplicates_ += rows.num_rows() - count;
+    if (fresh.empty()) return {};
+    return store().shard(shard).put(one.keys, values, fresh, one.part.times);
+  }
+
+  static Result<void> pick_new(NewRows& one, BatchPtr& kept) {
+    const auto count = std::count(one.is_new.begin(), one.is_new.end(), 1);
     if (count == 0) return {};
-    auto kept = part.rows;
-    if (count < rows.num_rows()) {
-      WEIR_ASSIGN(kept, eval::filter_rows(kept, *is_new.finish()));
-    }
-    return give(output, kept->columns());
+    kept = std::move(one.part.rows);
+    if (count == kept->num_rows()) return {};
+    eval::BoolWriter flags(kept->num_rows());
+    for (size_t row = 0; row < one.is_new.size(); ++row)
+      flags.set(static_cast<int64_t>(row), one.is_new[row] != 0);
+    WEIR_ASSIGN(kept, eval::filter_rows(kept, *flags.finish()));
+    return {};
+  }
+
+  static Schema value_schema() {
+    return Schema::structure({columnar::make_field("seen", DataType::of(TypeKind::kBoolean))});
   }
 
   DeduplicationPlan plan_;
@@ -214,9 +266,6 @@ class Deduplication final : public StoreOperator {
   Schema key_schema_ = Schema::structure({});
   std::mutex mutex_;
   std::vector<std::unique_ptr<std::vector<FirstRows::Part>>> parts_;
-  state::EncodedRows keys_, values_;
-  state::RowsByShard split_;
-  int64_t duplicates_ = 0;
 };
 
 // The longest delay of the watermarks below.

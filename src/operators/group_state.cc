@@ -29,6 +29,11 @@ using columnar::TypeKind;
 constexpr int64_t kBucketUs = 10'000'000;
 constexpr size_t kCallsAtOnce = 4096;
 
+std::string timeout_in_words(GroupTimeout timeout) {
+  static constexpr std::string_view kTimeouts[] = {"no timeout", "processing time", "event time"};
+  return std::string(kTimeouts[static_cast<size_t>(timeout)]);
+}
+
 std::string name_of(const plan::Operator& node) {
   const auto& options = std::get<plan::op::GroupMap>(node.node).state;
   const auto kind = options.find("kind");
@@ -47,8 +52,11 @@ class GroupStates final : public StoreOperator {
         function_(std::move(function)) {
     const auto& map = std::get<plan::op::GroupMap>(node_->node);
     std::vector<columnar::Field> fields;
-    for (const auto& key : keys_)
-      fields.push_back(columnar::make_field(fmt::format("key{}", fields.size()), key.type()));
+    for (const auto& key : map.keys) {
+      const auto* column = std::get_if<plan::TypedColumn>(&key->node);
+      fields.push_back(columnar::make_field(
+          column != nullptr ? column->name : fmt::format("key{}", fields.size()), key->type));
+    }
     key_schema_ = Schema::structure(std::move(fields));
     fields = {columnar::make_field("exists", DataType::of(TypeKind::kBoolean))};
     for (const auto& field : state_schema_.fields())
@@ -66,10 +74,8 @@ class GroupStates final : public StoreOperator {
   }
 
   std::string identity() const override {
-    static constexpr std::string_view kTimeouts[] = {"no timeout", "processing time", "event time"};
     return fmt::format("groups by {} state {} {}", columnar::schema_to_ddl(key_schema_),
-                       columnar::schema_to_ddl(state_schema_),
-                       kTimeouts[static_cast<size_t>(timeout_)]);
+                       columnar::schema_to_ddl(state_schema_), timeout_in_words(timeout_));
   }
 
   Result<std::unique_ptr<Collector>> collector(int) override {
@@ -94,6 +100,9 @@ class GroupStates final : public StoreOperator {
     return call_timed_out(output);
   }
 
+  // The function may give any time.
+  std::optional<int64_t> output_watermark(int64_t) const override { return std::nullopt; }
+
   bool wants_batch_without_rows(int64_t eviction_us) const override {
     return timeout_ == GroupTimeout::kEventTime && eviction_us != kNoWatermark &&
            ends_before(eviction_us);
@@ -105,6 +114,7 @@ class GroupStates final : public StoreOperator {
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
+    spec.kind = timeout_in_words(timeout_);
     if (timeout_ != GroupTimeout::kNone) {
       spec.time = state::TimeBuckets::kOfRow;
       spec.bucket_width_us = kBucketUs;

@@ -21,6 +21,10 @@ class TransformFunction;  // group_variables.h
 struct TransformShape;
 }  // namespace weir::state
 
+namespace weir::state {
+class StateMemory;
+}
+
 namespace weir::operators {
 
 class GroupFunction;  // group_state.h
@@ -32,7 +36,8 @@ struct StateEnvironment {
   std::string provider = "memory";  // "memory", "rocksdb"
   int shards =
       0;  // virtual shards of a state that begins (0: a default); what exists keeps its own
-  int threads = 1;                          // that may work on the state at once
+  int threads = 1;                                          // that may work on the state at once
+  std::shared_ptr<state::StateMemory> rocksdb_memory = {};  // of the query; null: one a store
   std::map<std::string, std::string> conf;  // the session's settings, pinned for the query
   // The function of a GroupMap with state; may be empty.
   std::function<Result<std::unique_ptr<GroupFunction>>(const plan::op::GroupMap&)>

@@ -131,6 +131,7 @@ class SessionAggregation final : public StoreOperator {
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
+    spec.kind = aggregates_in_words(std::get<plan::op::Aggregate>(node_->node));
     spec.prefix_columns = static_cast<int>(prefix_schema_.fields().size());
     spec.layout = state::Layout::kOrdered;
     spec.time = state::TimeBuckets::kOfRow;

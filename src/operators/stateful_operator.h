@@ -100,6 +100,10 @@ class StatefulOperator {
   // between committed() and the next begin().
   virtual Result<void> clean_up(const base::JsonObject& /*oldest*/) { return {}; }
 
+  // The event time that the rows it gives have come to, where that of its inputs (the least of
+  // them) is `input_us`; nullopt: no event time holds for them.
+  virtual std::optional<int64_t> output_watermark(int64_t input_us) const { return input_us; }
+
   // Whether a batch without new rows would give or remove anything once the event time has moved
   // to `eviction_us`.
   virtual bool wants_batch_without_rows(int64_t eviction_us) const = 0;

@@ -1,8 +1,11 @@
 #include "operators/store_operator.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include <arrow/api.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
@@ -28,6 +31,9 @@ Result<void> StoreOperator::open(std::optional<base::BatchId> version,
                                  const base::JsonObject* manifest) {
   stores_.clear();
   for (auto& spec : specs()) {
+    spec.operator_name = metrics_.name;
+    if (spec.kind.empty() && spec.operator_name.starts_with("transformWithState"))
+      spec.kind = spec.identity;
     state::StoreOptions options;
     options.files = environment_.files;
     options.random = &random_;
@@ -35,6 +41,7 @@ Result<void> StoreOperator::open(std::optional<base::BatchId> version,
     options.operator_id = environment_.operator_id;
     options.threads = environment_.threads;
     if (environment_.shards > 0) options.shards = environment_.shards;
+    options.rocksdb_memory = environment_.rocksdb_memory;
     if (environment_.provider == "rocksdb") {
       options.provider = state::Provider::kRocksDb;
     } else if (environment_.provider != "memory") {
@@ -108,13 +115,34 @@ bool StoreOperator::wants_batch_without_rows(int64_t eviction_us) const {
 OperatorMetrics StoreOperator::metrics() const {
   auto made = metrics_;
   made.rows_dropped_by_watermark = dropped_;
+  state::StoreMetrics sum;
   for (const auto& one : stores_) {
     const auto state = one->metrics();
     made.rows_total += state.rows;
     made.rows_updated += state.rows_updated;
     made.rows_removed += state.rows_removed;
-    made.memory_bytes += state.memory_bytes;
+    made.memory_bytes += state.memory_bytes - state.shared_bytes;
     made.shards = one->shards();
+    sum.changelog_bytes += state.changelog_bytes;
+    sum.snapshot_bytes += state.snapshot_bytes;
+    sum.disk_bytes += state.disk_bytes;
+    sum.load_us += state.load_us;
+    sum.snapshot_us = std::max(sum.snapshot_us, state.snapshot_us);
+    sum.shared_bytes = std::max(sum.shared_bytes, state.shared_bytes);
+    sum.shared_limit = std::max(sum.shared_limit, state.shared_limit);
+  }
+  if (stores_.empty()) return made;
+  made.memory_bytes += sum.shared_bytes;
+  made.custom["changelogBytes"] = sum.changelog_bytes;
+  made.custom["loadMs"] = sum.load_us / 1000;
+  made.custom["snapshotBytes"] = sum.snapshot_bytes;
+  made.custom["snapshotMs"] = sum.snapshot_us / 1000;
+  if (sum.shared_limit > 0) {
+    made.custom["rocksdbMemoryLimitBytes"] = sum.shared_limit;
+    made.custom["rocksdbMemoryUsedBytes"] = sum.shared_bytes;
+    made.custom["rocksdbSstFileSize"] = sum.disk_bytes;
+  } else {
+    made.custom["stateOnCurrentVersionSizeBytes"] = made.memory_bytes;
   }
   return made;
 }
@@ -146,6 +174,20 @@ Result<int64_t> drop_late(std::vector<int64_t>& times, int64_t late_us, BatchPtr
   times.resize(kept);
   WEIR_ASSIGN(batch, eval::filter_rows(batch, *keep.finish()));
   return late;
+}
+
+std::string aggregates_in_words(const plan::op::Aggregate& aggregate) {
+  std::string words;
+  for (const auto& one : aggregate.aggregates) {
+    if (!words.empty()) words += ", ";
+    const auto* call = std::get_if<plan::TypedCall>(&one->node);
+    if (call == nullptr) continue;
+    words += call->distinct ? "distinct " : "";
+    words += call->function->name;
+  }
+  for (const auto& set : aggregate.sets)
+    words += fmt::format(" ({})", fmt::join(set, ","));
+  return words.empty() ? "no aggregates" : words;
 }
 
 std::vector<uint32_t> counted(int64_t rows) {

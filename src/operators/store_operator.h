@@ -81,6 +81,9 @@ class Stopwatch {
 // The rows of the batch whose time is past the watermark are taken out; their number.
 Result<int64_t> drop_late(std::vector<int64_t>& times, int64_t late_us, BatchPtr& batch);
 
+// "count, sum": the functions, in their order.
+std::string aggregates_in_words(const plan::op::Aggregate& aggregate);
+
 // 0, 1 … rows-1.
 std::vector<uint32_t> counted(int64_t rows);
 

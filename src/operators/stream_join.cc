@@ -120,9 +120,7 @@ class StreamJoin final : public StoreOperator {
 
   int inputs() const override { return 2; }
   std::string identity() const override {
-    static constexpr std::string_view kNames[] = {
-        "inner", "cross", "left outer", "right outer", "full outer", "left semi", "left anti"};
-    return fmt::format("{} join keys {}, {} rows {} with {}", kNames[static_cast<size_t>(kind_)],
+    return fmt::format("{} join keys {}, {} rows {} with {}", kind_in_words(),
                        columnar::schema_to_ddl(sides_[0].key_schema),
                        columnar::schema_to_ddl(sides_[1].key_schema),
                        columnar::schema_to_ddl(sides_[0].value_schema),
@@ -159,6 +157,18 @@ class StreamJoin final : public StoreOperator {
     return {};
   }
 
+  // Rows that are kept may still be given: the times of both sides have come to no more than what
+  // has left.
+  std::optional<int64_t> output_watermark(int64_t input_us) const override {
+    int64_t least = input_us;
+    for (const auto& side : sides_) {
+      if (side.time.kind != JoinSideTime::Kind::kValue) continue;
+      const int64_t left = input_us + side.time.offset_us;
+      least = std::min(least, left - (left % 1000 + 1000) % 1000);  // whole milliseconds
+    }
+    return least;
+  }
+
   bool wants_batch_without_rows(int64_t eviction_us) const override {
     if (eviction_us == kNoWatermark) return false;
     for (size_t side = 0; side < 2; ++side) {
@@ -180,9 +190,13 @@ class StreamJoin final : public StoreOperator {
                             .identity = identity(),
                             .key = side.key_schema,
                             .value = side.value_schema};
+      spec.kind = fmt::format("{} join", kind_in_words());
       spec.prefix_columns = static_cast<int>(side.keys.size());
       spec.layout = state::Layout::kOrdered;
       if (side.time.kind != JoinSideTime::Kind::kNone) {
+        spec.kind += fmt::format(", event time in {} {}",
+                                 side.time.kind == JoinSideTime::Kind::kKey ? "key" : "column",
+                                 side.time.position);
         spec.time = state::TimeBuckets::kOfKey;
         spec.bucket_width_us = bucket_width(side.time);
       }
@@ -224,6 +238,11 @@ class StreamJoin final : public StoreOperator {
     std::unordered_set<std::string> seen;
   };
 
+  std::string_view kind_in_words() const {
+    static constexpr std::string_view kNames[] = {
+        "inner", "cross", "left outer", "right outer", "full outer", "left semi", "left anti"};
+    return kNames[static_cast<size_t>(kind_)];
+  }
   bool semi() const { return kind_ == JoinKind::kLeftSemi; }
   // Whether it matters which rows of the side have met one.
   bool marks(size_t side) const { return sides_[side].outer || (semi() && side == 0); }

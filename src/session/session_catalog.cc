@@ -10,6 +10,7 @@
 #include "session/file_table.h"
 #include "session/kafka_table.h"
 #include "session/queries.h"
+#include "session/state_table.h"
 #include "session/stream_sources.h"
 #include "sql/parser.h"
 
@@ -483,6 +484,15 @@ Result<TablePtr> SessionCatalog::open(const plan::DataSource& source, const plan
     const auto open = format == "kafka" ? open_kafka_table : open_event_hub_table;
     WEIR_ASSIGN(auto topic, open(state_.services(), source.options, origin));
     return TablePtr(std::move(topic));
+  }
+  if (is_state_format(format)) {
+    if (source.schema) {
+      return plain_error("_LEGACY_ERROR_TEMP_2242",
+                         format + " source does not support user-specified schema.", origin);
+    }
+    WEIR_ASSIGN(auto state,
+                open_state_table(state_.services(), format, paths, source.options, origin));
+    return TablePtr(std::move(state));
   }
   if (!is_file_format(format)) return no_data_source(source.format);
   FileTableRequest request;

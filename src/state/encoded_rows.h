@@ -34,6 +34,11 @@ class EncodedRows {
   // One row after the other, for tests and rare rows; encoders fill whole columns.
   void add(std::string_view row);
   void add_key(std::string_view key, size_t prefix_length);
+  // A whole key of `other`.
+  void add_key_of(const EncodedRows& other, int64_t row) {
+    add(other.at(row));
+    hashes_.push_back(other.hash(row));
+  }
 
  private:
   friend class KeyEncoder;

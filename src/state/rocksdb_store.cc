@@ -161,6 +161,7 @@ class RocksDbStore final : public VersionedStore {
       database_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
     return static_cast<int64_t>(bytes);
   }
+  const StateMemory* shared_memory() const override { return memory_.get(); }
   bool snapshots_are_incremental() const override { return true; }
   std::string_view snapshot_suffix() const override { return kRocksDbSuffix; }
 

@@ -30,6 +30,8 @@ class StateFilesTest : public testing::TestWithParam<Provider> {
     options_.snapshot_every = 1000;
     options_.background = false;
     spec_.identity = "count by name";
+    spec_.operator_name = "stateStoreSave";
+    spec_.kind = "count";
     spec_.key = DataType::structure({make_field("name", DataType::of(TypeKind::kString))});
     spec_.value = DataType::structure({make_field("count", DataType::of(TypeKind::kLong))});
   }
@@ -95,21 +97,29 @@ TEST_P(StateFilesTest, AChangedQueryIsRefusedWithAllThatDiffers) {
     put(**store, {"a", "b"}, 1);
   }
   const StoreSpec before = spec_;
-  spec_.identity = "sum by name";
+  spec_.identity = "count by number";
   spec_.key = DataType::structure({make_field("name", DataType::of(TypeKind::kLong))});
   auto refused = open();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind(), ErrorKind::kConflict);
-  EXPECT_THAT(refused.error().message(), HasSubstr("the checkpoint has count by name"));
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("the checkpoint has count by name, the query has count by number"));
   EXPECT_THAT(refused.error().message(),
               HasSubstr("struct<name:string>, the query has struct<name:bigint>"));
-  EXPECT_EQ(refused.error().error_class(),
-            "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA");
+  EXPECT_EQ(refused.error().error_class(), "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE");
+  EXPECT_EQ(refused.error().sql_state(), "XXKST");
 
   spec_ = before;
   spec_.value = DataType::structure({make_field("count", DataType::of(TypeKind::kInteger))});
   EXPECT_EQ(open().error().error_class(), "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE");
-  EXPECT_EQ(open().error().sql_state(), "42K06");
+
+  for (std::string StoreSpec::*part : {&StoreSpec::operator_name, &StoreSpec::kind}) {
+    spec_ = before;
+    spec_.*part = "another";
+    EXPECT_EQ(open().error().error_class(),
+              "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA");
+    EXPECT_THAT(open().error().message(), HasSubstr("the query has another"));
+  }
 
   spec_ = before;
   options_.operator_id = 4;
@@ -122,9 +132,22 @@ TEST_P(StateFilesTest, AChangedQueryIsRefusedWithAllThatDiffers) {
   EXPECT_EQ((*store)->metrics().rows, 2);
 }
 
+TEST_P(StateFilesTest, NamesMayChange) {
+  {
+    auto store = open();
+    ASSERT_TRUE(store.ok()) << store.error().message();
+    put(**store, {"a", "b"}, 1);
+  }
+  spec_.identity = "count by what";
+  spec_.key = DataType::structure({make_field("what", DataType::of(TypeKind::kString))});
+  auto store = open();
+  ASSERT_TRUE(store.ok()) << store.error().message();
+  EXPECT_EQ((*store)->metrics().rows, 2);
+}
+
 TEST_P(StateFilesTest, BeforeTheFirstCommitAChangedQueryMayBegin) {
   { ASSERT_TRUE(open().ok()); }
-  spec_.identity = "another";
+  spec_.operator_name = "another";
   ASSERT_TRUE(open().ok());
 }
 
@@ -221,6 +244,83 @@ TEST_P(StateFilesTest, StateIsReadAsATable) {
     EXPECT_EQ(counts["name0"], 0);
   }
   EXPECT_EQ(files_.calls(), before);
+}
+
+TEST_P(StateFilesTest, WhatABatchChangedIsReadBack) {
+  spec_.time = TimeBuckets::kOfKey;
+  spec_.bucket_width_us = 10;
+  options_.snapshot_every = 2;
+  auto opened = open();
+  ASSERT_TRUE(opened.ok());
+  StateStore& store = **opened;
+  std::vector<base::JsonObject> manifests;
+  // Names are their times: "a1" is of time 1. In bucket 0 alone all rows go at once.
+  const auto batch = [&](const std::vector<std::string>& put, const std::vector<std::string>& gone,
+                         int64_t evict_below) {
+    ASSERT_TRUE(store.begin(BatchId(batch_)).ok());
+    for (const auto* names : {&put, &gone}) {
+      arrow::StringBuilder keys;
+      arrow::Int64Builder counts;
+      std::vector<int64_t> times;
+      for (const std::string& name : *names) {
+        ASSERT_TRUE(keys.Append(name).ok() && counts.Append(batch_).ok());
+        times.push_back(std::stoll(name.substr(1)));
+      }
+      EncodedRows key_rows;
+      EncodedRows value_rows;
+      const std::vector<ArrayPtr> key_columns{keys.Finish().ValueOrDie()};
+      const std::vector<ArrayPtr> value_columns{counts.Finish().ValueOrDie()};
+      ASSERT_TRUE(KeyEncoder::make(spec_.key)->encode(key_columns, key_rows).ok());
+      ASSERT_TRUE(ValueEncoder::make(spec_.value)->encode(value_columns, value_rows).ok());
+      RowsByShard split;
+      split_by_shard(key_rows, store.shards(), split);
+      for (int s = 0; s < store.shards(); ++s)
+        ASSERT_TRUE((names == &put ? store.shard(s).put(key_rows, value_rows, split.of(s), times)
+                                   : store.shard(s).remove(key_rows, split.of(s), times))
+                        .ok());
+    }
+    for (int s = 0; s < store.shards(); ++s)
+      ASSERT_TRUE(store.shard(s).evict_below(evict_below, {}).ok());
+    auto prepared = store.prepare();
+    ASSERT_TRUE(prepared.ok()) << prepared.error().message();
+    store.committed();
+    manifests.push_back(std::move(prepared).value());
+    ++batch_;
+  };
+  batch({"a1", "b2", "c15", "d25"}, {}, 0);
+  batch({"a1", "e17"}, {"b2"}, 0);
+  batch({"f28"}, {}, 16);  // bucket 0 whole, c15 alone
+  batch({}, {}, 0);
+  const auto stores = list_stores(files_, "/c/state");
+  ASSERT_TRUE(stores.ok());
+  const auto changes = [&](size_t version) {
+    std::vector<std::string> seen;
+    const auto read = read_changes(
+        files_, "/c/state", stores->front(), BatchId(static_cast<int64_t>(version)),
+        manifests[version], version == 0 ? nullptr : &manifests[version - 1],
+        [&](bool removed, const std::shared_ptr<arrow::RecordBatch>& rows) -> Result<void> {
+          EXPECT_TRUE(rows->ValidateFull().ok());
+          const auto& keys = static_cast<const arrow::StructArray&>(*rows->column(1));
+          EXPECT_EQ(rows->column(2)->null_count(), removed ? rows->num_rows() : 0);
+          for (int64_t i = 0; i < rows->num_rows(); ++i)
+            seen.push_back((removed ? "-" : "+") +
+                           static_cast<const arrow::StringArray&>(*keys.field(0)).GetString(i));
+          return {};
+        });
+    EXPECT_TRUE(read.ok()) << read.error().message();
+    std::sort(seen.begin(), seen.end());
+    return seen;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(changes(0), (Names{"+a1", "+b2", "+c15", "+d25"}));
+  EXPECT_EQ(changes(1), (Names{"+a1", "+e17", "-b2"}));
+  EXPECT_EQ(changes(2), (Names{"+f28", "-a1", "-c15"}));
+  EXPECT_EQ(changes(3), Names{});
+  const auto rows = verify_state(files_, "/c/state", stores->front(), manifests.back());
+  ASSERT_TRUE(rows.ok()) << rows.error().message();
+  EXPECT_EQ(*rows, 3);
+  overwrite(file_that_ends_with(GetParam() == Provider::kMemory ? ".snapshot" : "CURRENT"), "x");
+  EXPECT_FALSE(verify_state(files_, "/c/state", stores->front(), manifests.back()).ok());
 }
 
 TEST_P(StateFilesTest, FilesThatNoCommitNeedsGo) {

@@ -39,10 +39,37 @@ Result<std::vector<StoreInfo>> list_stores(io::FileSystem& files, const std::str
 // TIMESTAMP.
 columnar::Schema state_table_schema(const StoreInfo& store);
 
-// The rows of the version that `manifest` names, as batches of at most 8,192 rows, shard by shard.
-Result<void> read_state(
-    io::FileSystem& files, const std::string& folder, const StoreInfo& store, BatchId version,
-    const base::JsonObject& manifest,
-    const std::function<Result<void>(const std::shared_ptr<arrow::RecordBatch>&)>& visit);
+using BatchVisitor = std::function<Result<void>(const std::shared_ptr<arrow::RecordBatch>&)>;
+
+// The rows of the version that `manifest` names. `files` and `store` outlive it.
+class StateReader {
+ public:
+  static Result<std::unique_ptr<StateReader>> open(io::FileSystem& files, const std::string& folder,
+                                                   const StoreInfo& store, BatchId version,
+                                                   const base::JsonObject& manifest,
+                                                   int threads = 1);
+  virtual ~StateReader() = default;
+  // Batches of at most 8,192 rows. Several shards may be read at once.
+  virtual Result<void> read(int shard, const BatchVisitor& visit) = 0;
+};
+// All shards in their order.
+Result<void> read_state(io::FileSystem& files, const std::string& folder, const StoreInfo& store,
+                        BatchId version, const base::JsonObject& manifest,
+                        const BatchVisitor& visit);
+
+// What the batch `version` changed: batches of rows put, or of rows removed (whose values are NULL,
+// and whose times mean nothing). `before` is the manifest of the version before, null where there
+// is none: the rows of a bucket that went at once are looked up there.
+using ChangeVisitor =
+    std::function<Result<void>(bool removed, const std::shared_ptr<arrow::RecordBatch>&)>;
+Result<void> read_changes(io::FileSystem& files, const std::string& folder, const StoreInfo& store,
+                          BatchId version, const base::JsonObject& manifest,
+                          const base::JsonObject* before, const ChangeVisitor& visit);
+
+// Reads all that the manifest names and checks it: checksums, counts. How many rows there are.
+Result<int64_t> verify_state(io::FileSystem& files, const std::string& folder,
+                             const StoreInfo& store, const base::JsonObject& manifest);
+// The names of the files and folders in the store's folder that the manifest needs.
+Result<std::vector<std::string>> files_of(const base::JsonObject& manifest);
 
 }  // namespace weir::state

@@ -65,9 +65,10 @@ enum class Provider : uint8_t { kMemory, kRocksDb };
 // What makes a store's meaning. It is kept beside the state; a store is opened only by an equal
 // one.
 struct StoreSpec {
-  std::string name = "default";  // "default", "left", "right" … : [A-Za-z0-9_-]+
-  std::string
-      identity;  // the operator in words, compared and shown where a changed query is refused
+  std::string name = "default";    // "default", "left", "right" … : [A-Za-z0-9_-]+
+  std::string identity = {};       // the operator in words, shown where a changed query is refused
+  std::string operator_name = {};  // as Spark calls it: "stateStoreSave", "dedupe" …
+  std::string kind = {};  // what else a changed query may not change: a join's kind, a timeout's …
   columnar::Schema key = columnar::DataType::structure({});
   columnar::Schema value = columnar::DataType::structure({});
   int prefix_columns = 0;  // of the key, that decide the shard and can be scanned for; 0: all
@@ -171,6 +172,9 @@ struct StoreMetrics {
   int64_t snapshot_us = 0;
   int64_t load_us = 0;     // of open()
   int64_t disk_bytes = 0;  // RocksDB's files
+  // RocksDB's caches and buffers, of all stores that share them; part of memory_bytes.
+  int64_t shared_bytes = 0;
+  int64_t shared_limit = 0;  // 0: the provider has none
 };
 
 class StateStore {

@@ -69,7 +69,9 @@ std::string metadata_text(const StoreSpec& spec, int64_t operator_id, Provider p
   json["format"] = 1;
   json["operator"] = operator_id;
   json["store"] = spec.name;
+  json["operatorName"] = spec.operator_name;
   json["identity"] = spec.identity;
+  json["kind"] = spec.kind;
   json["provider"] = name_of(provider, kProviders);
   json["shards"] = shards;
   json["layout"] = name_of(spec.layout, kLayouts);
@@ -114,6 +116,8 @@ Result<StoreInfo> parse_metadata(std::string_view text, std::string_view what) {
   info.shards = static_cast<int>(*shards);
   info.spec.name = *name;
   info.spec.identity = base::json_string(json, "identity").value_or("");
+  info.spec.operator_name = base::json_string(json, "operatorName").value_or("");
+  info.spec.kind = base::json_string(json, "kind").value_or("");
   info.spec.layout = *layout;
   info.spec.prefix_columns = static_cast<int>(*prefix);
   info.spec.time = *time;
@@ -131,6 +135,23 @@ Result<StoreInfo> parse_metadata(std::string_view text, std::string_view what) {
   return info;
 }
 
+namespace {
+
+// Names may change, as Spark lets them.
+bool same_types(const columnar::DataType& a, const columnar::DataType& b) {
+  using columnar::TypeKind;
+  if (a.kind() != b.kind()) return false;
+  if (a.is(TypeKind::kArray)) return same_types(a.element(), b.element());
+  if (a.is(TypeKind::kMap)) return same_types(a.key(), b.key()) && same_types(a.value(), b.value());
+  if (!a.is(TypeKind::kStruct)) return a.same_type(b);
+  const auto& left = a.fields();
+  const auto& right = b.fields();
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](const auto& x, const auto& y) { return same_types(x.type(), y.type()); });
+}
+
+}  // namespace
+
 Result<void> check_same_store(const StoreInfo& existing, const StoreSpec& wanted, Provider provider,
                               std::string_view what) {
   const StoreSpec& was = existing.spec;
@@ -138,19 +159,17 @@ Result<void> check_same_store(const StoreInfo& existing, const StoreSpec& wanted
   const auto differs = [&](std::string_view of, std::string_view before, std::string_view now) {
     differences += fmt::format("\n  {}: the checkpoint has {}, the query has {}", of, before, now);
   };
-  const char* error_class = nullptr;
-  if (!was.value.same_type(wanted.value)) {
-    error_class = "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE";
-    differs("value", was.value.simple_string(), wanted.value.simple_string());
-  }
-  if (!was.key.same_type(wanted.key)) {
-    error_class = "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE";
-    differs("key", was.key.simple_string(), wanted.key.simple_string());
-  }
-  if (was.identity != wanted.identity) {
-    error_class = "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA";
-    differs("operator", was.identity, wanted.identity);
-  }
+  const bool named = !was.operator_name.empty();  // not in the first of format 1
+  const bool another = named ? was.operator_name != wanted.operator_name || was.kind != wanted.kind
+                             : was.identity != wanted.identity;
+  const bool key = !same_types(was.key, wanted.key);
+  const bool value = !same_types(was.value, wanted.value);
+  if (named && was.operator_name != wanted.operator_name)
+    differs("operator", was.operator_name, wanted.operator_name);
+  if (another || key || value) differs("in words", was.identity, wanted.identity);
+  if (named && was.kind != wanted.kind) differs("kind", was.kind, wanted.kind);
+  if (key) differs("key", was.key.simple_string(), wanted.key.simple_string());
+  if (value) differs("value", was.value.simple_string(), wanted.value.simple_string());
   if (was.layout != wanted.layout)
     differs("layout", name_of(was.layout, kLayouts), name_of(wanted.layout, kLayouts));
   if (was.prefix_columns != wanted.prefix_columns)
@@ -164,14 +183,37 @@ Result<void> check_same_store(const StoreInfo& existing, const StoreSpec& wanted
   if (existing.provider != provider)
     differs("provider", name_of(existing.provider, kProviders), name_of(provider, kProviders));
   if (differences.empty()) return {};
-  base::Error refused = error(
-      ErrorKind::kConflict,
-      "the state of operator {}, store {} in {} belongs to another query or an older form of this "
-      "one:{}\nUndo the change of the query, or start it with a new checkpoint",
+  const std::string detail = fmt::format(
+      "\nThe state of operator {}, store {} in {} belongs to another query or an older form of "
+      "this one:{}\nUndo the change of the query, or start it with a new checkpoint",
       existing.operator_id, was.name, what, differences);
-  if (error_class == nullptr) return refused;
-  const bool schema = std::string_view(error_class).starts_with("STATE_STORE");
-  return std::move(refused).with_class(error_class).with_sql_state(schema ? "42K06" : "42K03");
+  const auto schema_error = [&](std::string_view part, const columnar::Schema& before,
+                                const columnar::Schema& now) {
+    return error(ErrorKind::kConflict,
+                 "Provided {0} schema does not match existing state {0} schema. Please check "
+                 "number and type of fields. Existing {0}_schema={1} and new {0}_schema={2}.{3}",
+                 part, before.simple_string(), now.simple_string(), detail)
+        .with_class(part == "key" ? "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE"
+                                  : "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE")
+        .with_sql_state("XXKST");
+  };
+  if (named && was.operator_name == wanted.operator_name) {
+    if (key)
+      return schema_error("key", was.key, wanted.key)
+          .with_parameter("storedKeySchema", was.key.simple_string())
+          .with_parameter("newKeySchema", wanted.key.simple_string());
+    if (value)
+      return schema_error("value", was.value, wanted.value)
+          .with_parameter("storedValueSchema", was.value.simple_string())
+          .with_parameter("newValueSchema", wanted.value.simple_string());
+  }
+  return error(ErrorKind::kConflict,
+               "Streaming stateful operator name does not match with the operator in state "
+               "metadata. This likely to happen when user adds/removes/changes stateful operator "
+               "of existing streaming query.{}",
+               detail)
+      .with_class("STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA")
+      .with_sql_state("42K03");
 }
 
 // --- manifest

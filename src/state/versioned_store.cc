@@ -337,6 +337,10 @@ StoreMetrics VersionedStore::metrics() const {
   metrics.commit_us = commit_us_;
   metrics.load_us = load_us_;
   metrics.disk_bytes = disk_bytes();
+  if (const StateMemory* shared = shared_memory()) {
+    metrics.shared_bytes = shared->used();
+    metrics.shared_limit = shared->limit();
+  }
   std::lock_guard lock(snapshot_mutex_);
   metrics.snapshot_us = snapshot_us_;
   if (const auto& snapshot = snapshot_made_ ? snapshot_made_ : chain_.snapshot; snapshot) {

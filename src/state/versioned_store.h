@@ -20,6 +20,7 @@
 
 #include "state/block_file.h"
 #include "state/change_sink.h"
+#include "state/shard_threads.h"
 #include "state/state_reader.h"
 #include "state/state_store.h"
 
@@ -53,9 +54,6 @@ Result<StoreInfo> parse_metadata(std::string_view text, std::string_view what);
 Result<void> check_same_store(const StoreInfo& existing, const StoreSpec& wanted, Provider provider,
                               std::string_view what);
 Result<void> check_spec(const StoreSpec& spec, int shards);
-
-// Runs work(0 … count-1) on up to `threads` threads; the first error in order.
-Result<void> for_each_shard(int count, int threads, const std::function<Result<void>(int)>& work);
 
 class VersionedStore : public StateStore {
  public:
@@ -106,6 +104,7 @@ class VersionedStore : public StateStore {
   virtual void roll_back_batch() = 0;
   virtual ShardCounts count() const = 0;
   virtual int64_t disk_bytes() const { return 0; }
+  virtual const StateMemory* shared_memory() const { return nullptr; }
   virtual bool snapshots_are_incremental() const = 0;
   // On the query's thread, right after commit_batch(); then make_snapshot() in the background.
   virtual Result<void> begin_snapshot() = 0;

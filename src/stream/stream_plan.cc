@@ -202,29 +202,52 @@ Result<void> StreamPlan::compile_statement(const plan::OperatorPtr& node, Piece&
   return {};
 }
 
+// That the checkpoint has the state of as many operators as there are.
+Result<void> StreamPlan::check_operators(base::BatchId version,
+                                         const base::JsonObject* states) const {
+  const size_t kept = states == nullptr ? 0 : states->size();
+  if (kept == stateful_.size()) return {};
+  std::string words;
+  for (size_t id = 0; id < stateful_.size(); ++id)
+    words += fmt::format("{}(OperatorId: {} -> OperatorName: {})", id == 0 ? "" : ", ", id,
+                         stateful_[id]->state->metrics().name);
+  if (kept == 0)
+    return error(ErrorKind::kConflict,
+                 "Cannot restart streaming query with stateful operators because the state "
+                 "directory is empty or missing. Stateful operators in current batch: [{}]. Batch "
+                 "{} ran without. Please remove the stateful operators or use a new checkpoint "
+                 "location.",
+                 words, version.value())
+        .with_class("STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY")
+        .with_sql_state("42K03")
+        .with_parameter("OpsInCurBatchSeq", words);
+  return another_query(
+      error(ErrorKind::kConflict,
+            "Streaming stateful operator name does not match with the operator in state metadata. "
+            "This likely to happen when user adds/removes/changes stateful operator of existing "
+            "streaming query. The checkpoint has the state of {} operators since batch {}; "
+            "stateful operators in current batch: [{}]. Undo the change of the query, or start it "
+            "with a new checkpoint",
+            kept, version.value(), words));
+}
+
 Result<void> StreamPlan::open(std::optional<base::BatchId> version,
                               const base::JsonObject* states) {
+  if (version) WEIR_TRY(check_operators(*version, states));
   for (size_t id = 0; id < stateful_.size(); ++id) {
     const base::JsonObject* manifest =
         states == nullptr ? nullptr : base::json_object(*states, std::to_string(id));
     if (version && manifest == nullptr)
-      return another_query(
-          error(ErrorKind::kConflict,
-                "the checkpoint has no state for operator {} ({}): the query has changed since "
-                "batch {}. Start with a new checkpoint",
-                id, stateful_[id]->state->identity(), version->value()));
+      return another_query(error(ErrorKind::kConflict,
+                                 "the checkpoint has no state for operator {} ({}): the query has "
+                                 "changed since batch {}. Start with a new checkpoint",
+                                 id, stateful_[id]->state->identity(), version->value()));
     auto opened = stateful_[id]->state->open(version, manifest);
     if (!opened.ok() && opened.error().kind() == ErrorKind::kConflict &&
         opened.error().error_class().empty())
       return another_query(std::move(opened).error());
     WEIR_TRY(std::move(opened));
   }
-  if (states != nullptr && states->size() > stateful_.size())
-    return another_query(
-        error(ErrorKind::kConflict,
-              "the checkpoint has the state of {} operators, this query has {}: the query has "
-              "changed. Start with a new checkpoint",
-              states->size(), stateful_.size()));
   return {};
 }
 
@@ -262,9 +285,31 @@ bool StreamPlan::wants_batch_at(int64_t now_us) const {
 }
 
 bool StreamPlan::wants_batch_without_rows(int64_t eviction_us) const {
-  return std::any_of(stateful_.begin(), stateful_.end(), [&](const Piece* piece) {
-    return piece->state->wants_batch_without_rows(eviction_us);
-  });
+  const auto watermarks = input_watermarks(eviction_us);
+  for (size_t id = 0; id < stateful_.size(); ++id)
+    if (stateful_[id]->state->wants_batch_without_rows(watermarks[id])) return true;
+  return false;
+}
+
+// As Spark does: from the sources up, the least of the inputs that have one; a stateful operator
+// says what it makes of it.
+std::vector<int64_t> StreamPlan::input_watermarks(int64_t watermark_us) const {
+  std::vector<int64_t> of_operators(stateful_.size(), watermark_us);
+  if (watermark_us == operators::kNoWatermark) return of_operators;
+  std::vector<std::optional<int64_t>> given(pieces_.size());
+  size_t operator_id = 0;
+  for (const auto& piece : pieces_) {  // inputs come first
+    std::optional<int64_t> least;
+    for (const Piece* input : piece->inputs)
+      if (const auto& one = given[input->place]; one && (!least || *one < *least)) least = one;
+    if (piece->kind == Piece::Kind::kWatermark) least = watermark_us;
+    if (piece->kind == Piece::Kind::kStateful) {
+      of_operators[operator_id++] = least.value_or(0);
+      if (least) least = piece->state->output_watermark(*least);
+    }
+    given[piece->place] = least;
+  }
+  return of_operators;
 }
 
 std::vector<EventTimeSeen> StreamPlan::event_times() const {

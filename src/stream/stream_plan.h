@@ -49,7 +49,8 @@ struct PlanEnvironment {
   eval::EvalContext eval;  // the session's; the timestamp is the batch's
 };
 
-// The same for all rows of a batch, and in a replay of it. Watermarks: kNoWatermark without one.
+// The same for all rows of a batch, and in a replay of it. Watermarks are the query's, each
+// stateful operator gets what has come through to it; kNoWatermark without one.
 struct PlanBatch {
   base::BatchId id;
   int64_t timestamp_us = 0;
@@ -115,6 +116,11 @@ class StreamPlan {
   void find_chains();
   Result<void> compile_statement(const plan::OperatorPtr& node, Piece& piece);
   bool is_statement(const plan::Operator& node) const;
+  // The event time that each stateful operator's input has come to, where the query's watermark is
+  // `watermark_us`: below joins and operators that give later than they take it is less.
+  std::vector<int64_t> input_watermarks(int64_t watermark_us) const;
+
+  Result<void> check_operators(base::BatchId version, const base::JsonObject* states) const;
 
   struct Run;  // one batch
   Result<Run> begin(const PlanBatch& batch, Readers& readers, TaskPool& pool);

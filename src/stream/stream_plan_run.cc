@@ -106,12 +106,14 @@ Result<StreamPlan::Run> StreamPlan::begin(const PlanBatch& batch, Readers& reade
   observed_.clear();
   for (Piece* piece : watermarks_)
     piece->seen = {.delay_ms = piece->seen.delay_ms};
-  for (Piece* piece : stateful_)
-    WEIR_TRY(piece->state->begin({.batch = batch.id,
-                                  .eval = run.eval,
-                                  .late_us = batch.late_us,
-                                  .eviction_us = batch.eviction_us,
-                                  .stop = batch.stop}));
+  const auto late = input_watermarks(batch.late_us);
+  const auto eviction = input_watermarks(batch.eviction_us);
+  for (size_t id = 0; id < stateful_.size(); ++id)
+    WEIR_TRY(stateful_[id]->state->begin({.batch = batch.id,
+                                          .eval = run.eval,
+                                          .late_us = late[id],
+                                          .eviction_us = eviction[id],
+                                          .stop = batch.stop}));
   return run;
 }
 

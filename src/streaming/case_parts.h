@@ -94,6 +94,9 @@ class CaseOperator final : public operators::StatefulOperator {
   void committed() override { own_->committed(); }
   void roll_back() override { own_->roll_back(); }
   Result<void> clean_up(const base::JsonObject& oldest) override { return own_->clean_up(oldest); }
+  std::optional<int64_t> output_watermark(int64_t input_us) const override {
+    return own_->output_watermark(input_us);
+  }
   bool wants_batch_without_rows(int64_t eviction_us) const override {
     return own_->wants_batch_without_rows(eviction_us);
   }

@@ -121,6 +121,8 @@ Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& fi
   };
   WEIR_TRY(number("spark.sql.streaming.numRecentProgressUpdates", conf.progress_kept));
   WEIR_TRY(number("spark.sql.streaming.minBatchesToRetain", conf.batches_retained));
+  WEIR_TRY(
+      number("spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB", conf.rocksdb_memory_mb));
   const auto duration = [&](const char* key, int64_t& target_ms) -> Result<void> {
     const auto given = session.get(key);
     if (!given) return {};

@@ -3,6 +3,7 @@
 #include "io/file_system.h"
 #include "plan/stream_rewrites.h"
 #include "session/stream_table.h"
+#include "state/state_store.h"
 #include "streaming/group_functions.h"
 #include "streaming/json_fields.h"
 #include "streaming/pulled_calls.h"
@@ -61,6 +62,8 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
   state.provider = conf.provider;
   state.shards = conf.shards;
   state.threads = threads;
+  if (conf.provider == "rocksdb")
+    state.rocksdb_memory = state::StateMemory::make(conf.rocksdb_memory_mb << 20);
   state.conf = session.all_set();
   for (const auto& [key, value] : conf.pinned)
     state.conf[key] = value;

@@ -478,8 +478,7 @@ TEST_F(StreamQueriesTest, AChangedQueryDoesNotTakeTheStateOfAnother) {
   process(query);
   ASSERT_TRUE(query->stop().ok());
   counts.plan = this->query("SELECT k, t, count(*) AS n FROM s GROUP BY k, t");
-  EXPECT_THAT(refusal(counts),
-              HasSubstr("[STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA]"));
+  EXPECT_THAT(refusal(counts), HasSubstr("[STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE]"));
 }
 
 TEST_F(StreamQueriesTest, ABatchRunsAgainUnderItsSettingsOnly) {

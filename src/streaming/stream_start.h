@@ -18,6 +18,7 @@ struct QueryConf {
   std::map<std::string, std::string> pinned;  // goes to the conf of the offset log
   std::string provider = "memory";            // of the state
   int shards = 0;                             // of a state that begins; 0: the default
+  int64_t rocksdb_memory_mb = 500;            // caches and buffers of the query's stores
   stream::WatermarkPolicy policy = stream::WatermarkPolicy::kMin;
   bool batches_without_rows = true;
   size_t progress_kept = 100;
