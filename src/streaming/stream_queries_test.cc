@@ -470,6 +470,52 @@ TEST_F(StreamQueriesTest, ProgressIsATable) {
               ElementsAre("out|0|3|true|2|0|MemorySink"));
 }
 
+TEST_F(StreamQueriesTest, StateIsReadAsATable) {
+  for (const std::string provider : {"HDFSBackedStateStoreProvider", "RocksDBStateStoreProvider"}) {
+    ASSERT_TRUE(session_
+                    ->set("spark.sql.streaming.stateStore.providerClass",
+                          "org.apache.spark.sql.execution.streaming.state." + provider)
+                    .ok());
+    ASSERT_TRUE(
+        session_->set("spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB", "32").ok());
+    data_ = add_stream("s");
+    auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "noop", "update");
+    counts.options["checkpointlocation"] = path(provider);
+    const auto query = started(counts);
+    add({1, 1, 2});
+    process(query);
+    add({2, 3});
+    process(query);
+    ASSERT_TRUE(query->stop().ok());
+    const auto view = [&](const std::string& format, const plan::Options& options) {
+      const auto made = session_->create_temp_view(
+          "st",
+          plan::make_plan(plan::DataSource{format, std::nullopt, options, {path(provider)}, false}),
+          true, false);
+      return made.ok() ? std::string() : made.error().error_class();
+    };
+    ASSERT_EQ(view("statestore", {}), "");
+    EXPECT_THAT(rows("SELECT key.k, value.count FROM st ORDER BY 1"),
+                ElementsAre("1|2", "2|2", "3|1"));
+    EXPECT_THAT(rows("SELECT count(*) FROM st WHERE partition_id < 64 AND key.k > 1"),
+                ElementsAre("2"));
+    ASSERT_EQ(view("statestore", {{"batchId", "0"}}), "");
+    EXPECT_THAT(rows("SELECT key.k, value.count FROM st ORDER BY 1"), ElementsAre("1|2", "2|1"));
+    ASSERT_EQ(view("statestore", {{"readChangeFeed", "true"}, {"changeStartBatchId", "0"}}), "");
+    EXPECT_THAT(rows("SELECT batch_id, change_type, key.k, value.count FROM st ORDER BY 1, 3"),
+                ElementsAre("0|update|1|2", "0|update|2|1", "1|update|2|2", "1|update|3|1"));
+    ASSERT_EQ(view("state-metadata", {}), "");
+    EXPECT_THAT(rows("SELECT * FROM st"), ElementsAre("0|stateStoreSave|default|64|0|1|"));
+    EXPECT_EQ(view("statestore", {{"batchId", "7"}}), "STDS_OFFSET_LOG_UNAVAILABLE");
+    EXPECT_EQ(view("statestore", {{"operatorId", "1"}}), "STDS_FAILED_TO_READ_STATE_SCHEMA");
+    EXPECT_THAT(rows("SELECT DISTINCT element_at(stateOperators[0].customMetrics, "
+                     "'rocksdbMemoryLimitBytes'), size(stateOperators[0].customMetrics) > 3 FROM "
+                     "stream_progress WHERE id = '" +
+                     query->id() + "'"),
+                ElementsAre(provider.starts_with("Rocks") ? "33554432|true" : "NULL|true"));
+  }
+}
+
 TEST_F(StreamQueriesTest, AChangedQueryDoesNotTakeTheStateOfAnother) {
   auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "noop", "complete");
   counts.options["checkpointlocation"] = path("c");
