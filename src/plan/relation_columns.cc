@@ -8,8 +8,8 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
-#include "plan/stateful_function.h"
 #include "plan/session_windows.h"
+#include "plan/stateful_function.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
