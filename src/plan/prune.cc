@@ -4,6 +4,7 @@
 
 #include "plan/operator_rewrites.h"
 #include "plan/optimizer.h"
+#include "plan/session_windows.h"
 
 namespace weir::plan {
 
@@ -154,7 +155,11 @@ OperatorPtr Optimizer::prune(const OperatorPtr& node, const std::vector<int>& wa
     });
   }
   if (const auto* unique = std::get_if<op::Deduplicate>(&node->node)) {
-    return passing(*unique, unique->keys, [&](auto& kind, const std::vector<int>& below) {
+    auto read = unique->keys;
+    const auto& given = unique->child->columns;
+    for (size_t i = 0; unique->within_watermark && i < given.size(); ++i)
+      if (given[i].metadata.contains(kWatermarkDelay)) read.push_back(static_cast<int>(i));
+    return passing(*unique, read, [&](auto& kind, const std::vector<int>& below) {
       for (auto& key : kind.keys)
         key = below[static_cast<size_t>(key)];
     });
