@@ -54,11 +54,11 @@ Result<Signature> from_json_rule(const Function&, const SignatureCall& call) {
         "be string literal and not null.",
         call.origin);
   }
-  const bool json = text->find_first_not_of(" \t\n") != std::string::npos &&
-                    ((*text)[text->find_first_not_of(" \t\n")] == '{' ||
-                     (*text)[text->find_first_not_of(" \t\n")] == '"');
+  const auto begin = text->find_first_not_of(" \t\n");
+  const bool blank = begin == std::string::npos;
+  const bool json = !blank && ((*text)[begin] == '{' || (*text)[begin] == '"');
   auto type = json ? columnar::parse_type_json_text(*text) : columnar::parse_ddl_type(*text);
-  if (!type.ok() && !json) type = columnar::parse_ddl_schema(*text);
+  if (!type.ok() && !json && !blank) type = columnar::parse_ddl_schema(*text);
   if (!type.ok()) {
     return analysis_error("INVALID_SCHEMA.PARSE_ERROR", "42K07",
                           "The input schema \"" + *text + "\" is not a valid schema string. " +
