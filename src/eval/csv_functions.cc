@@ -60,6 +60,7 @@ Result<ArrayPtr> from_csv(KernelCall& call, Operands arguments) {
     if (decoder->rows() > before) positions.back() = before;
   }
   WEIR_ASSIGN(const auto batch, decoder->finish());
+  call.count_corrupt(decoder->counters().corrupt_rows);
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (int i = 0; i < batch->num_columns(); ++i) {
     WEIR_ASSIGN(auto child, pick(batch->column(i), positions));

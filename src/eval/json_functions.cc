@@ -68,6 +68,7 @@ Result<codec::JsonOptions> decoder_options(const KernelCall& call) {
 
 Result<ArrayPtr> as_struct(const KernelCall& call, codec::JsonDecoder& decoder, NullWriter& nulls) {
   WEIR_ASSIGN(const auto batch, decoder.finish());
+  call.count_corrupt(decoder.counters().corrupt_rows);
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (int i = 0; i < batch->num_columns(); ++i) {
     WEIR_ASSIGN(auto child, canonical(batch->column(i), call.arrow_type->field(i)->type()));
@@ -107,6 +108,7 @@ Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
     const bool blank = record.find_first_not_of(" \t\r\n") == std::string_view::npos;
     if (blank || (wrapped && !base::parse_json(record, "a value").ok())) {
       if (blank || options.mode == codec::ParseMode::kPermissive) {
+        call.count_corrupt(blank ? 0 : 1);
         decoder->append_null();
         nulls.set_null(row);
         continue;
@@ -121,6 +123,7 @@ Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
   }
   if (!wrapped) return as_struct(call, *decoder, nulls);
   WEIR_ASSIGN(const auto batch, decoder->finish());
+  call.count_corrupt(decoder->counters().corrupt_rows);
   return canonical(batch->column(0), call.arrow_type);
 }
 

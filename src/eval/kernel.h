@@ -32,6 +32,9 @@ struct KernelCall {
   bool ansi() const { return context.ansi; }
   // An error of Spark's class that points at the expression.
   base::Error fail(std::string error_class, std::string_view sql_state, std::string message) const;
+  void count_corrupt(int64_t rows) const {
+    if (context.rows_met) context.rows_met->corrupt += rows;
+  }
 };
 
 // The operands that a call gives. Reading one that it does not give yields NULL and is noted: the

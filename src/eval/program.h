@@ -8,6 +8,7 @@
 // through without a copy.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -57,12 +58,18 @@ class VolatileState {
   std::map<const void*, XorShiftRandom> random_;
 };
 
+// What functions met in the rows that they were given, summed by all threads.
+struct RowsMet {
+  std::atomic<int64_t> corrupt = 0;  // texts that from_json, from_csv or from_xml could not parse
+};
+
 // What is the same for all rows of a batch.
 struct EvalContext {
   int64_t batch_timestamp_us = 0;    // current_timestamp(), current_date() …
   std::string session_zone = "UTC";  // IANA name or ±hh:mm
   bool ansi = true;                  // has to be what the expression was analysed with
   std::shared_ptr<VolatileState> volatile_state = {};  // null: every batch begins anew
+  std::shared_ptr<RowsMet> rows_met = {};              // null: nobody asks
 };
 
 class Node;  // node.h

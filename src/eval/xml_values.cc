@@ -280,6 +280,7 @@ Result<ArrayPtr> from_xml(KernelCall& call, Arguments arguments) {
           .with_parameter("failFastMode", "FAILFAST")
           .with_parameter("badRecord", std::string(text[row]));
     } else {
+      call.count_corrupt(1);
       record = "{}";
     }
     const size_t size = record.size();

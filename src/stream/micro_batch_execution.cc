@@ -350,6 +350,7 @@ Result<void> MicroBatchQuery::count_rows(const StreamPlan::Readers& readers,
       batch.corrupt_rows += read.corrupt_rows;
       batch.dropped_rows += read.dropped_rows;
     }
+  if (parts_.plan != nullptr) batch.corrupt_rows += parts_.plan->corrupt_rows();
   for (const TransformCounters& counted : counters) {
     batch.corrupt_rows += counted.corrupt_rows;
     batch.dropped_rows += counted.dropped_rows;

@@ -100,6 +100,8 @@ class StreamPlan {
   bool wants_batch_without_rows(int64_t eviction_us) const;
   bool wants_batch_at(int64_t now_us) const;
 
+  // Texts in the last batch's rows that did not parse.
+  int64_t corrupt_rows() const { return rows_met_ ? rows_met_->corrupt.load() : 0; }
   std::vector<EventTimeSeen> event_times() const;
   std::vector<operators::OperatorMetrics> metrics() const;
   // What observe() saw in the last batch: one row a name.
@@ -142,6 +144,7 @@ class StreamPlan {
   Piece* root_ = nullptr;
   std::vector<int> visible_;  // of the root's columns
   bool began_ = false;
+  std::shared_ptr<eval::RowsMet> rows_met_;
   std::map<std::string, std::shared_ptr<arrow::RecordBatch>> observed_;
 };
 

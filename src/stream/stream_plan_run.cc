@@ -101,6 +101,7 @@ Result<StreamPlan::Run> StreamPlan::begin(const PlanBatch& batch, Readers& reade
           .read = {}};
   run.eval.batch_timestamp_us = batch.timestamp_us;
   run.eval.volatile_state = std::make_shared<eval::VolatileState>();
+  run.eval.rows_met = rows_met_ = std::make_shared<eval::RowsMet>();
   run.read.resize(tables_.size());
   began_ = true;
   observed_.clear();

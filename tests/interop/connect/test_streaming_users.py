@@ -134,6 +134,16 @@ class TestPlans:
         finished(once.union(once).writeStream.format("noop"))
 
 
+    def test_texts_that_do_not_parse_are_counted(self, spark, tmp_path):
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.txt").write_text('{"a": 1}\n{"a":\n\nx,1\n{"a": 2}\n')
+        parsed = spark.readStream.text(str(tmp_path / "in")).select(F.from_json("value", "a int").alias("v")).select("v.a")
+        for name, stream, plan in [("c1", parsed, "a project"), ("c2", parsed.groupBy("a").count(), "a stateful plan")]:
+            writer = stream.writeStream.format("noop").outputMode("append" if name == "c1" else "complete")
+            query = finished(writer.option("checkpointLocation", str(tmp_path / name)))
+            assert query.lastProgress["sources"][0]["metrics"] == {"corruptRows": "2"}, plan
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Server and broker in one process."""
