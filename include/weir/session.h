@@ -96,7 +96,9 @@ struct SessionOptions {
   std::string warehouse = "spark-warehouse";  // folder of the catalog and of managed tables
   int threads = 0;                            // 0: as many as there are cores
   int64_t memory_mb = 1024;                   // for grouping, sorting and joining
-  std::string spill_folder = {};              // empty: what outgrows the memory fails
+  // Where what outgrows the memory is written; empty: nowhere, it fails. nullopt: `.spill` in the
+  // warehouse.
+  std::optional<std::string> spill_folder = {};
   // `weir stream list|show|stop` reach the session's queries.
   bool listed = false;
 };

@@ -6,6 +6,7 @@
 #include "api/session_parts.h"
 #include "base/logging.h"
 #include "base/text.h"
+#include "relational/spill_folder.h"
 #include "sql/parser.h"
 
 namespace weir {
@@ -19,8 +20,11 @@ base::Result<std::shared_ptr<Session::Inner>> open_session(const SessionOptions&
   if (options.memory_mb < 16)
     return base::error(base::ErrorKind::kInvalidArgument, "memory_mb is {}; 16 is the least",
                        options.memory_mb);
-  WEIR_ASSIGN(inner->engine, relational::DuckEngine::open(
-                                 {options.memory_mb << 20, threads, options.spill_folder, {"/"}}));
+  WEIR_ASSIGN(const auto spill,
+              relational::SpillFolder::choose(*inner->files, inner->random, options.spill_folder,
+                                              options.warehouse));
+  WEIR_ASSIGN(inner->engine,
+              relational::DuckEngine::open({options.memory_mb << 20, threads, spill, {"/"}}));
   WEIR_ASSIGN(inner->warehouse,
               session::Warehouse::open({*inner->files, inner->clock, inner->random, *inner->engine,
                                         threads, (options.memory_mb << 20) / 4},

@@ -19,6 +19,7 @@
 #include "connect/service.h"
 #include "python/session_functions.h"
 #include "relational/duck_engine.h"
+#include "relational/spill_folder.h"
 #include "session/warehouse.h"
 #include "stream/control_server.h"
 #include "stream/query_metrics.h"
@@ -54,7 +55,7 @@ struct Words {
   std::string certificate_file;
   std::string key_file;
   std::string warehouse = "spark-warehouse";
-  std::string spill_folder;
+  std::optional<std::string> spill_folder;
   std::string output = "text";
   int64_t memory_mb = 1024;
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -88,8 +89,9 @@ void add_options(CLI::App& app, Words& words) {
   app.add_option("--threads", words.threads, "Threads for grouping, sorting and joining")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--spill-folder", words.spill_folder,
-                 "Where what outgrows the memory may be written; without, it fails");
+  app.add_option(
+      "--spill-folder", words.spill_folder,
+      "Where what outgrows the memory is written; '': nowhere, it fails [.spill in the warehouse]");
   app.add_option("--session-timeout-s", words.session_timeout_s,
                  "A session that nobody uses for so long is closed")
       ->check(CLI::Range(1, 30 * 86'400))
@@ -219,9 +221,10 @@ Result<void> serve(Words& words, StopSignal& stop) {
   const auto files = io::local_file_system();
   base::SystemClock clock;
   base::SystemRandom random;
+  WEIR_ASSIGN(const auto spill,
+              relational::SpillFolder::choose(*files, random, words.spill_folder, words.warehouse));
   WEIR_ASSIGN(const auto engine,
-              relational::DuckEngine::open(
-                  {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
+              relational::DuckEngine::open({words.memory_mb << 20, words.threads, spill, {"/"}}));
   WEIR_ASSIGN(const auto warehouse,
               session::Warehouse::open(
                   {*files, clock, random, *engine, words.threads, (words.memory_mb << 20) / 4},

@@ -21,6 +21,7 @@
 #include "eval/zone.h"
 #include "io/file_system.h"
 #include "relational/duck_engine.h"
+#include "relational/spill_folder.h"
 #include "session/session.h"
 #include "session/warehouse.h"
 #include "sql/parser.h"
@@ -65,7 +66,7 @@ struct SqlWords {
   bool quiet = false;
   int64_t memory_mb = 1024;
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  std::string spill_folder;
+  std::optional<std::string> spill_folder;
 };
 
 void describe(CLI::App& app, SqlWords& words) {
@@ -96,8 +97,9 @@ void describe(CLI::App& app, SqlWords& words) {
   app.add_option("--threads", words.threads, "Threads for grouping and sorting")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--spill-folder", words.spill_folder,
-                 "Where a sort that outgrows the memory may write; without, it fails");
+  app.add_option(
+      "--spill-folder", words.spill_folder,
+      "Where what outgrows the memory is written; '': nowhere, it fails [.spill in the warehouse]");
   app.add_flag("-q,--quiet", words.quiet, "No timing on standard error");
 }
 
@@ -214,8 +216,10 @@ struct SqlProcess {
   std::unique_ptr<session::Session> session;
 
   Result<void> open(const SqlWords& words) {
-    WEIR_ASSIGN(engine, relational::DuckEngine::open(
-                            {words.memory_mb << 20, words.threads, words.spill_folder, {"/"}}));
+    WEIR_ASSIGN(const auto spill,
+                relational::SpillFolder::choose(*fs, random, words.spill_folder, words.warehouse));
+    WEIR_ASSIGN(engine,
+                relational::DuckEngine::open({words.memory_mb << 20, words.threads, spill, {"/"}}));
     WEIR_ASSIGN(auto warehouse,
                 session::Warehouse::open(
                     {*fs, clock, random, *engine, words.threads, (words.memory_mb << 20) / 4},

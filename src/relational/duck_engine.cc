@@ -237,6 +237,17 @@ class DuckStream final : public BatchStream {
     return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
   }
 
+  // DuckDB goes on with advice about settings that are not the user's.
+  base::Error out_of_memory(std::string_view message) const {
+    return base::error(
+        base::ErrorKind::kResourceExhausted,
+        "the query needs more memory than the limit of {} MB: raise --memory-mb{}. ({})",
+        instance_->memory_bytes >> 20,
+        instance_->spill ? "; not all of it can be written to the spill folder"
+                         : ", or allow a --spill-folder",
+        message.substr(0, message.find('\n')));
+  }
+
   base::Error failure(const std::stop_token& stop) {
     ended_ = true;
     if (stop.stop_requested()) return cancelled();
@@ -246,8 +257,7 @@ class DuckStream final : public BatchStream {
     const auto type = duckdb_result_error_type(&result_);
     if (type == DUCKDB_ERROR_OUT_OF_MEMORY ||
         message.find("Out of Memory") != std::string_view::npos) {
-      return base::error(base::ErrorKind::kResourceExhausted,
-                         "the query needs more memory than its limit: {}", message);
+      return out_of_memory(message);
     }
     if (message.find("More than one row returned by a subquery") != std::string_view::npos) {
       return base::error(base::ErrorKind::kInvalidArgument,
@@ -347,6 +357,8 @@ DuckEngine::~DuckEngine() = default;
 Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options) {
   auto instance = std::make_shared<Instance>();
   instance->threads = std::max(1, options.threads);
+  instance->spill = options.spill;
+  instance->memory_bytes = options.memory_bytes;
   duckdb_config config = nullptr;
   if (duckdb_create_config(&config) != DuckDBSuccess)
     return duck_error("making a configuration", nullptr);
@@ -355,7 +367,7 @@ Result<std::unique_ptr<DuckEngine>> DuckEngine::open(const DuckOptions& options)
       {"autoload_known_extensions", "false"},
       {"memory_limit", fmt::format("{}MB", std::max<int64_t>(1, options.memory_bytes >> 20))},
       {"threads", std::to_string(instance->threads)},
-      {"temp_directory", options.spill_folder}};
+      {"temp_directory", options.spill ? options.spill->path() : ""}};
   for (const auto& [name, value] : settings) {
     if (duckdb_set_config(config, name, value.c_str()) != DuckDBSuccess) {
       duckdb_destroy_config(&config);

@@ -25,10 +25,12 @@ class Array;
 
 namespace weir::relational {
 
+class SpillFolder;
+
 struct DuckOptions {
   int64_t memory_bytes = int64_t{1} << 30;
   int threads = 2;
-  std::string spill_folder;  // empty: what does not fit in memory fails
+  std::shared_ptr<SpillFolder> spill = {};  // null: what does not fit in memory fails
   // Where DuckDB itself may read Parquet files that a scan has chosen ("/": anywhere). Absolute.
   std::vector<std::string> readable_folders = {};
 };

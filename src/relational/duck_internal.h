@@ -10,6 +10,7 @@
 #include <arrow/type_fwd.h>
 
 #include "relational/duck_engine.h"
+#include "relational/spill_folder.h"
 
 namespace weir::relational {
 
@@ -36,6 +37,8 @@ struct DuckFunction {
 namespace weir::relational {
 
 struct DuckEngine::Instance {
+  std::shared_ptr<SpillFolder> spill;  // outlives the database
+  int64_t memory_bytes = 0;
   duckdb_database database = nullptr;
   int threads = 1;
   std::vector<std::string> readable_folders;  // each ends with a slash
