@@ -7,7 +7,6 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import Server
 from pyspark import cloudpickle
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
@@ -16,22 +15,6 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from stream_feed import Feed
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
-
-
-@pytest.fixture(scope="module")
-def python_server(tmp_path_factory):
-    started = Server(tmp_path_factory.mktemp("warehouse"), "--python", sys.executable)
-    yield started
-    assert started.stop() == 0
-
-
-@pytest.fixture
-def spark(python_server):
-    from pyspark.sql.connect.session import SparkSession
-
-    session = SparkSession.builder.remote(python_server.address).create()
-    yield session
-    session.stop()
 
 
 def running_count(key, frames, state):
