@@ -44,6 +44,7 @@ struct SimulateWords {
   std::string bootstrap;
   std::string topic = "events";
   double rate = 1000;
+  double event_time_rate = 0;
   std::string duration;
   int64_t count = 0;
   int devices = 1000;
@@ -66,6 +67,9 @@ void describe(CLI::App& app, SimulateWords& words) {
                  "Make the topic with so many partitions where it is absent");
   app.add_option("--rate", words.rate, "Messages a second; 0: as fast as possible")
       ->capture_default_str();
+  app.add_option(
+      "--event-time-rate", words.event_time_rate,
+      "So many events a second by createdAt, from 2026-01-01T00:00:00Z on; else the clock's");
   app.add_option("--duration", words.duration, "Stop after this time: 500ms, 60s, 5m, 2h");
   app.add_option("--count", words.count, "Stop after so many messages");
   app.add_option("--devices", words.devices, "Devices, taken in turn")->capture_default_str();
@@ -117,7 +121,11 @@ Result<simulate::SimulationOptions> simulation_options(const SimulateWords& word
                  words.rate);
   if (words.count < 0)
     return error(ErrorKind::kInvalidArgument, "--count: {} is below 0", words.count);
+  if (!(words.event_time_rate >= 0 && words.event_time_rate <= 1e6))
+    return error(ErrorKind::kInvalidArgument, "--event-time-rate: {} is not between 0 and 1000000",
+                 words.event_time_rate);
   options.rate = words.rate;
+  options.event_time_rate = words.event_time_rate;
   options.count = words.count;
   if (!words.duration.empty()) {
     WEIR_ASSIGN(options.duration_us, parse_duration_us("--duration", words.duration));

@@ -116,6 +116,12 @@ Result<SimulationReport> Simulation::run(EventSink& sink, std::stop_token stop) 
   return report;
 }
 
+int64_t Simulation::created_at_us(uint64_t index, int64_t now_us) const {
+  if (options_.event_time_rate <= 0) return now_us;
+  return kEventTimeStartUs +
+         static_cast<int64_t>(static_cast<double>(index) * 1e6 / options_.event_time_rate);
+}
+
 Result<void> Simulation::send_all(EventSink& sink, std::stop_token stop, int64_t start_us) {
   while (!stop.stop_requested()) {
     const int64_t elapsed_us = clock_.monotonic_us() - start_us;
@@ -172,7 +178,7 @@ Result<void> Simulation::send_one(EventSink& sink, std::stop_token stop,
     kept_.erase(kept);
   } else {
     const int64_t now_us = clock_.now_us();
-    const std::string_view text = generator_.event(index, now_us);
+    const std::string_view text = generator_.event(index, created_at_us(index, now_us));
     WEIR_TRY(sink.send(generator_.device_id(index), text, now_us / 1000, message.tag, stop));
     if (message.copied_later) kept_.emplace(index, std::string(text));
     counters_.bytes += static_cast<int64_t>(text.size());

@@ -29,11 +29,16 @@
 
 namespace weir::simulate {
 
+inline constexpr int64_t kEventTimeStartUs = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
+
 struct SimulationOptions {
   EventShape shape;
   double rate = 1000;       // messages a second, copies included; 0: as fast as possible
   int64_t duration_us = 0;  // 0: no end by time
   int64_t count = 0;        // messages, copies included; 0: no end by count
+  // Events a second of createdAt, which then goes on from kEventTimeStartUs by the event's index,
+  // whatever the pace, so that a seed tells every byte; 0: createdAt is the clock's.
+  double event_time_rate = 0;
   int64_t flush_timeout_us = 60'000'000;
 };
 
@@ -86,6 +91,7 @@ class Simulation final : public SinkObserver {
     uint64_t reservation = 0;
   };
   int64_t due_by(int64_t elapsed_us) const;
+  int64_t created_at_us(uint64_t index, int64_t now_us) const;
   void plan_chunk();
   Result<void> send_all(EventSink& sink, std::stop_token stop, int64_t start_us);
   Result<void> send_some(EventSink& sink, std::stop_token stop, int64_t count);

@@ -138,6 +138,23 @@ TEST(Simulation, CopiesAreExactAndComeAfterTheirOriginalAboutOneInAThousand) {
   EXPECT_EQ(copies, report->duplicated);
 }
 
+TEST(Simulation, EventTimeGoesByItsOwnRateAndNotByTheClock) {
+  SteppingClock clock;
+  RecordingSink sink(clock);
+  sink.cost_us = 7;
+  Simulation simulation(clock,
+                        {.shape = {.seed = 4, .fields = 2, .duplicates = 0.01},
+                         .rate = 0,
+                         .count = 2'000,
+                         .event_time_rate = 500},
+                        nullptr);
+  ASSERT_TRUE(simulation.run(sink, {}).ok());
+  const auto found = std::find_if(sink.sent.begin(), sink.sent.end(),
+                                  [](const Sent& message) { return message.tag.index == 501; });
+  ASSERT_NE(found, sink.sent.end());
+  EXPECT_THAT(found->value, testing::HasSubstr("\"createdAt\":\"2026-01-01T00:00:01.002000Z\""));
+}
+
 TEST(Simulation, StopsWhenAskedAndReportsWhatWasSent) {
   SteppingClock clock;
   RecordingSink sink(clock);
