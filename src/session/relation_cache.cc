@@ -30,6 +30,30 @@ struct RelationCache::Entry {
   std::vector<relational::BatchPtr> rows;
 };
 
+namespace {
+
+// What rows on their way to an entry take of the budget: given back where they do not get there.
+class Taken {
+ public:
+  explicit Taken(CacheBudget& budget) : budget_(budget) {}
+  ~Taken() { budget_.give(bytes_); }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+
+  bool take(int64_t bytes) {
+    if (!budget_.take(bytes)) return false;
+    bytes_ += bytes;
+    return true;
+  }
+  int64_t keep() { return std::exchange(bytes_, 0); }
+
+ private:
+  CacheBudget& budget_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace
+
 RelationCache::~RelationCache() = default;
 
 RelationCache::EntryPtr RelationCache::find(const std::string& key) const {
@@ -41,8 +65,10 @@ RelationCache::EntryPtr RelationCache::find(const std::string& key) const {
 
 void RelationCache::add(const plan::OperatorPtr& plan) {
   const auto key = PlanKeys().of(plan);
-  if (!key || find(*key)) return;
+  if (!key) return;
   const std::lock_guard lock(mutex_);
+  for (const auto& entry : entries_)
+    if (entry->key == *key) return;
   entries_.push_back(std::make_shared<Entry>(budget_, plan, *key));
 }
 
@@ -51,18 +77,17 @@ Result<bool> RelationCache::hold(Entry& entry, const Run& run, std::stop_token s
   if (entry.held || entry.too_large) return entry.held;
   WEIR_ASSIGN(const auto stream, run(entry.plan));
   std::vector<relational::BatchPtr> rows;
+  Taken taken(budget_);
   while (true) {
     WEIR_ASSIGN(auto batch, stream->next(stop));
     if (!batch) break;
-    const int64_t bytes = arrow::util::TotalBufferSize(*batch);
-    if (!budget_.take(bytes)) {
-      budget_.give(std::exchange(entry.bytes, 0));
+    if (!taken.take(arrow::util::TotalBufferSize(*batch))) {
       entry.too_large = true;
       return false;
     }
-    entry.bytes += bytes;
     rows.push_back(std::move(batch));
   }
+  entry.bytes = taken.keep();
   entry.rows = std::move(rows);
   entry.held = true;
   return true;

@@ -199,6 +199,13 @@ TEST_F(SessionTest, WhatDoesNotFitIsNotCached) {
   EXPECT_EQ(small->cache_budget().used(), 0);
 }
 
+TEST_F(SessionTest, ARunThatFailsLeavesTheRoomOfTheCacheAsItWas) {
+  run("CACHE LAZY TABLE f AS SELECT id, assert_true(id < 900000) AS good FROM range(1000000)");
+  for (int i = 0; i < 2; ++i)
+    EXPECT_THAT(run("SELECT count(good) FROM f")[0], HasSubstr("[USER_RAISED_EXCEPTION]"));
+  EXPECT_EQ(warehouse_->cache_budget().used(), 0);
+}
+
 TEST_F(SessionTest, SumsThatOutgrowTheirType) {
   const std::string wide =
       "FROM VALUES (98765432109876543210987654321098765432BD), "
