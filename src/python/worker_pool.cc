@@ -62,14 +62,16 @@ void WorkerPool::release(int pid, int socket) {
 
 Result<WorkerPtr> WorkerPool::make(const std::string& url) {
   auto forked = host_->fork(slot_, url);
+  WorkerPtr worker;  // dropped when the lock is free, where the pool was closed meanwhile
   const std::lock_guard lock(mutex_);
   if (!forked.ok()) {
     --count_;
     return std::move(forked).error();
   }
   taken_.push_back(forked->pid);
-  auto worker = std::make_unique<Worker>(shared_from_this(), forked->pid, forked->socket);
+  worker = std::make_unique<Worker>(shared_from_this(), forked->pid, forked->socket);
   worker->generation_ = generation_;
+  if (closed_) return base::error(base::ErrorKind::kCancelled, "the session was closed");
   return worker;
 }
 
