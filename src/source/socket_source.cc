@@ -67,7 +67,7 @@ class SocketSource final : public Source {
     io::TcpOptions options;
     options.cancel = cancel_;
     WEIR_ASSIGN(socket_, io::connect_tcp(host_, port_, options));
-    reader_ = std::jthread([this](std::stop_token stop) { read_lines(stop); });
+    reader_ = std::jthread([this] { read_lines(stop_.get_token()); });
     return {};
   }
   Result<std::string> initial_offset() override { return std::string("-1"); }
@@ -100,8 +100,7 @@ class SocketSource final : public Source {
   }
   void interrupt() override {
     cancel_->set();
-    reader_.request_stop();
-    room_.notify_all();
+    stop_.request_stop();
   }
   std::map<std::string, std::string> metrics(const std::string&) const override { return {}; }
 
@@ -126,6 +125,7 @@ class SocketSource final : public Source {
   Schema schema_ = Schema::structure({});
   std::shared_ptr<io::WakeEvent> cancel_ = std::make_shared<io::WakeEvent>();
   std::unique_ptr<io::StreamSocket> socket_;
+  std::stop_source stop_;  // not the thread's own: interrupt() may come while open() starts it
 
   std::mutex mutex_;
   std::condition_variable_any room_;
