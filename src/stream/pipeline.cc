@@ -220,6 +220,7 @@ Result<std::unique_ptr<Pipeline>> compile_pipeline(const PipelineSpec& spec) {
     WEIR_ASSIGN(where, plan::analyze_condition(*parsed, scope, analysis));
   }
   std::vector<plan::TypedPtr> roots;
+  roots.reserve(list.size() + 1);
   for (const plan::NamedTyped& item : list)
     roots.push_back(item.expression);
   if (where != nullptr) roots.push_back(where);

@@ -37,6 +37,7 @@ std::vector<Seen> look_at(const QueryManager& manager) {
     by_id.insert_or_assign(query->id(), std::move(seen));
   }
   std::vector<Seen> all;
+  all.reserve(by_id.size());
   for (auto& [id, seen] : by_id)
     all.push_back(std::move(seen));
   return all;
