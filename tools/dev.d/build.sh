@@ -128,6 +128,20 @@ soak_streams() {
     --gtest_filter='RandomStreams.*:*WithPowerGoingAtEachPoint*'
 }
 
+# Threads: the test programs of the rooms where threads meet (the preset tsan instruments those alone, the others
+# come out of the release build's cache), with the thread sanitizer.
+soak_threads() {
+  local targets target
+  targets=$(grep -hv '^ *\(#\|$\)' tests/check/tsan_targets.txt)
+  # shellcheck disable=SC2086
+  compile tsan $targets
+  for target in $targets; do
+    say "thread sanitizer: $target"
+    "$(find "$ROOT/build/tsan/src" -name "$target" -type f -perm -u+x -print -quit)" --gtest_brief=1 ||
+      die "$target failed with the thread sanitizer"
+  done
+}
+
 dev_soak() {
   local arguments=() stateful=1000 seed=1
   while [ $# -gt 0 ]; do
@@ -141,7 +155,7 @@ acknowledged event, and the table every record of the log exactly once. The same
 queries in it, whose tables have to be the answer over all events. Then 5,000 runs of stateful queries over a disk
 that loses power, 200 kills of a query that writes to Apache Kafka in transactions, 5,000 random streaming runs, and
 the streaming cases with power going at every point. Then weir serve: all recorded SQL cases (the tests run a part),
-and five minutes of damaged plans.
+and five minutes of damaged plans. At last the tests of the rooms where threads meet, with the thread sanitizer.
 
   --cycles N   kills of one to three of the programs (default 100; about 1 s each)
   --stateful-cycles N
@@ -170,6 +184,7 @@ TEXT
   soak_kafka_sink "$seed"
   soak_streams
   soak_serve
+  soak_threads
 }
 
 # fuzz_one TARGET SECONDS: goes on with the corpus that earlier runs have left.
