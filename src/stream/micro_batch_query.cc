@@ -272,7 +272,9 @@ void MicroBatchQuery::run() {
   batch_.reset();
   transforms_.clear();
   {
-    // Sources, sink and plan end with the query, however long somebody keeps it to look at it.
+    // Threads, sources, sink and plan end with the query, however long somebody keeps it to look at
+    // it.
+    pool_.rest();
     QueryParts ended;
     {
       std::lock_guard lock(mutex_);

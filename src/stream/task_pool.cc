@@ -2,10 +2,13 @@
 
 namespace weir::stream {
 
-TaskPool::~TaskPool() {
+TaskPool::~TaskPool() { rest(); }
+
+void TaskPool::rest() {
   for (std::jthread& worker : workers_)
     worker.request_stop();
   wake_.notify_all();
+  workers_.clear();  // joins them
 }
 
 void TaskPool::take_parts(const std::function<void(int, int)>& task, int worker) {

@@ -22,6 +22,8 @@ class TaskPool {
 
   // task(part, worker) for every part in [0, parts); worker in [0, threads()), one at a time each.
   void run(int parts, const std::function<void(int part, int worker)>& task);
+  // Ends the threads; the next run starts them again. By the caller of run(), between runs.
+  void rest();
   int threads() const { return threads_; }
 
  private:
