@@ -14,13 +14,13 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
+
+import kill_report
 
 WEIR = os.environ.get("WEIR_BINARY", "./weir")
 TOPIC = "events"
@@ -195,14 +195,8 @@ def main():
     if verify.returncode != 0:
         failures.append(f"weir verify ended with {verify.returncode}: {verify.stdout}")
     hub.stop()
-    report = {"seed": options.seed, "cycles": options.cycles, "kills": kills, "records": len(log),
-              "seconds": round(time.monotonic() - started, 1), "failures": failures}
-    print(json.dumps(report), flush=True)
-    if failures:
-        print(f"kept for a look: {root}")
-        sys.exit(1)
-    if not options.keep and not options.dir:
-        shutil.rmtree(root)
+    report = {"seed": options.seed, "cycles": options.cycles, "kills": kills, "records": len(log)}
+    kill_report.end(started, report, failures, root, keep=options.keep or options.dir)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,14 @@ import glob
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 import warnings
 
+import kill_report
 import stateful_events as events
 
 warnings.filterwarnings("ignore")
@@ -296,14 +295,8 @@ def main():
         failures += check(name, rows[name], wanted)
         failures += [f"by the table's log, {one}" for one in check(name, table_by_log(os.path.join(root, "tables", name)), wanted)]
     report = {"seed": options.seed, "kills": options.cycles, "kills_with_all_queries_running": started, "batches_cut": middle,
-              **sent, "rows": {name: len(found) for name, found in rows.items()}, "seconds": round(time.monotonic() - began, 1),
-              "failures": failures}
-    print(json.dumps(report), flush=True)
-    if failures:
-        print(f"kept for a look: {root}")
-        sys.exit(1)
-    if not options.keep and not options.dir:
-        shutil.rmtree(root)
+              **sent, "rows": {name: len(found) for name, found in rows.items()}}
+    kill_report.end(began, report, failures, root, keep=options.keep or options.dir)
 
 
 if __name__ == "__main__":
