@@ -1,6 +1,9 @@
 #include "state/rocksdb_shard.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "state/rocksdb_keys.h"
 
 namespace weir::state {
 
@@ -9,24 +12,8 @@ using base::ErrorKind;
 
 namespace {
 
-constexpr size_t kGroup = 128;  // rows that are looked up together
-constexpr size_t kVisitRows = 512;
-constexpr size_t kKeyHead = 2 + 1 + 8;
-
-void append_big_endian(std::string& out, uint64_t value, int bytes) {
-  for (int i = bytes - 1; i >= 0; --i)
-    out.push_back(static_cast<char>(value >> (8 * i)));
-}
-
-rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
-int64_t bucket_of_key(std::string_view key) {
-  uint64_t bits = 0;
-  for (size_t i = 3; i < kKeyHead; ++i)
-    bits = bits << 8 | static_cast<uint8_t>(key[i]);
-  return static_cast<int64_t>(bits ^ (uint64_t{1} << 63));
-}
+constexpr size_t kGroup = 128;                   // rows that are looked up together
+constexpr size_t kWriteBytes = size_t{1} << 20;  // a write to the database, about
 
 }  // namespace
 
@@ -45,27 +32,28 @@ RocksDbShard::RocksDbShard(const StoreSpec& spec, int index)
     : form_(RecordForm::of(spec)),
       ordered_(spec.layout == Layout::kOrdered),
       width_(spec.bucket_width_us),
-      index_(index),
-      batch_(rocksdb::BytewiseComparator(), 0, true) {}
+      index_(index) {}
 
-std::string RocksDbShard::database_key(Space space, int64_t bucket, std::string_view key) const {
-  std::string out;
-  out.reserve(kKeyHead + key.size());
+void RocksDbShard::append_head(std::string& out, Space space, int64_t bucket) const {
   append_big_endian(out, static_cast<uint64_t>(index_), 2);
   out.push_back(space);
   append_big_endian(out, static_cast<uint64_t>(bucket) ^ (uint64_t{1} << 63), 8);
+}
+
+std::string RocksDbShard::database_key(Space space, int64_t bucket, std::string_view key) const {
+  std::string out;
+  out.reserve(kRocksDbKeyHead + key.size());
+  append_head(out, space, bucket);
   out += key;
   return out;
 }
 
-std::string RocksDbShard::database_value(const Record& record) const {
-  std::string out;
-  out.reserve(12 + record.value.size());
+void RocksDbShard::write_value(const Record& record, std::string& out) const {
+  out.clear();
   if (form_.has_prefix) append_varint(out, record.prefix);
   if (form_.mode != TimeBuckets::kNone)
     out.append(reinterpret_cast<const char*>(&record.time), sizeof(record.time));
   out += record.value;
-  return out;
 }
 
 bool RocksDbShard::read_value(std::string_view stored, Record& record) const {
@@ -84,9 +72,29 @@ bool RocksDbShard::read_value(std::string_view stored, Record& record) const {
   return true;
 }
 
+// `key` and `stored` as the database has them.
+Result<Record> RocksDbShard::read_row(std::string_view key, std::string_view stored) const {
+  Record record{.key = key.substr(kRocksDbKeyHead)};
+  if (!read_value(stored, record))
+    return error(ErrorKind::kCorruption, "a row of state in RocksDB is cut off");
+  return record;
+}
+
+// --- a batch
+
 void RocksDbShard::begin_batch() {
+  forget_batch();
   updated_ = 0;
   removed_ = 0;
+}
+
+void RocksDbShard::forget_batch() {
+  total_.reset();
+  prefix_.reset();
+  changes_.clear();
+  dropped_.clear();
+  buckets_before_.clear();
+  touched_ = false;
 }
 
 void RocksDbShard::touch() {
@@ -95,264 +103,144 @@ void RocksDbShard::touch() {
   buckets_before_ = buckets_;
 }
 
-Result<void> RocksDbShard::get(const EncodedRows& keys, std::span<const uint32_t> rows,
-                               std::span<const int64_t> times, FoundValues& found) {
-  found.values.assign(rows.size(), std::string_view());
-  found.held.assign(rows.size(), std::string());
-  if (form_.mode == TimeBuckets::kOfRow) found.times.assign(rows.size(), 0);
-  std::vector<std::string> database_keys(kGroup);
-  std::vector<rocksdb::Slice> slices(kGroup);
-  for (size_t begin = 0; begin < rows.size(); begin += kGroup) {
-    const size_t count = std::min(kGroup, rows.size() - begin);
-    std::vector<rocksdb::PinnableSlice> stored(count);
-    std::vector<rocksdb::Status> statuses(count);
-    for (size_t i = 0; i < count; ++i) {
-      const uint32_t row = rows[begin + i];
-      database_keys[i] = database_key(kRows, bucket_in_key(times, row), keys.at(row));
-      slices[i] = database_keys[i];
-    }
-    batch_.MultiGetFromBatchAndDB(database_, {}, database_->DefaultColumnFamily(), count,
-                                  slices.data(), stored.data(), statuses.data(), false);
-    for (size_t i = 0; i < count; ++i) {
-      if (statuses[i].IsNotFound()) continue;
-      if (!statuses[i].ok()) return from_rocksdb(statuses[i], "reading state");
-      std::string& held = found.held[begin + i];
-      held.assign(stored[i].data(), stored[i].size());
-      Record record{.key = keys.at(rows[begin + i])};
-      if (!read_value(held, record))
-        return error(ErrorKind::kCorruption, "a row of state in RocksDB is cut off");
-      found.values[begin + i] = record.value;
-      if (form_.mode == TimeBuckets::kOfRow) found.times[begin + i] = record.time;
-    }
-  }
-  return {};
+void RocksDbShard::roll_back_batch() {
+  if (touched_) buckets_ = std::move(buckets_before_);
+  forget_batch();
+}
+
+bool RocksDbShard::may_be_stored(int64_t bucket) const {
+  const Buckets& stored = touched_ ? buckets_before_ : buckets_;
+  if (form_.mode != TimeBuckets::kOfKey) return !stored.empty();
+  return stored.contains(bucket) && !dropped_.contains(bucket);
 }
 
 void RocksDbShard::count(int64_t bucket, int64_t time, int64_t rows) {
   Bucket& counts = buckets_[bucket];
   counts.rows += rows;
-  if (rows > 0) counts.min_time = std::min(counts.min_time, time);
+  if (rows >= 0) counts.min_time = std::min(counts.min_time, time);
   if (counts.rows == 0) buckets_.erase(bucket);
 }
 
-Result<void> RocksDbShard::apply_one(const Change& change, const rocksdb::Status& status,
-                                     std::string_view stored) {
-  if (!status.ok() && !status.IsNotFound()) return from_rocksdb(status, "reading state");
-  const bool existed = status.ok();
-  Record before{.key = change.record.key};
-  if (existed && !read_value(stored, before))
-    return error(ErrorKind::kCorruption, "a row of state in RocksDB is cut off");
+Result<void> RocksDbShard::look_up(const EncodedRows& keys, std::span<const uint32_t> rows,
+                                   std::span<const int64_t> times, std::vector<uint32_t>& numbers) {
+  numbers.resize(rows.size());
+  missing_.clear();
+  int64_t last = 0;
+  bool stored = may_be_stored(0);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int64_t bucket = bucket_in_key(times, rows[i]);
+    if (bucket != last) stored = may_be_stored(bucket);
+    last = bucket;
+    key_.clear();
+    append_head(key_, kRows, bucket);
+    key_ += keys.at(rows[i]);
+    bool added = false;
+    numbers[i] = changes_.find_or_add(key_, added);
+    if (added && stored) missing_.push_back(numbers[i]);
+  }
+  return fetch(missing_);
+}
+
+// Rows that were just added to changes_, from the database.
+Result<void> RocksDbShard::fetch(std::vector<uint32_t>& numbers) {
+  if (numbers.empty()) return {};
+  changes_.sort(numbers);
+  slices_.resize(kGroup);
+  stored_.resize(kGroup);
+  statuses_.resize(kGroup);
+  for (size_t begin = 0; begin < numbers.size(); begin += kGroup) {
+    const size_t count = std::min(kGroup, numbers.size() - begin);
+    for (size_t i = 0; i < count; ++i)
+      slices_[i] = slice(changes_[numbers[begin + i]].key());
+    database_->MultiGet({}, database_->DefaultColumnFamily(), count, slices_.data(), stored_.data(),
+                        statuses_.data(), true);
+    for (size_t i = 0; i < count; ++i) {
+      if (statuses_[i].IsNotFound()) continue;
+      if (!statuses_[i].ok()) return from_rocksdb(statuses_[i], "reading state");
+      ShardChanges::Row& row = changes_[numbers[begin + i]];
+      WEIR_ASSIGN(const Record record, read_row(row.key(), view(stored_[i])));
+      changes_.set_value(row, view(stored_[i]));
+      row.existed = true;
+      if (form_.mode == TimeBuckets::kOfRow) row.bucket_before = bucket_of(record.time, width_);
+      stored_[i].Reset();
+    }
+  }
+  return {};
+}
+
+Result<void> RocksDbShard::get(const EncodedRows& keys, std::span<const uint32_t> rows,
+                               std::span<const int64_t> times, FoundValues& found) {
+  found.values.assign(rows.size(), std::string_view());
+  found.held.clear();
+  if (form_.mode == TimeBuckets::kOfRow) found.times.assign(rows.size(), 0);
+  WEIR_TRY(look_up(keys, rows, times, numbers_));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const ShardChanges::Row& row = changes_[numbers_[i]];
+    if (!row.present()) continue;
+    WEIR_ASSIGN(const Record record, read_row(row.key(), row.value()));
+    found.values[i] = record.value;
+    if (form_.mode == TimeBuckets::kOfRow) found.times[i] = record.time;
+  }
+  return {};
+}
+
+Result<void> RocksDbShard::put_row(ShardChanges::Row& row, const Record& record) {
+  write_value(record, value_);
+  if (row.present() && row.value() == value_) return {};
   const bool of_row = form_.mode == TimeBuckets::kOfRow;
-  const auto bucket_for = [&](int64_t time) {
-    return of_row ? bucket_of(time, width_) : change.bucket;
-  };
-  rocksdb::Status written;
-  if (change.is_remove) {
-    if (!existed) return {};
-    written = batch_.Delete(change.key);
-    if (written.ok() && of_row)
-      written = batch_.Delete(database_key(kTimes, bucket_for(before.time), change.record.key));
-    count(bucket_for(before.time), before.time, -1);
-    ++removed_;
-  } else {
-    const std::string value = database_value(change.record);
-    if (existed && stored == value) return {};
-    const int64_t bucket = bucket_for(change.record.time);
-    written = batch_.Put(change.key, value);
-    const bool moves = of_row && existed && bucket_for(before.time) != bucket;
-    if (written.ok() && moves)
-      written = batch_.Delete(database_key(kTimes, bucket_for(before.time), change.record.key));
-    if (written.ok() && of_row && (!existed || moves))
-      written = batch_.Put(database_key(kTimes, bucket, change.record.key), rocksdb::Slice());
-    if (moves) count(bucket_for(before.time), before.time, -1);
-    if (!existed || moves) count(bucket, change.record.time, 1);
-    Bucket& counts = buckets_[bucket];
-    counts.min_time = std::min(counts.min_time, change.record.time);
+  const int64_t bucket =
+      of_row ? bucket_of(record.time, width_) : bucket_of_database_key(row.key());
+  int64_t rows = 1;
+  if (row.present()) {
+    rows = 0;
+    if (of_row) {
+      WEIR_ASSIGN(const Record before, read_row(row.key(), row.value()));
+      if (const int64_t from = bucket_of(before.time, width_); from != bucket) {
+        count(from, before.time, -1);
+        rows = 1;
+      }
+    }
   }
-  if (!written.ok()) return from_rocksdb(written, "changing state");
+  count(bucket, record.time, rows);
+  changes_.set_value(row, value_);
+  row.changed = true;
   return {};
 }
 
-Result<void> RocksDbShard::apply(std::span<const Change> changes) {
-  touch();
-  std::vector<rocksdb::Slice> slices;
-  slices.reserve(changes.size());
-  for (const Change& change : changes)
-    slices.push_back(change.key);
-  std::vector<rocksdb::PinnableSlice> stored(changes.size());
-  std::vector<rocksdb::Status> statuses(changes.size());
-  batch_.MultiGetFromBatchAndDB(database_, {}, database_->DefaultColumnFamily(), changes.size(),
-                                slices.data(), stored.data(), statuses.data(), false);
-  for (size_t i = 0; i < changes.size(); ++i)
-    WEIR_TRY(apply_one(changes[i], statuses[i], view(stored[i])));
-  return {};
-}
-
-// Groups changes that may be looked up together: those of different keys.
-Result<void> RocksDbShard::apply_all(std::vector<Change>& changes, Change change) {
-  const bool again = std::any_of(changes.begin(), changes.end(),
-                                 [&](const Change& other) { return other.key == change.key; });
-  if (again || changes.size() >= kGroup) {
-    WEIR_TRY(apply(changes));
-    changes.clear();
-  }
-  changes.push_back(std::move(change));
+Result<void> RocksDbShard::remove_row(ShardChanges::Row& row) {
+  if (!row.present()) return {};
+  WEIR_ASSIGN(const Record before, read_row(row.key(), row.value()));
+  const int64_t bucket = form_.mode == TimeBuckets::kOfRow ? bucket_of(before.time, width_)
+                                                           : bucket_of_database_key(row.key());
+  count(bucket, before.time, -1);
+  row.value_begin = nullptr;
+  row.changed = true;
+  ++removed_;
   return {};
 }
 
 Result<void> RocksDbShard::put(const EncodedRows& keys, const EncodedRows& values,
                                std::span<const uint32_t> rows, std::span<const int64_t> times) {
-  std::vector<Change> changes;
-  for (const uint32_t row : rows) {
-    const int64_t bucket = bucket_in_key(times, row);
-    Change change{.key = database_key(kRows, bucket, keys.at(row)), .bucket = bucket};
-    change.record = {.key = keys.at(row),
-                     .value = values.at(row),
-                     .prefix = keys.prefix(row).size(),
-                     .time = form_.mode == TimeBuckets::kNone ? 0 : times[row]};
-    WEIR_TRY(apply_all(changes, std::move(change)));
+  touch();
+  WEIR_TRY(look_up(keys, rows, times, numbers_));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const uint32_t row = rows[i];
+    WEIR_TRY(put_row(changes_[numbers_[i]],
+                     {.key = keys.at(row),
+                      .value = values.at(row),
+                      .prefix = keys.prefix(row).size(),
+                      .time = form_.mode == TimeBuckets::kNone ? 0 : times[row]}));
   }
   updated_ += static_cast<int64_t>(rows.size());
-  return changes.empty() ? Result<void>() : apply(changes);
+  return {};
 }
 
 Result<void> RocksDbShard::remove(const EncodedRows& keys, std::span<const uint32_t> rows,
                                   std::span<const int64_t> times) {
-  std::vector<Change> changes;
-  for (const uint32_t row : rows) {
-    const int64_t bucket = bucket_in_key(times, row);
-    Change change{.key = database_key(kRows, bucket, keys.at(row)),
-                  .bucket = bucket,
-                  .record = {.key = keys.at(row)},
-                  .is_remove = true};
-    WEIR_TRY(apply_all(changes, std::move(change)));
-  }
-  return changes.empty() ? Result<void>() : apply(changes);
-}
-
-std::unique_ptr<rocksdb::Iterator> RocksDbShard::iterator() {
-  return std::unique_ptr<rocksdb::Iterator>(
-      batch_.NewIteratorWithBase(database_->NewIterator(rocksdb::ReadOptions())));
-}
-
-Result<void> RocksDbShard::visit_range(std::string_view begin_with, const RowVisitor& visit) {
-  const std::unique_ptr<rocksdb::Iterator> it = iterator();
-  std::vector<std::pair<std::string, std::string>> held;  // the iterator's own bytes move
-  std::vector<StateRow> rows;
-  const auto flush = [&]() -> Result<void> {
-    rows.clear();
-    for (const auto& [key, stored] : held) {
-      Record record{.key = std::string_view(key).substr(kKeyHead)};
-      if (!read_value(stored, record))
-        return error(ErrorKind::kCorruption, "a row of state in RocksDB is cut off");
-      rows.push_back({.time = record.time, .key = record.key, .value = record.value});
-    }
-    if (!rows.empty() && visit) WEIR_TRY(visit(rows));
-    held.clear();
-    return {};
-  };
-  for (it->Seek(slice(begin_with)); it->Valid() && view(it->key()).starts_with(begin_with);
-       it->Next()) {
-    held.emplace_back(view(it->key()), view(it->value()));
-    if (held.size() >= kVisitRows) WEIR_TRY(flush());
-  }
-  if (!it->status().ok()) return from_rocksdb(it->status(), "reading state");
-  return flush();
-}
-
-Result<void> RocksDbShard::scan_prefixes(const EncodedRows& prefixes,
-                                         std::span<const uint32_t> rows, int64_t time_from,
-                                         int64_t time_to, const PrefixVisitor& visit) {
-  WEIR_CHECK(ordered_, "prefix scans are for ordered stores");
-  const bool bounded = form_.mode == TimeBuckets::kOfKey;
-  std::vector<int64_t> in;
-  if (bounded) {
-    const auto last = buckets_.upper_bound(form_.bucket(time_to));
-    for (auto it = buckets_.lower_bound(form_.bucket(time_from)); it != last; ++it)
-      in.push_back(it->first);
-  } else {
-    in.push_back(0);
-  }
-  for (const uint32_t row : rows) {
-    for (const int64_t bucket : in)
-      WEIR_TRY(visit_range(database_key(kRows, bucket, prefixes.at(row)),
-                           [&](std::span<const StateRow> found) { return visit(row, found); }));
-  }
-  return {};
-}
-
-Result<void> RocksDbShard::scan(int64_t time_from, int64_t time_to, const RowVisitor& visit) {
-  if (form_.mode != TimeBuckets::kOfKey) return visit_range(database_key(kRows, 0, ""), visit);
-  const auto last = buckets_.upper_bound(form_.bucket(time_to));
-  for (auto it = buckets_.lower_bound(form_.bucket(time_from)); it != last; ++it)
-    WEIR_TRY(visit_range(database_key(kRows, it->first, ""), visit));
-  return {};
-}
-
-// Rows with time < `time` in a bucket.
-Result<void> RocksDbShard::collect_times(int64_t bucket, int64_t time, std::vector<Change>& leaving,
-                                         std::vector<std::string>& values) {
-  const bool of_row = form_.mode == TimeBuckets::kOfRow;
-  const std::string range = database_key(of_row ? kTimes : kRows, bucket, "");
-  const std::unique_ptr<rocksdb::Iterator> it = iterator();
-  for (it->Seek(range); it->Valid() && view(it->key()).starts_with(range); it->Next()) {
-    const std::string_view key = view(it->key()).substr(kKeyHead);
-    Change change{.key = database_key(kRows, of_row ? 0 : bucket, key),
-                  .bucket = of_row ? 0 : bucket,
-                  .is_remove = true};
-    std::string stored;
-    if (of_row) {
-      const auto status = batch_.GetFromBatchAndDB(database_, {}, change.key, &stored);
-      if (!status.ok()) return from_rocksdb(status, "reading state");
-    } else {
-      stored.assign(it->value().data(), it->value().size());
-    }
-    Record record{.key = key};
-    if (!read_value(stored, record))
-      return error(ErrorKind::kCorruption, "a row of state in RocksDB is cut off");
-    if (record.time >= time) continue;
-    leaving.push_back(std::move(change));
-    values.push_back(std::move(stored));
-  }
-  if (!it->status().ok()) return from_rocksdb(it->status(), "reading state");
-  return {};
-}
-
-Result<void> RocksDbShard::evict_bucket(int64_t bucket, int64_t time, const RowVisitor& visit) {
-  std::vector<Change> leaving;
-  std::vector<std::string> values;
-  WEIR_TRY(collect_times(bucket, time, leaving, values));
-  std::vector<StateRow> rows;
-  for (size_t i = 0; i < leaving.size(); ++i) {
-    leaving[i].record = {.key = std::string_view(leaving[i].key).substr(kKeyHead)};
-    read_value(values[i], leaving[i].record);
-    rows.push_back({.time = leaving[i].record.time,
-                    .key = leaving[i].record.key,
-                    .value = leaving[i].record.value});
-    if (visit && (rows.size() >= kVisitRows || i + 1 == leaving.size())) {
-      WEIR_TRY(visit(rows));
-      rows.clear();
-    }
-  }
-  for (size_t i = 0; i < leaving.size(); ++i)
-    WEIR_TRY(apply_one(leaving[i], rocksdb::Status::OK(), values[i]));
-  return {};
-}
-
-Result<void> RocksDbShard::evict_below(int64_t time, const RowVisitor& visit) {
-  WEIR_CHECK(form_.mode != TimeBuckets::kNone, "only a store with time is evicted by it");
-  const int64_t boundary = bucket_of(time, width_);
-  std::vector<int64_t> in;
-  for (const auto& [bucket, counts] : buckets_)
-    if (bucket < boundary || (bucket == boundary && counts.min_time < time)) in.push_back(bucket);
-  if (in.empty()) return {};
   touch();
-  for (const int64_t bucket : in) {
-    WEIR_TRY(evict_bucket(bucket, time, visit));
-    if (bucket < boundary && form_.mode == TimeBuckets::kOfKey) dropped_.insert(bucket);
-    if (const auto it = buckets_.find(bucket); it != buckets_.end())
-      it->second.min_time = std::max(it->second.min_time, time);
-  }
+  WEIR_TRY(look_up(keys, rows, times, numbers_));
+  for (size_t i = 0; i < rows.size(); ++i)
+    WEIR_TRY(remove_row(changes_[numbers_[i]]));
   return {};
 }
 
@@ -368,26 +256,43 @@ int64_t RocksDbShard::rows() const {
   return rows;
 }
 
-int64_t RocksDbShard::bytes() const {
-  return static_cast<int64_t>(const_cast<rocksdb::WriteBatchWithIndex&>(batch_).GetDataSize());
+// --- what the batch changed
+
+RocksDbShard::Buckets RocksDbShard::changed_buckets() const {
+  Buckets changed;
+  if (!touched_) return changed;
+  for (const auto& [bucket, counts] : buckets_before_)
+    if (!buckets_.contains(bucket)) changed[bucket] = {};
+  for (const auto& [bucket, counts] : buckets_) {
+    const auto before = buckets_before_.find(bucket);
+    if (before == buckets_before_.end() || before->second.rows != counts.rows ||
+        before->second.min_time != counts.min_time)
+      changed[bucket] = counts;
+  }
+  return changed;
+}
+
+void RocksDbShard::set_bucket(int64_t bucket, Bucket counts) {
+  if (counts.rows == 0) {
+    buckets_.erase(bucket);
+  } else {
+    buckets_[bucket] = counts;
+  }
 }
 
 Result<void> RocksDbShard::encode_changes(BlockCollector& blocks) {
   if (!touched_) return {};
   for (const int64_t bucket : dropped_)
     blocks.add_drop(bucket);
-  const std::unique_ptr<rocksdb::WBWIIterator> it(batch_.NewIterator());
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    const rocksdb::WriteEntry entry = it->Entry();
-    const std::string_view key = view(entry.key);
-    if (key[2] != kRows) continue;
-    const int64_t bucket = bucket_of_key(key);
-    Record record{.key = key.substr(kKeyHead)};
-    if (entry.type == rocksdb::kPutRecord) {
-      if (!read_value(view(entry.value), record))
-        return error(ErrorKind::kInternal, "a change of state in RocksDB is cut off");
+  for (const uint32_t number : changes_.sorted()) {
+    const ShardChanges::Row& row = changes_[number];
+    if (!row.changed) continue;
+    const int64_t bucket = bucket_of_database_key(row.key());
+    if (row.present()) {
+      WEIR_ASSIGN(const Record record, read_row(row.key(), row.value()));
       blocks.add_put(bucket, form_, record);
-    } else if (!dropped_.contains(bucket)) {
+    } else if (row.existed) {
+      Record record{.key = row.key().substr(kRocksDbKeyHead)};
       if (form_.mode == TimeBuckets::kOfKey) record.time = bucket * width_;
       blocks.add_remove(bucket, form_, record);
     }
@@ -395,47 +300,135 @@ Result<void> RocksDbShard::encode_changes(BlockCollector& blocks) {
   return {};
 }
 
+// Changes on their way into the database, some at a time.
+class RocksDbShard::Writer {
+ public:
+  explicit Writer(rocksdb::DB* database) : database_(database) {}
+  void put(std::string_view key, std::string_view value) {
+    note(batch_.Put(slice(key), slice(value)));
+  }
+  void remove(std::string_view key) { note(batch_.Delete(slice(key))); }
+  void remove_range(std::string_view from, std::string_view to) {
+    note(batch_.DeleteRange(slice(from), slice(to)));
+  }
+  Result<void> finish() {
+    flush();
+    return status_.ok() ? Result<void>() : from_rocksdb(status_, "keeping state");
+  }
+
+ private:
+  void note(const rocksdb::Status& status) {
+    if (status_.ok()) status_ = status;
+    if (batch_.GetDataSize() >= kWriteBytes) flush();
+  }
+  void flush() {
+    if (!status_.ok() || batch_.Count() == 0) return;
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
+    status_ = database_->Write(options, &batch_);
+    batch_.Clear();
+  }
+
+  rocksdb::DB* database_;
+  rocksdb::WriteBatch batch_;
+  rocksdb::Status status_;
+};
+
 Result<void> RocksDbShard::commit_batch() {
-  if (!touched_) return {};
-  rocksdb::WriteOptions options;
-  options.disableWAL = true;
-  const rocksdb::Status status = database_->Write(options, batch_.GetWriteBatch());
-  batch_.Clear();
-  dropped_.clear();
-  buckets_before_.clear();
-  touched_ = false;
-  if (!status.ok()) return from_rocksdb(status, "keeping state");
-  return {};
+  total_.reset();
+  prefix_.reset();
+  if (!touched_) {
+    forget_batch();
+    return {};
+  }
+  Writer writer(database_);
+  const auto drop = [&](int64_t bucket) {
+    const std::string from = database_key(kRows, bucket, "");
+    writer.remove_range(from, successor(from));
+  };
+  std::for_each(dropped_.begin(), dropped_.end(), drop);
+  const bool of_row = form_.mode == TimeBuckets::kOfRow;
+  for (const uint32_t number : changes_.sorted()) {
+    const ShardChanges::Row& row = changes_[number];
+    if (!row.changed) continue;
+    if (row.present()) {
+      writer.put(row.key(), row.value());
+    } else if (row.existed) {
+      writer.remove(row.key());
+    }
+    if (!of_row) continue;
+    const std::string_view key = row.key().substr(kRocksDbKeyHead);
+    std::optional<int64_t> before;
+    std::optional<int64_t> now;
+    if (row.existed) before = row.bucket_before;
+    if (row.present()) {
+      WEIR_ASSIGN(const Record record, read_row(row.key(), row.value()));
+      now = bucket_of(record.time, width_);
+    }
+    if (before == now) continue;
+    if (before) writer.remove(database_key(kTimes, *before, key));
+    if (now) writer.put(database_key(kTimes, *now, key), {});
+  }
+  auto written = writer.finish();
+  forget_batch();
+  return written;
 }
 
-void RocksDbShard::roll_back_batch() {
-  if (!touched_) return;
-  batch_.Clear();
-  dropped_.clear();
-  buckets_ = std::move(buckets_before_);
-  buckets_before_.clear();
-  touched_ = false;
-}
+// --- changelogs
 
 Result<bool> RocksDbShard::apply_changes(const Block& block, std::string_view payload) {
+  touch();
   if (block.kind == BlockKind::kDropBucket) {
-    touch();
-    if (buckets_.contains(block.bucket)) WEIR_TRY(evict_bucket(block.bucket, kTimeMax, {}));
+    if (buckets_.contains(block.bucket)) drop_buckets({block.bucket});
+    return true;
+  }
+  const char* in = payload.data();
+  const char* end = in + payload.size();
+  EncodedRows keys;
+  std::vector<Record> records;
+  std::vector<int64_t> times;
+  for (Record record; in != end; in += record.bytes) {
+    if (!form_.read_checked(in, end, block.bucket, record)) return false;
+    keys.add(record.key);
+    times.push_back(record.time);
+    records.push_back(record);
+  }
+  if (records.size() != block.rows) return false;
+  std::vector<uint32_t> rows(records.size());
+  std::iota(rows.begin(), rows.end(), 0U);
+  std::vector<uint32_t> numbers;
+  WEIR_TRY(look_up(keys, rows, times, numbers));
+  for (size_t i = 0; i < records.size(); ++i) {
+    ShardChanges::Row& row = changes_[numbers[i]];
+    WEIR_TRY(block.kind == BlockKind::kRemoves ? remove_row(row) : put_row(row, records[i]));
+  }
+  return true;
+}
+
+Result<bool> RocksDbShard::replay_changes(const Block& block, std::string_view payload) {
+  Writer writer(database_);
+  if (block.kind == BlockKind::kDropBucket) {
+    const std::string from = database_key(kRows, block.bucket, "");
+    writer.remove_range(from, successor(from));
+    WEIR_TRY(writer.finish());
     return true;
   }
   const char* in = payload.data();
   const char* end = in + payload.size();
   uint32_t rows = 0;
-  std::vector<Change> changes;
   for (Record record; in != end; in += record.bytes, ++rows) {
     if (!form_.read_checked(in, end, block.bucket, record)) return false;
-    Change change{.key = database_key(kRows, block.bucket, record.key),
-                  .bucket = block.bucket,
-                  .record = record,
-                  .is_remove = block.kind == BlockKind::kRemoves};
-    WEIR_TRY(apply_all(changes, std::move(change)));
+    key_.clear();
+    append_head(key_, kRows, block.bucket);
+    key_ += record.key;
+    if (block.kind == BlockKind::kRemoves) {
+      writer.remove(key_);
+      continue;
+    }
+    write_value(record, value_);
+    writer.put(key_, value_);
   }
-  if (!changes.empty()) WEIR_TRY(apply(changes));
+  WEIR_TRY(writer.finish());
   return rows == block.rows;
 }
 

@@ -1,4 +1,4 @@
-// One shard of the provider RocksDB: the batch's changes in an indexed write batch over the
+// One shard of the provider RocksDB: what the batch in work has read and changed, over the
 // database.
 //
 // Keys in the database: u16 shard, u8 space, u64 bucket (sign bit turned), all big-endian, then the
@@ -6,6 +6,10 @@
 // has, where it belongs to the row, an empty value for each row under the bucket of its time.
 // Values: varint prefix bytes in stores with a prefix, the time in 8 bytes (little-endian) in
 // stores with time, then the row's value.
+//
+// A batch looks its keys up together and in key order, so that neighbours share the blocks of table
+// files, and not at all in a bucket that the database does not have. The commit writes each changed
+// row once, in key order, and a bucket that went as a whole as one range.
 #pragma once
 
 #include <map>
@@ -15,15 +19,18 @@
 #include <vector>
 
 #include <rocksdb/db.h>
-#include <rocksdb/utilities/write_batch_with_index.h>
+#include <rocksdb/write_batch.h>
 
 #include "state/change_sink.h"
 #include "state/record.h"
+#include "state/rocksdb_changes.h"
 #include "state/state_store.h"
 
 namespace weir::state {
 
 base::Error from_rocksdb(const rocksdb::Status& status, std::string_view what);
+
+constexpr size_t kRocksDbKeyHead = 2 + 1 + 8;  // before the row's key
 
 class RocksDbShard final : public StateShard {
  public:
@@ -56,56 +63,84 @@ class RocksDbShard final : public StateShard {
   Result<void> encode_changes(BlockCollector& blocks);
   Result<void> commit_batch();
   void roll_back_batch();
-  int64_t bytes() const;  // of the batch in work
+  int64_t bytes() const { return static_cast<int64_t>(changes_.bytes()); }  // of the batch in work
   int64_t updated() const { return updated_; }
   int64_t removed() const { return removed_; }
   const Buckets& buckets() const { return buckets_; }
-  void set_bucket(int64_t bucket, Bucket counts) { buckets_[bucket] = counts; }
+  // Buckets whose counts the batch in work has changed; those that are not there any more have no
+  // rows.
+  Buckets changed_buckets() const;
+  void set_bucket(int64_t bucket, Bucket counts);
   // The changes stay in the batch in work; false where the payload is not of such a store.
   Result<bool> apply_changes(const Block& block, std::string_view payload);
+  // The same straight into the database, unread. The buckets' counts have to be set after it; not
+  // for stores whose rows have times of their own.
+  Result<bool> replay_changes(const Block& block, std::string_view payload);
 
  private:
   enum Space : char { kRows = 0, kTimes = 1 };
-  struct Change {
-    std::string key = {};  // in the database
-    int64_t bucket = 0;
-    Record record = {};
-    bool is_remove = false;
-  };
+  class Held;
+  class Writer;
 
+  void append_head(std::string& out, Space space, int64_t bucket) const;
   std::string database_key(Space space, int64_t bucket, std::string_view key) const;
   int64_t bucket_in_key(std::span<const int64_t> times, uint32_t row) const {
     return form_.mode == TimeBuckets::kOfKey ? form_.bucket(times[row]) : 0;
   }
-  std::string database_value(const Record& record) const;
+  void write_value(const Record& record, std::string& out) const;
   bool read_value(std::string_view stored, Record& record) const;
+  Result<Record> read_row(std::string_view key, std::string_view stored) const;
   void touch();
-  // Changes of keys that differ from each other.
-  Result<void> apply(std::span<const Change> changes);
-  Result<void> apply_all(std::vector<Change>& changes, Change change);
-  Result<void> apply_one(const Change& change, const rocksdb::Status& status,
-                         std::string_view stored);
+  // Whether the database may have rows of the bucket (kOfKey), or any.
+  bool may_be_stored(int64_t bucket) const;
   void count(int64_t bucket, int64_t time, int64_t rows);
-  std::unique_ptr<rocksdb::Iterator> iterator();
-  // Rows under a prefix of database keys; copies them where `copy`.
-  Result<void> visit_range(std::string_view begin_with, const RowVisitor& visit);
-  Result<void> collect_times(int64_t bucket, int64_t time, std::vector<Change>& leaving,
-                             std::vector<std::string>& values);
-  Result<void> evict_bucket(int64_t bucket, int64_t time, const RowVisitor& visit);
+
+  // The numbers of the rows' keys in changes_, read from the database where that is new to them.
+  Result<void> look_up(const EncodedRows& keys, std::span<const uint32_t> rows,
+                       std::span<const int64_t> times, std::vector<uint32_t>& numbers);
+  Result<void> fetch(std::vector<uint32_t>& numbers);
+  Result<void> put_row(ShardChanges::Row& row, const Record& record);
+  Result<void> remove_row(ShardChanges::Row& row);
+
+  enum class Order : uint8_t { kTotal, kPrefix };
+  rocksdb::Iterator& iterator(Order order);
+  // use(key, stored) for the rows under a prefix of database keys, the batch's and the database's
+  // (where the iterator is not null; it has been placed).
+  template <typename Use>
+  Result<void> merge(std::string_view range, rocksdb::Iterator* it, Use&& use);
+  Result<void> visit_bucket(int64_t bucket, const RowVisitor& visit);
+  Result<void> scan_bucket(const EncodedRows& prefixes, std::span<const uint32_t> ordered,
+                           int64_t bucket, const PrefixVisitor& visit);
+  void drop_buckets(const std::set<int64_t>& dropped);
+  Result<void> evict_from(int64_t bucket, int64_t time, const RowVisitor& visit);
+  Result<void> evict_times(std::span<const int64_t> buckets, int64_t time, const RowVisitor& visit);
+  void forget_batch();
 
   RecordForm form_;
   bool ordered_;
   int64_t width_;
   int index_;
   rocksdb::DB* database_ = nullptr;
-  rocksdb::WriteBatchWithIndex batch_;
   Buckets buckets_;
 
   bool touched_ = false;
+  ShardChanges changes_;
   Buckets buckets_before_;
-  std::set<int64_t> dropped_;
+  std::set<int64_t> dropped_;  // buckets of the database that went as a whole
   int64_t updated_ = 0;
   int64_t removed_ = 0;
+
+  // Of the database as it is until the batch is committed.
+  std::unique_ptr<rocksdb::Iterator> total_;
+  std::unique_ptr<rocksdb::Iterator> prefix_;
+  // Buffers.
+  std::string key_;
+  std::string value_;
+  std::vector<uint32_t> numbers_;
+  std::vector<uint32_t> missing_;
+  std::vector<rocksdb::Slice> slices_;
+  std::vector<rocksdb::PinnableSlice> stored_;
+  std::vector<rocksdb::Status> statuses_;
 };
 
 }  // namespace weir::state

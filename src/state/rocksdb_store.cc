@@ -10,10 +10,12 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include "state/key_prefix.h"
 #include "state/rocksdb_file_system.h"
 #include "state/rocksdb_shard.h"
 #include "state/versioned_store.h"
@@ -46,8 +48,46 @@ class RocksDbMemory final : public StateMemory {
   std::shared_ptr<rocksdb::WriteBufferManager> buffers_;
 };
 
+// In a changelog's header; with more of them than these, the rows are read instead.
+constexpr std::string_view kCounts = "counts";
+constexpr size_t kCountsMax = 8192;
+
 // Counts of rows by shard and bucket, in the database beside the rows: no shard has this number.
 constexpr std::string_view kCountsKey = "\xff\xff";
+
+// For the filters: the part of a database key that ends with the row's prefix, so that a scan for a
+// prefix passes over the files that have none of it.
+class KeyPrefix final : public rocksdb::SliceTransform {
+ public:
+  explicit KeyPrefix(const StoreSpec& spec)
+      : schema_(spec.key), columns_(static_cast<size_t>(spec.prefix_columns)) {}
+  const char* Name() const override { return "weir.key-prefix"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), bytes(key).value_or(key.size())};
+  }
+  bool InDomain(const rocksdb::Slice& key) const override { return bytes(key).has_value(); }
+
+ private:
+  std::optional<size_t> bytes(const rocksdb::Slice& key) const {
+    if (key.size() < kRocksDbKeyHead) return std::nullopt;
+    const auto of_row = key_prefix_bytes(
+        schema_, columns_, {key.data() + kRocksDbKeyHead, key.size() - kRocksDbKeyHead});
+    if (!of_row) return std::nullopt;
+    return kRocksDbKeyHead + *of_row;
+  }
+  columnar::Schema schema_;
+  size_t columns_;
+};
+
+// Rows that follow each other in a commit: of one shard and space. Not the begin of a range that is
+// removed, which has no row's key: RocksDB keeps ranges in a table of their own, but would look for
+// the place of one by a row's.
+class CommitOrder final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "weir.commit-order"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), 3}; }
+  bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kRocksDbKeyHead; }
+};
 
 class Silence final : public rocksdb::Logger {
  public:
@@ -116,10 +156,47 @@ class RocksDbStore final : public VersionedStore {
 
   Result<void> apply_block(const BlockFile& file, const Block& block,
                            std::string_view payload) override {
-    WEIR_ASSIGN(const bool good, shards_[block.shard]->apply_changes(block, payload));
+    RocksDbShard& shard = *shards_[block.shard];
+    WEIR_ASSIGN(const bool good, replays_ ? shard.replay_changes(block, payload)
+                                          : shard.apply_changes(block, payload));
     if (!good) return file.damaged(block.offset, "the block does not hold changes of this store");
-    if (!read_only_) return shards_[block.shard]->commit_batch();
+    if (!read_only_ && !replays_) return shard.commit_batch();
     return {};
+  }
+
+  // Where the changelog says what the counts are behind it, no row has to be read for them.
+  Result<void> begin_changelog(const BlockFile& file) override {
+    replays_ = !read_only_ && spec().time != TimeBuckets::kOfRow &&
+               base::json_array(file.header(), kCounts) != nullptr;
+    return {};
+  }
+  Result<void> end_changelog(const BlockFile& file) override {
+    if (!replays_) return {};
+    for (const base::JsonValue& entry : *base::json_array(file.header(), kCounts)) {
+      const auto* fields = entry.if_array();
+      if (fields == nullptr || fields->size() != 4 ||
+          !std::all_of(fields->begin(), fields->end(),
+                       [](const base::JsonValue& field) { return field.is_int64(); }))
+        return file.damaged(0, "its counts are not those of buckets");
+      const int64_t shard = (*fields)[0].get_int64();
+      if (shard < 0 || shard >= shards())
+        return file.damaged(0, "it has counts of a shard that is not there");
+      shards_[static_cast<size_t>(shard)]->set_bucket(
+          (*fields)[1].get_int64(),
+          {.rows = (*fields)[2].get_int64(), .min_time = (*fields)[3].get_int64()});
+    }
+    return {};
+  }
+  void describe_changes(base::JsonObject& header) const override {
+    if (spec().time == TimeBuckets::kOfRow) return;
+    base::JsonArray counts;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+      for (const auto& [bucket, count] : shards_[i]->changed_buckets())
+        counts.push_back(base::JsonArray{static_cast<int64_t>(i), bucket, count.rows,
+                                         count.rows == 0 ? 0 : count.min_time});
+      if (counts.size() > kCountsMax) return;
+    }
+    header[kCounts] = std::move(counts);
   }
 
   Result<void> finish_loading() override { return {}; }
@@ -265,7 +342,16 @@ class RocksDbStore final : public VersionedStore {
     options.write_buffer_manager = memory_->buffers();
     options.write_buffer_size =
         static_cast<size_t>(std::clamp<int64_t>(memory_->limit() / 8, 1 << 20, 64 << 20));
+    options.max_write_buffer_number = 4;  // the manager above holds them to the limit
     options.max_background_jobs = 2;
+    // A commit writes in key order: each row is put in beside the one before.
+    options.allow_concurrent_memtable_write = false;
+    options.memtable_insert_with_hint_prefix_extractor = std::make_shared<CommitOrder>();
+    options.memtable_prefix_bloom_size_ratio = 0.02;
+    options.memtable_whole_key_filtering = true;
+    options.compaction_readahead_size = 2 << 20;
+    if (spec().layout == Layout::kOrdered)
+      options.prefix_extractor = std::make_shared<KeyPrefix>(spec());
     options.max_open_files = 256;
     options.compression = rocksdb::kLZ4Compression;
     options.avoid_flush_during_shutdown = true;
@@ -276,6 +362,9 @@ class RocksDbStore final : public VersionedStore {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = memory_->cache();
     table.cache_index_and_filter_blocks = true;
+    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    if (spec().layout == Layout::kHash)
+      table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocksdb::DB* opened = nullptr;
@@ -313,6 +402,7 @@ class RocksDbStore final : public VersionedStore {
   std::unique_ptr<rocksdb::Env> env_;
   std::string live_;
   bool read_only_ = false;
+  bool replays_ = false;  // the changelog that is being applied
   std::optional<base::Error> broken_;
   std::unique_ptr<rocksdb::DB> database_;
   std::vector<std::unique_ptr<RocksDbShard>> shards_;

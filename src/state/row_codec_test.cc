@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "columnar/arrow_types.h"
+#include "state/key_prefix.h"
 
 namespace weir::state {
 namespace {
@@ -229,6 +230,26 @@ TEST(RowCodec, PrefixesShareTheirHash) {
   EXPECT_EQ(keys.hash(0), keys.hash(2));
   EXPECT_NE(keys.at(0), keys.at(2));
   EXPECT_TRUE(keys.at(2).starts_with(keys.prefix(0)));
+}
+
+TEST(RowCodec, TheEndOfAPrefixIsFoundInAKey) {
+  base::SeededRandom random(11);
+  const auto schema = every_type(false);
+  const size_t all = schema.fields().size();
+  for (size_t columns = 1; columns <= all; ++columns) {
+    auto encoder = KeyEncoder::make(schema, static_cast<int>(columns));
+    ASSERT_TRUE(encoder.ok());
+    EncodedRows keys;
+    ASSERT_TRUE(encoder->encode(random_columns(random, schema, 40), keys).ok());
+    for (int64_t row = 0; row < keys.rows(); ++row) {
+      const size_t expected = keys.prefix(row).size();
+      EXPECT_EQ(key_prefix_bytes(schema, columns, keys.at(row)), expected);
+      EXPECT_EQ(key_prefix_bytes(schema, columns, keys.prefix(row)), expected);
+      EXPECT_EQ(key_prefix_bytes(schema, columns, keys.at(row).substr(0, expected - 1)),
+                std::nullopt);
+    }
+  }
+  EXPECT_EQ(key_prefix_bytes(schema, 1, "neither null nor a value"), std::nullopt);
 }
 
 TEST(RowCodec, RefusesWhatCannotBe) {

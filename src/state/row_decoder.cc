@@ -1,4 +1,5 @@
 // Encoded keys and values back to Arrow arrays.
+#include <algorithm>
 #include <bit>
 
 #include <arrow/array.h>
@@ -8,6 +9,7 @@
 
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
+#include "state/key_prefix.h"
 #include "state/row_codec.h"
 #include "state/varint.h"
 
@@ -178,6 +180,57 @@ Result<void> read_key(const DataType& type, Cursor& in, arrow::ArrayBuilder& bui
   if (present == 0) return columnar::from_arrow(builder.AppendNull());
   if (present != 1) return damaged("neither null nor a value");
   return read_key_of(type, in, builder);
+}
+
+bool skip(Cursor& in, size_t bytes) {
+  if (!in.has(bytes)) return false;
+  in.at += bytes;
+  return true;
+}
+
+bool skip_text_key(Cursor& in) {
+  while (in.at != in.end) {
+    const auto* zero =
+        static_cast<const char*>(std::memchr(in.at, 0, static_cast<size_t>(in.end - in.at)));
+    if (zero == nullptr || zero + 1 == in.end) return false;
+    in.at = zero + 2;
+    if (zero[1] == 0) return true;
+  }
+  return false;
+}
+
+bool skip_key(const DataType& type, Cursor& in) {
+  if (!in.has(1)) return false;
+  const char present = *in.at++;
+  if (present == 0) return true;
+  if (present != 1) return false;
+  if (const size_t width = integer_width(type.kind()); width > 0) return skip(in, width);
+  switch (type.kind()) {
+    case TypeKind::kBoolean:
+      return skip(in, 1);
+    case TypeKind::kFloat:
+      return skip(in, 4);
+    case TypeKind::kDouble:
+      return skip(in, 8);
+    case TypeKind::kDecimal:
+      return skip(in, 16);
+    case TypeKind::kString:
+    case TypeKind::kChar:
+    case TypeKind::kVarchar:
+    case TypeKind::kBinary:
+      return skip_text_key(in);
+    case TypeKind::kStruct:
+      return std::all_of(type.fields().begin(), type.fields().end(),
+                         [&](const auto& field) { return skip_key(field.type(), in); });
+    case TypeKind::kArray:
+      while (in.has(1)) {
+        if (*in.at++ == 0) return true;
+        if (!skip_key(type.element(), in)) return false;
+      }
+      return false;
+    default:
+      return false;
+  }
 }
 
 Result<void> read_value(const DataType& type, Cursor& in, arrow::ArrayBuilder& builder, int depth);
@@ -362,6 +415,14 @@ Result<std::vector<ArrayPtr>> decode_values(const columnar::Schema& schema,
     if (in.at != in.end) return damaged("bytes after the last column");
   }
   return finish(builders);
+}
+
+std::optional<size_t> key_prefix_bytes(const columnar::Schema& schema, size_t columns,
+                                       std::string_view key) {
+  Cursor in{key.data(), key.data() + key.size()};
+  for (size_t i = 0; i < columns; ++i)
+    if (!skip_key(schema.fields()[i].type(), in)) return std::nullopt;
+  return static_cast<size_t>(in.at - key.data());
 }
 
 }  // namespace weir::state

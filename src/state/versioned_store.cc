@@ -24,6 +24,10 @@ int64_t now_us() {
 constexpr int64_t kSnapshotShare = 8;
 // But no chain is longer than this many times snapshot_every.
 constexpr int64_t kChainFactor = 10;
+// An incremental one comes earlier where the changelogs have so many bytes, so that a restart does
+// not have to apply more.
+constexpr int64_t kIncrementalBytes = 32 << 20;
+constexpr int64_t kIncrementalShare = 4;
 constexpr int64_t kSmallBatchRows = 20'000;  // is encoded by one thread
 
 int64_t version_of_file(std::string_view name) {
@@ -114,8 +118,9 @@ Result<void> VersionedStore::apply_changelog(const BlockFileEntry& entry) {
     if (block.shard >= by_shard.size()) return file.damaged(block.offset, "there is no such shard");
     by_shard[block.shard].push_back(&block);
   }
+  WEIR_TRY(begin_changelog(file));
   const int threads = entry.rows + entry.removed < kSmallBatchRows ? 1 : options_.threads;
-  return for_each_shard(shards(), threads, [&](int shard) -> Result<void> {
+  const auto apply_shard = [&](int shard) -> Result<void> {
     std::string payload;
     for (const Block* block : by_shard[static_cast<size_t>(shard)]) {
       payload.resize(block->payload_bytes);
@@ -123,7 +128,9 @@ Result<void> VersionedStore::apply_changelog(const BlockFileEntry& entry) {
       WEIR_TRY(apply_block(file, *block, payload));
     }
     return {};
-  });
+  };
+  WEIR_TRY(for_each_shard(shards(), threads, apply_shard));
+  return end_changelog(file);
 }
 
 // --- a batch
@@ -166,10 +173,11 @@ Result<base::JsonObject> VersionedStore::prepare() {
   const bool changed = std::any_of(changes.begin(), changes.end(),
                                    [](BlockCollector& each) { return !each.blocks().empty(); });
   if (changed) {
-    WEIR_ASSIGN(
-        BlockFileWriter writer,
-        BlockFileWriter::create(files(), folder_, attempt_name(next.version, kChangelogSuffix),
-                                file_header("changelog", next.version)));
+    base::JsonObject header = file_header("changelog", next.version);
+    describe_changes(header);
+    WEIR_ASSIGN(BlockFileWriter writer,
+                BlockFileWriter::create(files(), folder_,
+                                        attempt_name(next.version, kChangelogSuffix), header));
     for (int shard = 0; shard < shards(); ++shard)
       for (const EncodedBlock& block : changes[static_cast<size_t>(shard)].blocks())
         WEIR_TRY(writer.add(shard, block.kind, block.bucket, block.rows, block.payload));
@@ -217,8 +225,11 @@ bool VersionedStore::wants_snapshot() const {
     bytes += entry.bytes;
   const int64_t snapshot =
       chain_.snapshot ? base::json_int(*chain_.snapshot, "bytes").value_or(0) : 0;
-  if (snapshots_are_incremental() || length >= options_.snapshot_every * kChainFactor)
-    return length >= options_.snapshot_every;
+  // Those link what is there and write what is not yet, but hold the files of their version.
+  if (snapshots_are_incremental())
+    return length >= options_.snapshot_every ||
+           bytes >= std::max<int64_t>(kIncrementalBytes, snapshot / kIncrementalShare);
+  if (length >= options_.snapshot_every * kChainFactor) return true;
   constexpr int64_t kFew = 16 << 20;
   return (length >= options_.snapshot_every && bytes * kSnapshotShare >= snapshot) ||
          (bytes >= kFew && bytes >= snapshot);

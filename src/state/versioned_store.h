@@ -97,9 +97,14 @@ class VersionedStore : public StateStore {
   // Blocks of one shard come in their order, from one thread.
   virtual Result<void> apply_block(const BlockFile& file, const Block& block,
                                    std::string_view payload) = 0;
+  // Around the blocks of a changelog.
+  virtual Result<void> begin_changelog(const BlockFile&) { return {}; }
+  virtual Result<void> end_changelog(const BlockFile&) { return {}; }
   virtual Result<void> finish_loading() = 0;
   virtual Result<void> begin_batch() = 0;
   virtual Result<void> encode_changes(int shard, BlockCollector& blocks) = 0;
+  // What a changelog of these changes says in its header too.
+  virtual void describe_changes(base::JsonObject&) const {}
   virtual void commit_batch() = 0;
   virtual void roll_back_batch() = 0;
   virtual ShardCounts count() const = 0;
