@@ -76,7 +76,7 @@ def join():
 
 
 def session():
-    return (events().withWatermark("createdAt", "10 seconds").groupBy(F.session_window("createdAt", "5 seconds"), "deviceId")
+    return (events().withWatermark("createdAt", "10 seconds").groupBy(F.session_window("createdAt", "5 seconds"), "deviceId", "type")
             .agg(F.count("*").alias("events"))), "append"
 
 
@@ -92,7 +92,7 @@ for name in job["queries"]:
         # Delta takes no updates: windows in update mode go nowhere, the work is the state's.
         query = to.format("noop").start() if mode == "update" else to.format("delta").start(folder + "/table")
         query.awaitTermination()
-        line = {"query": name, "run": run, "cpu": cpu() - before, "wall": time.monotonic() - started, "error": None}
+        line = {"query": name, "run": run, "start": before if run == 0 else 0, "cpu": cpu() - before, "wall": time.monotonic() - started, "error": None}
         if query.exception() is not None:
             line["error"] = str(query.exception())[:500]
         elif mode == "append":

@@ -80,7 +80,7 @@ test_environment() {
 dev_bench() {
   wants_help "$@" && { python3 bench/run.py --help; return; }
   [ -f bench/run.py ] || die "bench/run.py is not in this tree: no benchmarks to run"
-  dev_setup all
+  dev_setup bench
   configure "$PRESET"
   # The benchmark programs are left out of an ordinary build.
   local programs

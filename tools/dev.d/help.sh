@@ -58,9 +58,10 @@ Builds dist/weir-VERSION-linux-x86_64/ and its .tar.gz: the program with the lib
 was moved to another folder.
 TEXT
     setup) cat <<'TEXT' ;;
-usage: ./dev setup [build|all]
+usage: ./dev setup [build|all|bench]
 
-Only installs what is missing: for building, or for tests and benchmarks as well (default). Quick where nothing is.
+Only installs what is missing: for building, for tests as well (default), or for benchmarks too (their other peers). Quick where
+nothing is.
 TEXT
     demo) cat <<'TEXT' ;;
 usage: ./dev demo [OPTIONS]

@@ -152,11 +152,13 @@ part_jars() { # part_jars NAME FOLDER
 }
 part_kafka() { part_jars kafka "$1"; }
 part_spark() { part_jars spark "$1"; }
+part_flink() { part_jars flink "$1"; }
 
 # name, link, function and the recipe's files of each part
 PARTS_BUILD="venv duckdb simdjson datasketches spark-protocol"
 PARTS_TEST="venv-spark venv-connect kafka spark"
-part_link() { case $1 in kafka | spark) echo "jars/$1" ;; *) echo "$1" ;; esac; }
+PARTS_BENCH="flink"
+part_link() { case $1 in kafka | spark | flink) echo "jars/$1" ;; *) echo "$1" ;; esac; }
 part_files() {
   case $1 in
     venv) echo deps/python/build.txt deps/python/test.txt ;;
@@ -167,7 +169,7 @@ part_files() {
     spark-protocol) echo deps/spark-protocol.txt tools/fetch_source.py ;;
     datasketches) echo deps/datasketches.txt tools/fetch_source.py ;;
     simdjson) echo deps/sources.txt tools/fetch_source.py ;;
-    kafka | spark) echo "deps/maven/$1/pom.xml" "deps/maven/$1/SHA256SUMS" ;;
+    kafka | spark | flink) echo "deps/maven/$1/pom.xml" "deps/maven/$1/SHA256SUMS" ;;
   esac
 }
 
@@ -259,11 +261,12 @@ dev_setup() {
   begin=$(date +%s)
   case $1 in
     build) ;;
-    all)
+    all | bench)
       lists+=(deps/apt-test.txt)
       parts="$parts $PARTS_TEST"
+      [ "$1" = all ] || parts="$parts $PARTS_BENCH"
       ;;
-    *) die "setup takes 'build' or 'all', not '$1'" ;;
+    *) die "setup takes 'build', 'all' or 'bench', not '$1'" ;;
   esac
   [ "$(uname -m)" = x86_64 ] || die "only x86_64 Linux is supported"
   setup_apt "${lists[@]}"
