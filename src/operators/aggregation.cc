@@ -101,6 +101,8 @@ class Aggregation final : public StoreOperator {
         output);
   }
 
+  bool waits_for_event_time() const override { return mode_ != OutputMode::kComplete; }
+
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
@@ -113,7 +115,7 @@ class Aggregation final : public StoreOperator {
     return {spec};
   }
   void drop_collectors() override { parts_.clear(); }
-  bool evicts() const override { return keys_.event >= 0 && mode_ != OutputMode::kComplete; }
+  bool evicts() const { return keys_.event >= 0 && mode_ != OutputMode::kComplete; }
 
  private:
   // Encoded rows of the state on their way out.

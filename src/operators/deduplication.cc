@@ -146,6 +146,9 @@ class Deduplication final : public StoreOperator {
         });
   }
 
+  // Spark does not ask whether the event time is among the keys.
+  bool waits_for_event_time() const override { return true; }
+
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema()};
@@ -157,7 +160,7 @@ class Deduplication final : public StoreOperator {
     return {spec};
   }
   void drop_collectors() override { parts_.clear(); }
-  bool evicts() const override { return plan_.within || plan_.event_key >= 0; }
+  bool evicts() const { return plan_.within || plan_.event_key >= 0; }
 
  private:
   // A collector's rows on their way through the state.

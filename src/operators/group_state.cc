@@ -103,10 +103,7 @@ class GroupStates final : public StoreOperator {
   // The function may give any time.
   std::optional<int64_t> output_watermark(int64_t) const override { return std::nullopt; }
 
-  bool wants_batch_without_rows(int64_t eviction_us) const override {
-    return timeout_ == GroupTimeout::kEventTime && eviction_us != kNoWatermark &&
-           ends_before(eviction_us);
-  }
+  bool waits_for_event_time() const override { return timeout_ == GroupTimeout::kEventTime; }
   bool wants_batch_at(int64_t now_us) const override {
     return timeout_ == GroupTimeout::kProcessingTime && ends_before(now_us);
   }
@@ -122,7 +119,6 @@ class GroupStates final : public StoreOperator {
     return {spec};
   }
   void drop_collectors() override { parts_.clear(); }
-  bool evicts() const override { return timeout_ == GroupTimeout::kEventTime; }
 
  private:
   bool ends_before(int64_t time_us) const {

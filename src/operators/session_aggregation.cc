@@ -128,6 +128,8 @@ class SessionAggregation final : public StoreOperator {
     return flush(kept, output);
   }
 
+  bool waits_for_event_time() const override { return mode_ != OutputMode::kComplete; }
+
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema_, .value = value_schema_};
@@ -139,7 +141,6 @@ class SessionAggregation final : public StoreOperator {
     return {spec};
   }
   void drop_collectors() override { parts_.clear(); }
-  bool evicts() const override { return mode_ == OutputMode::kAppend; }
 
  private:
   struct Kept {

@@ -104,8 +104,8 @@ class StatefulOperator {
   // them) is `input_us`; nullopt: no event time holds for them.
   virtual std::optional<int64_t> output_watermark(int64_t input_us) const { return input_us; }
 
-  // Whether a batch without new rows would give or remove anything once the event time has moved
-  // to `eviction_us`.
+  // Whether a batch without new rows is due once the event time has moved on to `eviction_us` from
+  // that of the last batch: as Spark, by the kind of operator, also where nothing leaves it then.
   virtual bool wants_batch_without_rows(int64_t eviction_us) const = 0;
   // Whether a batch without new rows would do anything at that time of the clock.
   virtual bool wants_batch_at(int64_t /*now_us*/) const { return false; }

@@ -101,15 +101,8 @@ Result<void> StoreOperator::clean_up(const base::JsonObject& oldest) {
 }
 
 bool StoreOperator::wants_batch_without_rows(int64_t eviction_us) const {
-  if (!evicts() || eviction_us == kNoWatermark) return false;
-  for (const auto& one : stores_) {
-    if (one->spec().time == state::TimeBuckets::kNone) continue;
-    for (int shard = 0; shard < one->shards(); ++shard) {
-      const auto earliest = one->shard(shard).earliest_time();
-      if (earliest && *earliest <= eviction_us) return true;
-    }
-  }
-  return false;
+  const int64_t last_us = std::max<int64_t>(run_.eviction_us, 0);  // event time begins at 0
+  return waits_for_event_time() && eviction_us > last_us;
 }
 
 OperatorMetrics StoreOperator::metrics() const {

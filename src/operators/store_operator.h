@@ -27,8 +27,8 @@ class StoreOperator : public StatefulOperator {
   Result<base::JsonObject> prepare() override;
   void committed() override;
   void roll_back() override;
-  Result<void> clean_up(const base::JsonObject& oldest) override;
   bool wants_batch_without_rows(int64_t eviction_us) const override;
+  Result<void> clean_up(const base::JsonObject& oldest) override;
   OperatorMetrics metrics() const override;
 
  protected:
@@ -37,8 +37,8 @@ class StoreOperator : public StatefulOperator {
   // The stores that it keeps, in the order of store(i). Valid once constructed.
   virtual std::vector<state::StoreSpec> specs() const = 0;
   virtual void drop_collectors() = 0;  // after roll_back()
-  // Whether state of that time is taken out by the event time in this mode.
-  virtual bool evicts() const = 0;
+  // Whether a batch without rows follows each move of the event time.
+  virtual bool waits_for_event_time() const = 0;
 
   state::StateStore& store(size_t i = 0) { return *stores_[i]; }
   const state::StateStore& store(size_t i = 0) const { return *stores_[i]; }

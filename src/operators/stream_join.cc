@@ -169,17 +169,9 @@ class StreamJoin final : public StoreOperator {
     return least;
   }
 
-  bool wants_batch_without_rows(int64_t eviction_us) const override {
-    if (eviction_us == kNoWatermark) return false;
-    for (size_t side = 0; side < 2; ++side) {
-      if (sides_[side].time.kind == JoinSideTime::Kind::kNone) continue;
-      auto& own = const_cast<StreamJoin*>(this)->store(side);
-      for (int shard = 0; shard < own.shards(); ++shard) {
-        const auto earliest = own.shard(shard).earliest_time();
-        if (earliest && *earliest <= eviction_us + sides_[side].time.offset_us) return true;
-      }
-    }
-    return false;
+  bool waits_for_event_time() const override {
+    return sides_[0].time.kind != JoinSideTime::Kind::kNone ||
+           sides_[1].time.kind != JoinSideTime::Kind::kNone;
   }
 
  protected:
@@ -205,7 +197,6 @@ class StreamJoin final : public StoreOperator {
     return made;
   }
   void drop_collectors() override { parts_ = {}; }
-  bool evicts() const override { return true; }
 
  private:
   static int64_t bucket_width(const JoinSideTime& time) {

@@ -83,13 +83,14 @@ class StreamLimit final : public StoreOperator {
     return shard.put(encoded, value, row, {});
   }
 
+  bool waits_for_event_time() const override { return false; }
+
  protected:
   std::vector<state::StoreSpec> specs() const override {
     state::StoreSpec spec{.identity = identity(), .key = key_schema(), .value = value_schema()};
     return {spec};
   }
   void drop_collectors() override { parts_.clear(); }
-  bool evicts() const override { return false; }
 
  private:
   static Schema key_schema() {

@@ -161,9 +161,8 @@ class TransformStates final : public StoreOperator {
     return variables_.remove_expired();
   }
 
-  bool wants_batch_without_rows(int64_t eviction_us) const override {
-    if (shape_.time_mode != TimeMode::kEventTime || eviction_us == kNoWatermark) return false;
-    return next_ms() <= eviction_us / 1000;
+  bool waits_for_event_time() const override {
+    return shape_.time_mode != TimeMode::kProcessingTime && mode_ != OutputMode::kComplete;
   }
   bool wants_batch_at(int64_t now_us) const override {
     return shape_.time_mode == TimeMode::kProcessingTime && next_ms() <= now_us / 1000;
@@ -177,7 +176,6 @@ class TransformStates final : public StoreOperator {
     for (auto& parts : parts_)
       parts.clear();
   }
-  bool evicts() const override { return false; }
 
  private:
   int64_t now_ms() const { return run_.eval.batch_timestamp_us / 1000; }

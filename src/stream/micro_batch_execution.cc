@@ -98,7 +98,10 @@ Result<bool> MicroBatchQuery::run_trigger() {
   }
   batch_->started_us = wall_us;
   batch_->starts = positions_;
-  set_message("Processing new data", true, true);
+  bool news = false;
+  for (size_t i = 0; i < positions_.size(); ++i)
+    news |= positions_[i].offset != batch_->ends[i];
+  set_message(news ? "Processing new data" : "No new data but cleaning up state", news, true);
   if (auto executed = execute_batch(); !executed.ok()) {
     ahead_.reset();
     return executed.error();
@@ -169,10 +172,8 @@ Result<bool> MicroBatchQuery::plan_batch() {
     const int64_t watermark_ms = watermark_.current_ms();
     const bool moved = watermark_ms > last_watermark_ms_;
     if (!(moved && parts_.plan->wants_batch_without_rows(watermark_ms * 1000)) &&
-        !parts_.plan->wants_batch_at(environment_.clock.now_ms() * 1000)) {
-      if (moved) last_watermark_ms_ = watermark_ms;  // as if it had run
+        !parts_.plan->wants_batch_at(environment_.clock.now_ms() * 1000))
       return false;
-    }
   }
   batch->id = next_batch_;
   batch->timestamp_ms = environment_.clock.now_ms();

@@ -238,9 +238,6 @@ Result<void> MicroBatchQuery::recover() {
   if (last_committed == newest) {
     next_batch_ = newest.next();
     WEIR_TRY(take_positions(entry));
-    if (options_.batches_without_rows && parts_.plan != nullptr &&
-        !parts_.plan->wants_batch_without_rows(watermark_.current_ms() * 1000))
-      last_watermark_ms_ = watermark_.current_ms();  // as if the batch without rows had run
     return begin_at_the_start();
   }
   next_batch_ = newest;

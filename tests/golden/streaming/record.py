@@ -86,7 +86,7 @@ def run_case(spark, steps, folder):
     started = (query.writeStream.outputMode(mode).foreachBatch(take).option("checkpointLocation", os.path.join(folder, "c"))
                .trigger(availableNow=True).start())
     started.awaitTermination()
-    return [f"rows {batch} {', '.join(rows)}" for batch, rows in batches]
+    return [f"rows {batch} {', '.join(rows)}" for batch, rows in batches] + [f"batch {batches[-1][0]}"]
 
 
 def main():
@@ -100,7 +100,7 @@ def main():
         lines = case.rstrip().split("\n")
         if only in lines[0]:
             folder = tempfile.mkdtemp()
-            kept = [line for line in lines[1:] if not line.startswith(("rows ", "fails "))]
+            kept = [line for line in lines[1:] if not line.startswith(("rows ", "fails ", "batch "))]
             try:
                 answers = run_case(spark, [tuple(line.split(" ", 1)) for line in kept if line and not line.startswith("#")], folder)
             except Exception as failed:  # what a user sees
