@@ -265,7 +265,22 @@ Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const Pla
   WEIR_ASSIGN(const auto child, analyze(node.child));
   WEIR_ASSIGN(const auto found,
               find_column(child->columns, {node.column}, options().case_sensitive, whole.origin));
-  if (!found) return unresolved_column(child->columns, {node.column}, whole.origin);
+  if (!found) {
+    const auto dot = node.column.find('.');
+    WEIR_ASSIGN(const auto outer, find_column(child->columns, {node.column.substr(0, dot)},
+                                              options().case_sensitive, whole.origin));
+    if (dot == std::string::npos || !outer ||
+        child->columns[outer->index].type.field_index(node.column.substr(dot + 1)) < 0)
+      return unresolved_column(child->columns, {node.column}, whole.origin);
+    return analysis_error(
+               "EVENT_TIME_MUST_BE_TOP_LEVEL_COLUMN", "42K09",
+               fmt::format("The event time in withWatermark must be a top-level column, but '{}' "
+                           "is a nested field. To use it, alias it to a top-level column in a "
+                           "select before withWatermark.",
+                           node.column),
+               whole.origin)
+        .with_parameter("eventExpr", node.column);
+  }
   const auto& column = child->columns[found->index];
   const bool window = column.type.is(TypeKind::kStruct) && column.type.field_index("end") >= 0;
   if (!column.type.is(TypeKind::kTimestamp) && !column.type.is(TypeKind::kTimestampNtz) &&

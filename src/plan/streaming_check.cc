@@ -115,6 +115,16 @@ bool has_equality(const TypedPtr& condition, int left_width) {
   return side(call->arguments[0]) * side(call->arguments[1]) < 0;
 }
 
+// Whether rows come through with a watermark that no operator with state has taken up.
+bool has_open_watermark(const Operator& node) {
+  if (std::holds_alternative<op::Watermark>(node.node)) return true;
+  if (!node.streaming || is_stateful_above(node) || std::holds_alternative<op::Limit>(node.node))
+    return false;
+  const auto children = children_of(node);
+  return std::any_of(children.begin(), children.end(),
+                     [](const OperatorPtr& child) { return has_open_watermark(*child); });
+}
+
 bool has_watermark(const Operator& node) {
   if (std::holds_alternative<op::Watermark>(node.node)) return true;
   const auto children = children_of(node);
@@ -317,6 +327,18 @@ class Checker {
         .with_sql_state("42KDE")
         .with_parameter("windowFunc", function)
         .with_parameter("columnName", "`" + column + "`");
+  }
+
+  Result<void> check_node(const Operator&, const op::Watermark& watermark) {
+    if (!has_open_watermark(*watermark.child)) return {};
+    constexpr const char* kSetting = "spark.sql.streaming.statefulOperator.allowMultiple";
+    return error(ErrorKind::kInvalidArgument,
+                 "Redefining watermark is disallowed. You can set the config '{}' to 'false' to "
+                 "restore the previous behavior. Note that multiple stateful operators will be "
+                 "disallowed.",
+                 kSetting)
+        .with_class("_LEGACY_ERROR_TEMP_3076")
+        .with_parameter("config", kSetting);
   }
 
   Result<void> check_node(const Operator& node, const op::Deduplicate& deduplicate) {
