@@ -14,6 +14,7 @@
 #include "delta/scan.h"
 #include "delta/table.h"
 #include "delta/table_features.h"
+#include "relational/scan_schema.h"
 #include "session/file_metadata.h"
 #include "session/scan_predicate.h"
 
@@ -182,22 +183,22 @@ std::optional<relational::PlainParquet> DeltaSource::plain_parquet(
   if (columns.empty() || delta::column_mapping_mode(snapshot_->protocol(), snapshot_->metadata()) !=
                              delta::ColumnMappingMode::kNone)
     return std::nullopt;
+  const auto stored = static_cast<int>(snapshot_->schema().fields().size());
+  if (std::any_of(columns.begin(), columns.end(), [&](int column) { return column >= stored; }))
+    return std::nullopt;
+  const Schema wanted = relational::pick_fields(schema(), columns);
+  const auto& partitions = snapshot_->partition_columns();
   relational::PlainParquet plain;
-  std::vector<columnar::Field> fields;
-  for (const int column : columns) {
-    if (static_cast<size_t>(column) >= snapshot_->schema().fields().size()) return std::nullopt;
-    fields.push_back(schema().fields()[static_cast<size_t>(column)]);
-    const auto& partitions = snapshot_->partition_columns();
-    if (std::find(partitions.begin(), partitions.end(), fields.back().name) != partitions.end())
+  for (const auto& field : wanted.fields()) {
+    if (std::find(partitions.begin(), partitions.end(), field.name) != partitions.end())
       return std::nullopt;
-    plain.names.push_back(fields.back().name);
+    plain.names.push_back(field.name);
   }
   delta::ScanOptions options;
   options.columns = plain.names;
   options.predicate = scan_predicate(condition, schema(), columns);
   const auto planned = delta::Scan::plan(services_.fs, snapshot_, std::move(options));
   if (!planned.ok() || planned->files().size() > kPlainFilesMax) return std::nullopt;
-  const Schema wanted = Schema::structure(std::move(fields));
   for (const auto& file : planned->files()) {
     if (file->deletion_vector) return std::nullopt;
     auto path = delta::data_file_path(snapshot_->path(), file->path);

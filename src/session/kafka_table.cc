@@ -8,6 +8,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "relational/scan_schema.h"
 #include "source/event_hubs_source.h"
 #include "source/kafka_rows.h"
 #include "source/kafka_source.h"
@@ -87,13 +88,10 @@ class KafkaTable final : public relational::ScanSource {
     WEIR_ASSIGN(const std::string start, source.initial_offset());
     WEIR_ASSIGN(const auto latest, source.latest_offset(start, true));
     WEIR_ASSIGN(const std::string end, end_of(start, latest));
+    shared->schema = relational::pick_fields(schema_, columns);
     std::vector<std::string> names;
-    std::vector<columnar::Field> fields;
-    for (const int column : columns) {
-      fields.push_back(schema_.fields()[static_cast<size_t>(column)]);
-      names.push_back(fields.back().name);
-    }
-    shared->schema = Schema::structure(std::move(fields));
+    for (const auto& field : shared->schema.fields())
+      names.push_back(field.name);
     WEIR_ASSIGN(shared->readers, source.plan(start, end, names));
     std::reverse(shared->readers.begin(), shared->readers.end());
     const auto wanted =

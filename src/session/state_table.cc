@@ -7,6 +7,8 @@
 
 #include "columnar/arrow_adapter.h"
 #include "operators/state_tables.h"
+#include "relational/scan_schema.h"
+#include "relational/steps.h"
 #include "session/file_table.h"
 
 namespace weir::session {
@@ -18,13 +20,6 @@ using relational::BatchStream;
 namespace {
 
 constexpr const char* kMetadataFormat = "state-metadata";
-
-Schema chosen(const Schema& schema, const std::vector<int>& columns) {
-  std::vector<columnar::Field> fields;
-  for (const int column : columns)
-    fields.push_back(schema.fields()[static_cast<size_t>(column)]);
-  return Schema::structure(std::move(fields));
-}
 
 // The pieces of one scan; each stream takes the next that nobody has.
 struct SharedPieces {
@@ -72,7 +67,7 @@ class StateStoreTable final : public relational::ScanSource {
     shared->table = table_;
     WEIR_ASSIGN(shared->reader, table_->read(std::max(1, streams)));
     shared->columns = columns;
-    shared->schema = chosen(schema(), columns);
+    shared->schema = relational::pick_fields(schema(), columns);
     std::vector<std::unique_ptr<BatchStream>> all;
     for (int i = 0; i < std::clamp(shared->reader->pieces(), 1, std::max(1, streams)); ++i)
       all.push_back(std::make_unique<StateStream>(shared));
@@ -81,17 +76,6 @@ class StateStoreTable final : public relational::ScanSource {
 
  private:
   std::shared_ptr<const StateTable> table_;
-};
-
-class OneBatch final : public BatchStream {
- public:
-  OneBatch(Schema schema, BatchPtr rows) : schema_(std::move(schema)), rows_(std::move(rows)) {}
-  const Schema& schema() const override { return schema_; }
-  Result<BatchPtr> next(std::stop_token) override { return std::exchange(rows_, nullptr); }
-
- private:
-  Schema schema_;
-  BatchPtr rows_;
 };
 
 class StateMetadataTable final : public relational::ScanSource {
@@ -108,7 +92,8 @@ class StateMetadataTable final : public relational::ScanSource {
     WEIR_ASSIGN(auto rows, operators::state_metadata(checkpoint));
     WEIR_ARROW_ASSIGN(rows, rows->SelectColumns(columns));
     std::vector<std::unique_ptr<BatchStream>> streams;
-    streams.push_back(std::make_unique<OneBatch>(chosen(schema_, columns), std::move(rows)));
+    streams.push_back(
+        relational::given_batches(relational::pick_fields(schema_, columns), {std::move(rows)}));
     return streams;
   }
 

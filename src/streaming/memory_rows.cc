@@ -7,6 +7,7 @@
 #include <arrow/record_batch.h>
 
 #include "columnar/arrow_adapter.h"
+#include "relational/scan_schema.h"
 #include "relational/scan_source.h"
 
 namespace weir::streaming {
@@ -92,12 +93,9 @@ class RowsTable final : public relational::ScanSource {
   Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
                                                          const plan::TypedPtr&,
                                                          int) const override {
-    std::vector<columnar::Field> fields;
-    for (const int column : columns)
-      fields.push_back(schema_.fields()[static_cast<size_t>(column)]);
     std::vector<std::unique_ptr<BatchStream>> streams;
-    streams.push_back(std::make_unique<RowsStream>(Schema::structure(std::move(fields)), columns,
-                                                   rows_->batches()));
+    streams.push_back(std::make_unique<RowsStream>(relational::pick_fields(schema_, columns),
+                                                   columns, rows_->batches()));
     return streams;
   }
   std::optional<int64_t> rows_estimate() const override { return rows_->count(); }

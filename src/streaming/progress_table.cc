@@ -6,7 +6,9 @@
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "columnar/data_type.h"
+#include "relational/scan_schema.h"
 #include "relational/scan_source.h"
+#include "relational/steps.h"
 
 namespace weir::streaming {
 
@@ -33,17 +35,6 @@ constexpr const char* kColumns =
     "sink struct<description: string, numOutputRows: bigint, metrics: map<string, string>>, "
     "observedMetrics string";
 
-class OneBatch final : public BatchStream {
- public:
-  OneBatch(Schema schema, BatchPtr rows) : schema_(std::move(schema)), rows_(std::move(rows)) {}
-  const Schema& schema() const override { return schema_; }
-  Result<BatchPtr> next(std::stop_token) override { return std::exchange(rows_, nullptr); }
-
- private:
-  Schema schema_;
-  BatchPtr rows_;
-};
-
 class ProgressTable final : public relational::ScanSource {
  public:
   ProgressTable(Schema schema, std::function<std::vector<std::string>()> progress)
@@ -54,10 +45,7 @@ class ProgressTable final : public relational::ScanSource {
   Result<std::vector<std::unique_ptr<BatchStream>>> scan(const std::vector<int>& columns,
                                                          const plan::TypedPtr&,
                                                          int) const override {
-    std::vector<columnar::Field> fields;
-    for (const int column : columns)
-      fields.push_back(schema_.fields()[static_cast<size_t>(column)]);
-    const auto schema = Schema::structure(std::move(fields));
+    const auto schema = relational::pick_fields(schema_, columns);
     WEIR_ASSIGN(auto decoder, codec::JsonDecoder::create(schema, {}));
     for (const std::string& one : progress_())
       WEIR_TRY(decoder->append(one, 0));
@@ -65,7 +53,7 @@ class ProgressTable final : public relational::ScanSource {
     rows = arrow::RecordBatch::Make(columnar::to_arrow_schema(schema), rows->num_rows(),
                                     rows->columns());
     std::vector<std::unique_ptr<BatchStream>> streams;
-    streams.push_back(std::make_unique<OneBatch>(schema, std::move(rows)));
+    streams.push_back(relational::given_batches(schema, {std::move(rows)}));
     return streams;
   }
 
