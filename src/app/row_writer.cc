@@ -1,10 +1,12 @@
 #include "app/row_writer.h"
 
+#include <unistd.h>
 #include <vector>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 
 #include "base/json.h"
 #include "eval/cast.h"
@@ -41,11 +43,11 @@ std::string value_text(const DataType& type, const arrow::Array& array, int64_t 
 
 class TableWriter final : public RowWriter {
  public:
-  TableWriter(const Schema& schema, eval::Zone zone, std::FILE* out, int terminal_width)
+  TableWriter(const Schema& schema, eval::Zone zone, std::FILE* out, int width)
       : schema_(schema),
         zone_(zone),
         out_(out),
-        cell_max_(terminal_width > 0 ? std::max(20, terminal_width / 2) : INT32_MAX) {
+        cell_max_(width > 0 ? std::max(20, width / 2) : INT32_MAX) {
     std::vector<std::string> header;
     for (const auto& field : schema_.fields())
       header.push_back(cut(field.name));
@@ -309,12 +311,18 @@ class CsvWriter final : public RowWriter {
 
 }  // namespace
 
+int terminal_width(std::FILE* out) {
+  const int terminal = fileno(out);
+  if (!isatty(terminal)) return 0;
+  winsize size{};
+  return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format, const Schema& schema,
                                                    const eval::Zone& zone, std::FILE* out,
-                                                   int terminal_width) {
+                                                   int width) {
   if (format == "table")
-    return std::unique_ptr<RowWriter>(
-        std::make_unique<TableWriter>(schema, zone, out, terminal_width));
+    return std::unique_ptr<RowWriter>(std::make_unique<TableWriter>(schema, zone, out, width));
   if (format == "json")
     return std::unique_ptr<RowWriter>(std::make_unique<JsonWriter>(schema, zone, out));
   if (format == "csv")

@@ -32,10 +32,13 @@ class RowWriter {
   virtual base::Result<std::string> finish() = 0;
 };
 
-// format: "table", "json", "csv". terminal_width: 0 where out is no terminal.
+// Columns of the terminal that `out` is, 0 where it is none.
+int terminal_width(std::FILE* out);
+
+// format: "table", "json", "csv". width: terminal_width(out).
 base::Result<std::unique_ptr<RowWriter>> make_row_writer(const std::string& format,
                                                          const columnar::Schema& schema,
                                                          const eval::Zone& zone, std::FILE* out,
-                                                         int terminal_width);
+                                                         int width);
 
 }  // namespace weir::app

@@ -9,7 +9,6 @@
 
 #include <CLI/CLI.hpp>
 #include <arrow/record_batch.h>
-#include <sys/ioctl.h>
 
 #include "app/command.h"
 #include "app/row_writer.h"
@@ -134,12 +133,6 @@ Result<std::vector<plan::Statement>> read_statements(const SqlWords& words) {
   return statements;
 }
 
-int terminal_width() {
-  if (!isatty(STDOUT_FILENO)) return 0;
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 class StatementPrinter {
  public:
   StatementPrinter(session::Session& session, base::Clock& clock, const SqlWords& words)
@@ -183,7 +176,7 @@ class StatementPrinter {
     }
     WEIR_ASSIGN(auto writer,
                 make_row_writer(words_.output, stream ? stream->schema() : result.schema, zone,
-                                stdout, terminal_width()));
+                                stdout, terminal_width(stdout)));
     int64_t rows = 0;
     const auto take = [&](const arrow::RecordBatch& batch) {
       rows += batch.num_rows();
@@ -257,7 +250,7 @@ RemoteSqlOptions remote_options(const SqlWords& words) {
   if (words.time_zone_given) options.time_zone = words.time_zone;
   options.no_ansi = words.no_ansi;
   options.quiet = words.quiet;
-  options.width = terminal_width();
+  options.width = terminal_width(stdout);
   return options;
 }
 

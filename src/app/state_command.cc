@@ -5,12 +5,10 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <arrow/api.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 
 #include "app/command.h"
 #include "app/row_writer.h"
@@ -53,15 +51,9 @@ struct StateWords {
   int64_t limit = -1;
 };
 
-int terminal_width() {
-  if (!isatty(STDOUT_FILENO)) return 0;
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 Result<std::unique_ptr<RowWriter>> writer_of(const StateWords& words, const Schema& schema) {
   WEIR_ASSIGN(const auto zone, eval::Zone::find(words.time_zone));
-  return make_row_writer(words.format, schema, zone, stdout, terminal_width());
+  return make_row_writer(words.format, schema, zone, stdout, terminal_width(stdout));
 }
 
 Result<void> finish(RowWriter& writer) {
