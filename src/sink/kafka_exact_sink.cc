@@ -17,8 +17,6 @@ using base::ErrorKind;
 
 namespace {
 
-constexpr int64_t kFlushTimeoutMs = 150'000;  // delivery.timeout.ms ends a batch before
-
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "";

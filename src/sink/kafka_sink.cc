@@ -9,8 +9,6 @@ namespace weir::sink {
 
 namespace {
 
-constexpr int64_t kFlushTimeoutMs = 150'000;  // delivery.timeout.ms ends a batch before
-
 class KafkaBatch final : public BatchWriter {
  public:
   KafkaBatch(kafka::Producer& producer, Deliveries& deliveries, KafkaRowSender sender)

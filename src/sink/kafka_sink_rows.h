@@ -15,6 +15,8 @@
 
 namespace weir::sink {
 
+constexpr int64_t kFlushTimeoutMs = 150'000;  // delivery.timeout.ms ends a batch before
+
 struct KafkaSinkOptions {
   kafka::ProducerOptions producer;
   std::string topic;  // empty: by column
