@@ -2,6 +2,7 @@
 #include "plan/function_groups.h"
 #include "plan/json_options.h"
 #include "plan/number_pattern.h"
+#include "plan/schema_argument.h"
 
 namespace weir::plan {
 
@@ -107,34 +108,19 @@ Result<Signature> sentences_rule(const Function&, const SignatureCall& call) {
 // ---- CSV
 
 Result<Signature> from_csv_rule(const Function&, const SignatureCall& call) {
-  const auto* text = literal_text(*call.arguments[1]);
-  if (!text) {
-    return analysis_error("INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
-                          "The input schema is not a valid schema string. The input expression "
-                          "must be string literal and not null.",
-                          call.origin);
-  }
-  const auto begin = text->find_first_not_of(" \t\n");
-  const bool json = begin != std::string::npos && ((*text)[begin] == '{' || (*text)[begin] == '"');
-  auto type = json ? columnar::parse_type_json_text(*text) : columnar::parse_ddl_schema(*text);
-  if (!type.ok() && !json) type = columnar::parse_ddl_type(*text);
-  if (!type.ok()) {
-    return analysis_error("INVALID_SCHEMA.PARSE_ERROR", "42K07",
-                          "The input schema \"" + *text + "\" is not a valid schema string. " +
-                              type.error().message(),
-                          call.origin);
-  }
-  if (!type->is(TypeKind::kStruct)) {
+  WEIR_ASSIGN(const auto type, schema_argument(call, 1));
+  if (!type.is(TypeKind::kStruct)) {
+    const auto* text = literal_text(*call.arguments[1]);
     return analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", "42K07",
                           "The input schema \"" + *text +
                               "\" is not a valid schema string. The input expression should be "
                               "evaluated to struct type, but got \"" +
-                              type->sql() + "\".",
+                              type.sql() + "\".",
                           call.origin)
         .with_parameter("inputSchema", "\"" + *text + "\"")
-        .with_parameter("dataType", "\"" + type->sql() + "\"");
+        .with_parameter("dataType", "\"" + type.sql() + "\"");
   }
-  for (const auto& field : type->fields()) {
+  for (const auto& field : type.fields()) {
     if (field.type().is_nested() || field.type().is(Bin)) {
       return analysis_error("UNSUPPORTED_DATATYPE", "0A000",
                             "Unsupported data type \"" + field.type().sql() + "\" in from_csv.",
@@ -144,7 +130,7 @@ Result<Signature> from_csv_rule(const Function&, const SignatureCall& call) {
   }
   if (!is_text(type_at(call, 0)) && !type_at(call, 0).is(TypeKind::kNull))
     return unexpected_input(call, 0, "\"STRING\"");
-  Signature signature{{of(S), of(S)}, type->as_nullable(), call.arguments[0]->nullable};
+  Signature signature{{of(S), of(S)}, type.as_nullable(), call.arguments[0]->nullable};
   if (call.arguments.size() > 2) signature.argument_types.push_back(type_at(call, 2));
   return signature;
 }

@@ -3,6 +3,7 @@
 
 #include "plan/function_groups.h"
 #include "plan/json_options.h"
+#include "plan/schema_argument.h"
 
 namespace weir::plan {
 
@@ -46,47 +47,22 @@ DataType of(TypeKind kind) { return DataType::of(kind); }
 const DataType& type_at(const SignatureCall& call, size_t i) { return call.arguments[i]->type; }
 
 Result<Signature> from_json_rule(const Function&, const SignatureCall& call) {
-  const auto* text = literal_text(*call.arguments[1]);
-  if (!text) {
-    return analysis_error(
-        "INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
-        "The input schema is not a valid schema string. The input expression must "
-        "be string literal and not null.",
-        call.origin);
-  }
-  const auto begin = text->find_first_not_of(" \t\n");
-  const bool blank = begin == std::string::npos;
-  const bool json = !blank && ((*text)[begin] == '{' || (*text)[begin] == '"');
-  auto type = json ? columnar::parse_type_json_text(*text) : columnar::parse_ddl_type(*text);
-  if (!type.ok() && !json && !blank) type = columnar::parse_ddl_schema(*text);
-  if (!type.ok()) {
-    return analysis_error("INVALID_SCHEMA.PARSE_ERROR", "42K07",
-                          "The input schema \"" + *text + "\" is not a valid schema string. " +
-                              type.error().message(),
-                          call.origin);
-  }
-  if (!type->is_nested()) {
-    return analysis_error(
-        "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", "42K09",
-        "Cannot resolve \"from_json\" due to data type mismatch: Input schema \"" + type->sql() +
-            "\" must be a struct, an array, a map or a variant.",
-        call.origin);
-  }
+  WEIR_ASSIGN(const auto type, schema_argument(call, 1));
+  if (!type.is_nested())
+    return wrong_schema_type(call, "INVALID_JSON_SCHEMA", type,
+                             "a struct, an array, a map or a variant");
   if (!is_text(type_at(call, 0)) && !type_at(call, 0).is(TypeKind::kNull))
     return unexpected_input(call, 0, "\"STRING\"");
-  Signature signature{{of(S), of(S)}, type->as_nullable(), true};
+  Signature signature{{of(S), of(S)}, type.as_nullable(), true};
   if (call.arguments.size() > 2) signature.argument_types.push_back(type_at(call, 2));
   return signature;
 }
 
 Result<Signature> to_json_rule(const Function&, const SignatureCall& call) {
   const auto& type = type_at(call, 0);
-  if (!type.is_nested()) {
-    return analysis_error("DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", "42K09",
-                          "Cannot resolve \"to_json\" due to data type mismatch: Input schema \"" +
-                              type.sql() + "\" must be a struct, an array, a map or a variant.",
-                          call.origin);
-  }
+  if (!type.is_nested())
+    return wrong_schema_type(call, "INVALID_JSON_SCHEMA", type,
+                             "a struct, an array, a map or a variant");
   Signature signature{{type}, of(S), call.arguments[0]->nullable};
   if (call.arguments.size() > 1) signature.argument_types.push_back(type_at(call, 1));
   return signature;

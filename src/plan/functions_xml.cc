@@ -5,6 +5,7 @@
 
 #include "plan/json_options.h"
 #include "plan/operator_rewrites.h"
+#include "plan/schema_argument.h"
 
 namespace weir::plan {
 
@@ -34,34 +35,13 @@ SignatureRule path_search(DataType result) {
 
 // from_xml(xml, schema[, options])
 Result<Signature> from_xml_rule(const Function&, const SignatureCall& call) {
-  const auto* text = literal_text(*call.arguments[1]);
-  if (!text) {
-    return analysis_error("INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
-                          "The input schema is not a valid schema string. The input expression "
-                          "must be string literal and not null.",
-                          call.origin);
-  }
-  auto type = columnar::parse_ddl_type(*text);
-  if (!type.ok()) type = columnar::parse_ddl_schema(*text);
-  if (!type.ok()) {
-    return analysis_error("INVALID_SCHEMA.PARSE_ERROR", "42K07",
-                          fmt::format("The input schema \"{}\" is not a valid schema string. {}",
-                                      *text, type.error().message()),
-                          call.origin);
-  }
-  if (!type->is(TypeKind::kStruct)) {
-    return analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", "42K07",
-                          fmt::format("The input schema \"{}\" is not a valid schema string. The "
-                                      "input expression should be evaluated to struct type, but "
-                                      "got \"{}\".",
-                                      *text, type->sql()),
-                          call.origin)
-        .with_parameter("dataType", fmt::format("\"{}\"", type->sql()));
-  }
+  WEIR_ASSIGN(const auto type, schema_argument(call, 1));
+  if (!type.is(TypeKind::kStruct))
+    return wrong_schema_type(call, "INVALID_XML_SCHEMA", type, "a struct or a variant");
   if (!is_text(call.arguments[0]->type) && !call.arguments[0]->type.is(TypeKind::kNull))
     return unexpected_input(call, 0, "\"STRING\"");
   const auto string = DataType::of(S);
-  Signature signature{{string, string}, type->as_nullable(), true};
+  Signature signature{{string, string}, type.as_nullable(), true};
   if (call.arguments.size() > 2) signature.argument_types.push_back(call.arguments[2]->type);
   return signature;
 }
