@@ -4,6 +4,7 @@
 #include "connect/data_types.h"
 #include "connect/plan_decoder.h"
 #include "connect/requests.h"
+#include "plan/named_argument.h"
 
 namespace weir::connect {
 
@@ -238,10 +239,12 @@ Result<ExpressionPtr> PlanDecoder::python_call(
   plan::PythonCall read;
   WEIR_ASSIGN(read.function, read_python_function(function));
   for (const auto& argument : function.arguments()) {
-    if (argument.has_named_argument_expression())
-      return unsupported("a keyword argument of a Python function");
+    const auto* named =
+        argument.has_named_argument_expression() ? &argument.named_argument_expression() : nullptr;
+    WEIR_ASSIGN(auto value, expression(named ? named->value() : argument));
+    read.arguments.push_back(named ? plan::named_argument(named->key(), std::move(value))
+                                   : std::move(value));
   }
-  WEIR_ASSIGN(read.arguments, expressions(function.arguments()));
   return make_expression(std::move(read));
 }
 

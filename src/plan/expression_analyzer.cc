@@ -8,6 +8,7 @@
 #include "columnar/zone.h"
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
+#include "plan/named_argument.h"
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
 #include "plan/session_windows.h"
@@ -418,18 +419,20 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const UpdateField& update, const Expr
 }
 
 Result<TypedPtr> ExpressionAnalyzer::visit(const PythonCall& node, const Expression& whole) {
+  WEIR_TRY(check_argument_names(node, whole.origin));
   const bool aggregate = is_python_aggregate(*node.function);
   if (aggregate && (in_aggregate_ || !aggregates_))
     return aggregate_misplaced(node.function->name, whole);
   const bool outer = std::exchange(in_aggregate_, in_aggregate_ || aggregate);
   std::vector<TypedPtr> arguments;
   for (const auto& argument : node.arguments) {
-    auto typed = analyze(*argument);
+    const auto* named = as_named_argument(*argument);
+    auto typed = analyze(named ? *named->arguments[0] : *argument);
     if (!typed.ok()) {
       in_aggregate_ = outer;
       return typed;
     }
-    arguments.push_back(std::move(typed).value());
+    arguments.push_back(named ? typed_named_argument(named->argument_names[0], *typed) : *typed);
   }
   in_aggregate_ = outer;
   return make_typed(node.function->result, true, TypedPython{node.function, std::move(arguments)},

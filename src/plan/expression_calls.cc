@@ -10,6 +10,7 @@
 #include "plan/functions_unbuilt.h"
 #include "plan/input_files.h"
 #include "plan/metadata_column.h"
+#include "plan/named_argument.h"
 #include "plan/operator_rewrites.h"
 #include "plan/signature_rules.h"
 
@@ -168,6 +169,10 @@ std::optional<DataType> cast_function(std::string_view name) {
 Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& whole) {
   const auto name = dotted_lower(call.function);
   const auto& origin = whole.origin;
+  if (query_) {
+    if (const auto python = query_->python_function(call.function))
+      return visit(python_call_of(python, call), whole);
+  }
   if (!call.argument_names.empty()) {
     WEIR_ASSIGN(auto ordered, positional(call, name, origin));
     const auto written = make_expression(std::move(ordered), origin);
@@ -207,10 +212,6 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Call& call, const Expression& w
   if ((name == "!=" || name == "<>") && call.arguments.size() == 2) {
     const auto equal = make_expression(Call{"=", call.arguments}, origin);
     return visit(Call{"not", {equal}}, whole);
-  }
-  if (query_) {
-    if (const auto python = query_->python_function(call.function))
-      return visit(PythonCall{python, call.arguments}, whole);
   }
   if (name == "grouping" || name == "grouping_id" || name == "grouping__id")
     return grouping_call(call, name, whole);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "plan/function_catalog.h"
+#include "plan/named_argument.h"
 #include "plan/operator_rewrites.h"
 #include "plan/optimizer.h"
 #include "plan/streaming_check.h"
@@ -147,6 +148,7 @@ TypedPtr Optimizer::fold(const TypedPtr& expression) {
   const bool call = std::holds_alternative<TypedCall>(made->node);
   const bool cast = std::holds_alternative<TypedCast>(made->node);
   if (!fold_ || (!call && !cast) || made->type.is_nested()) return made;
+  if (call && is_named_argument(*made)) return made;
   if (call && grows(std::get<TypedCall>(made->node).function->name)) return made;
   // Its parts are values already, or stay as they are.
   for (const auto& child : typed_children(*made)) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "plan/function_catalog.h"
+#include "plan/named_argument.h"
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
 #include "relational/errors.h"
@@ -186,8 +187,9 @@ class Placement {
     std::vector<UserCall> calls;
     for (const auto& aggregate : node.aggregates) {
       const auto& python = std::get<plan::TypedPython>(aggregate->node);
-      UserCall call{{python.function}, {}, {}};
-      for (const auto& argument : python.arguments) {
+      UserCall call{{python.function}, {}, plan::argument_names(python)};
+      for (const auto& given : python.arguments) {
+        const auto argument = plan::python_argument(given).value;
         call.arguments.push_back(static_cast<int>(project.list.size()));
         columns.push_back(column_of(argument, "_" + std::to_string(columns.size())));
         project.list.push_back(argument);

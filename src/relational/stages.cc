@@ -4,6 +4,7 @@
 
 #include "columnar/arrow_types.h"
 #include "eval/node.h"
+#include "plan/named_argument.h"
 #include "plan/operator_rewrites.h"
 #include "plan/stateful_function.h"
 #include "relational/errors.h"
@@ -217,7 +218,9 @@ Result<OperatorPtr> StatementBuilder::with_python_stage(const OperatorPtr& given
       for (; const auto* inner = chained_call(*python); python = inner)
         one.functions.insert(one.functions.begin(), python->function);
       one.functions.insert(one.functions.begin(), python->function);
-      for (const auto& argument : python->arguments) {
+      one.names = plan::argument_names(*python);
+      for (const auto& given_argument : python->arguments) {
+        const auto argument = plan::python_argument(given_argument).value;
         one.arguments.push_back(static_cast<int>(below.list.size()));
         below_columns.push_back(column_of(argument, "_" + std::to_string(below.list.size())));
         below.list.push_back(argument);

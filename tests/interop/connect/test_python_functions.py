@@ -139,6 +139,70 @@ def test_numpy_value_of_a_plain_function_is_refused(spark):
         spark.range(1).select(udf(made, "long", useArrow=False)("id")).collect()
 
 
+def people(spark):
+    return spark.createDataFrame([(1, "a", 2.5), (2, "b", None), (3, None, 0.5)], "id int, name string, score double")
+
+
+class TestArgumentNames:
+    @pytest.fixture
+    def tell(self, spark):
+        @udf("string")
+        def tell(first, second, third="-"):
+            return f"{first}/{second}/{third}"
+
+        spark.udf.register("tell", tell)
+        return tell
+
+    def test_names_and_places(self, spark, tell):
+        rows = people(spark).where("id < 3").select(
+            tell(second=F.col("name"), first=F.col("id")), tell("id", third=F.lit("x"), second="score"), tell("id", "name"), tell("name", "id"))
+        assert values(rows) == [("1/a/-", "1/2.5/x", "1/a/-", "a/1/-"), ("2/b/-", "2/None/x", "2/b/-", "b/2/-")]
+
+    def test_calls_inside_calls(self, spark, tell):
+        inner = tell(second=F.col("name"), first=F.lit(0))
+        assert values(people(spark).where("id = 1").select(tell(first=tell("id", second="name"), second=inner))) == [("1/a/-/0/a/-/-",)]
+
+    def test_in_sql(self, spark, tell):
+        people(spark).createOrReplaceTempView("people")
+        assert values(spark.sql("select tell(id, third => score, second => upper(name)), tell(second => 1, first => 2) from people where id = 1")) == [
+            ("1/A/2.5", "2/1/-")]
+        assert values(people(spark).where("id = 2").select(F.expr("tell(id, second => name)"))) == [("2/b/-",)]
+        assert values(spark.sql("select id from people where tell(id, second => 'x') = '3/x/-'")) == [(3,)]
+
+    def test_names_that_the_function_does_not_have(self, spark, tell):
+        with pytest.raises(PythonException, match="unexpected keyword argument 'SECOND'"):
+            spark.sql("select tell(1, SECOND => 2)").collect()
+        with pytest.raises(PythonException, match="missing 1 required positional argument"):
+            people(spark).select(tell(second="name")).collect()
+
+    @pytest.mark.parametrize("arrow", [False, True])
+    def test_any_names(self, spark, arrow):
+        @udf("string", useArrow=arrow)
+        def kept(*places, **names):
+            return f"{places} {sorted(names.items())}"
+
+        assert values(people(spark).where("id = 1").select(kept("id", b=F.col("name"), a=F.lit(True)))) == [("(1,) [('a', True), ('b', 'a')]",)]
+
+    def test_pandas_udf(self, spark):
+        @pandas_udf("double")
+        def ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
+            return upper / lower
+
+        @pandas_udf("double")
+        def weighted(value: pd.Series, weight: pd.Series) -> float:
+            return float((value * weight).sum() / weight.sum())
+
+        spark.udf.register("ratio", ratio)
+        spark.udf.register("weighted", weighted)
+        people(spark).createOrReplaceTempView("people")
+        assert values(spark.sql("select ratio(lower => id, upper => score) from people")) == [(2.5,), (None,), (pytest.approx(0.5 / 3),)]
+        assert values(people(spark).where("id = 1").select(ratio(lower=F.lit(5.0), upper="score"))) == [(0.5,)]
+        frame = spark.createDataFrame([(1, 2.0, 3.0), (1, 4.0, 1.0), (2, 5.0, 2.0)], "k int, v double, w double")
+        frame.createOrReplaceTempView("weights")
+        assert sorted(values(frame.groupBy("k").agg(weighted(weight="w", value="v")))) == [(1, 2.5), (2, 5.0)]
+        assert sorted(values(spark.sql("select k, weighted(v, weight => w) from weights group by k"))) == [(1, 2.5), (2, 5.0)]
+
+
 def test_pandas_udf(spark):
     @pandas_udf("double")
     def plus(a: pd.Series, b: pd.Series) -> pd.Series:
