@@ -236,8 +236,23 @@ Result<PlanPtr> PlanDecoder::relation_statistics(const Proto& relation) {
     case Proto::kFreqItems: {
       const auto& given = relation.freq_items();
       Statistic read{{}, StatisticKind::kFrequentItems, texts(given.cols()), {}, {}, {}, {}};
-      WEIR_ASSIGN(read.child, input(given.input()));
+      plan::Project chosen;  // may be fields of structs, under their whole names
+      WEIR_ASSIGN(chosen.child, input(given.input()));
+      for (const auto& name : read.columns) {
+        WEIR_ASSIGN(auto parts, split_name(name));
+        chosen.list.push_back(make_expression(
+            plan::Alias{make_expression(plan::ColumnReference{std::move(parts)}), name}));
+      }
+      read.child = make_plan(std::move(chosen));
       read.numbers.push_back(given.has_support() ? given.support() : 0.01);
+      return make_plan(std::move(read));
+    }
+    case Proto::kTranspose: {
+      const auto& given = relation.transpose();
+      if (given.index_columns_size() > 1) return unsupported("transpose by several columns");
+      plan::Pivot read;  // that aggregates nothing
+      WEIR_ASSIGN(read.child, input(given.input()));
+      WEIR_ASSIGN(read.columns, expressions(given.index_columns()));
       return make_plan(std::move(read));
     }
     case Proto::kSampleBy: {

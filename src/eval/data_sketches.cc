@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "eval/frequent_items.h"
+
 namespace weir::eval {
 
 std::vector<std::string_view> sketch_words(std::string_view plan) {
@@ -49,6 +51,7 @@ Result<std::unique_ptr<SketchBuilder>> make_sketch(std::string_view plan) {
   if (words[0].starts_with("theta_")) return theta::make(words);
   if (words[0].starts_with("tuple_")) return tuple::make(words);
   if (words[0].starts_with("kll_")) return kll::make(words);
+  if (words[0] == "collect_frequent_items") return items::make_frequent(words);
   return items::make(words);
 }
 

@@ -1,6 +1,8 @@
 // hash (Murmur3, 32 bits, seed 42) and xxhash64 (seed 42) as Spark's HashExpression computes them:
 // columns are folded one into the other, NULL leaves the hash as it is; byte … int hash as int,
 // -0.0 as 0.0, a decimal of at most 18 digits as long, a larger one as the bytes of its BigInteger.
+#include "eval/hashes.h"
+
 #include <bit>
 #include <cstring>
 
@@ -226,6 +228,10 @@ constexpr KernelEntry kKernels[] = {{"hash", hash<Murmur3, int32_t>},
                                     {"xxhash64", hash<XxHash64, int64_t>}};
 
 }  // namespace
+
+int32_t text_hash_code(std::string_view bytes) {
+  return static_cast<int32_t>(Murmur3::of_bytes(bytes, 42));
+}
 
 std::span<const KernelEntry> hash_kernels() { return kKernels; }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "columnar/arrow_types.h"
+#include "eval/frequent_items.h"
 #include "eval/list_rows.h"
 #include "eval/node.h"
 #include "plan/operator_rewrites.h"
@@ -326,6 +327,27 @@ BatchFunction items_result(std::string plan, items::Kind kind, DataType result, 
   };
 }
 
+// Without their counts.
+BatchFunction frequent_items(std::string plan, DataType result) {
+  return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
+    const Outcomes outcomes(batch, plan);
+    std::vector<std::optional<std::vector<items::Row>>> rows;
+    for (int64_t row = 0; row < batch.num_rows(); ++row) {
+      WEIR_ASSIGN(const auto bytes, outcomes[row]);
+      WEIR_ASSIGN(auto found, items::frequent(bytes));
+      rows.emplace_back(std::move(found));
+    }
+    const auto counted =
+        DataType::structure({make_field("item", result.element()),
+                             make_field("count", DataType::of(TypeKind::kLong), false)});
+    WEIR_ASSIGN(const auto lists, item_lists(rows, DataType::array(counted, false)));
+    const auto& list = static_cast<const arrow::ListArray&>(*lists);
+    const auto& values = static_cast<const arrow::StructArray&>(*list.values());
+    return std::make_shared<arrow::ListArray>(columnar::to_arrow(result), list.length(),
+                                              list.value_offsets(), values.field(0));
+  };
+}
+
 // struct<sketch, maxItemsTracked, itemDataType (NULL), itemDataTypeDDL>
 BatchFunction items_state(std::string plan, DataType result) {
   return [=](const arrow::RecordBatch& batch) -> Result<ArrayPtr> {
@@ -457,6 +479,17 @@ Result<std::optional<SketchAggregate>> sketch_aggregate(const plan::Typed& expre
   SketchAggregate made;
   if (name.starts_with("approx_top_k")) {
     WEIR_ASSIGN(made, items_aggregate(expression, settings));
+    return std::optional(std::move(made));
+  }
+  if (name == "collect_frequent_items") {
+    WEIR_ASSIGN(const auto items_max, settings.number(1, 0));
+    const auto& type = call.arguments[0]->type;
+    const auto kind = item_kind(type);
+    made.arguments = {call.arguments[0]};
+    made.plan = fmt::format("{} {} {} {}", name, static_cast<char>(kind), items_max.value_or(0),
+                            kind == items::Kind::kDecimal ? type.scale() : 0);
+    made.entries = item_entries(kind);
+    made.result = frequent_items(made.plan, expression.type);
     return std::optional(std::move(made));
   }
   if (name.starts_with("tuple_")) {

@@ -135,6 +135,7 @@ class RelationAnalyzer final : public QueryContext {
   Result<void> all_keys(SelectBlock& block, const Origin& origin);
   Result<TypedPtr> grouping_key(const Expression& key, bool sql, const SelectBlock& block);
   Made visit(const Pivot& node, const PlanNode& whole);
+  Made transpose(const Pivot& node, const Origin& origin);  // relation_transpose.cc
   // relation_join.cc
   Made visit(const Join& node, const PlanNode& whole);
   Made using_join(const Join& node, const OperatorPtr& left, const OperatorPtr& right,

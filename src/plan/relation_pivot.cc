@@ -33,6 +33,7 @@ std::string value_text(const DataType& type, const Value& value) {
 // First grouped by the keys and the pivot's column, then by the keys, where each value picks its
 // group's aggregate: so a group that has no rows of a value gives NULL, count() too.
 Result<OperatorPtr> RelationAnalyzer::visit(const Pivot& node, const PlanNode& whole) {
+  if (node.list.empty() && node.keys.empty()) return transpose(node, whole.origin);
   WEIR_ASSIGN(auto child, analyze(node.child));
   ExpressionScope scope;
   scope.columns = &child->columns;

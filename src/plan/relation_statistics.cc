@@ -37,6 +37,27 @@ bool fits(const DataType& value, const DataType& column) {
   return value.is(TypeKind::kBoolean) && column.is(TypeKind::kBoolean);
 }
 
+// Spark's aggregate behind freqItems, which has no name in SQL.
+Result<TypedPtr> frequent_items(const TypedPtr& value, int64_t items_max) {
+  static const Function function = [] {
+    Function made;
+    made.name = "collect_frequent_items";
+    made.kind = FunctionKind::kAggregate;
+    made.arguments_min = made.arguments_max = 2;
+    return made;
+  }();
+  const auto& type = value->type;
+  if (type.is_nested() || type.is_interval() || type.is(TypeKind::kNull)) {
+    return analysis_error("UNSUPPORTED_FEATURE", "0A000",
+                          fmt::format("The feature is not supported: freqItems() of a column of "
+                                      "type {}.",
+                                      type.sql()),
+                          value->origin);
+  }
+  return make_typed(DataType::array(type, value->nullable), false,
+                    TypedCall{&function, {value, integer_value(items_max)}});
+}
+
 bool listed(const std::vector<std::string>& names, const std::string& name, bool case_sensitive) {
   return names.empty() || std::any_of(names.begin(), names.end(), [&](const auto& one) {
            return names_equal(one, name, case_sensitive);
@@ -328,9 +349,24 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Statistic& node, const PlanNod
       filled.values = {Literal{of(TypeKind::kLong), Value(int64_t{0})}};
       return analyze(make_plan(std::move(filled), whole.origin));
     }
+    case StatisticKind::kFrequentItems: {
+      const double support = node.numbers[0];
+      if (!(support >= 1e-4 && support <= 1)) {
+        return base::error(base::ErrorKind::kInvalidArgument,
+                           "requirement failed: Support must be in [1e-4, 1], but got {}.",
+                           support);
+      }
+      std::vector<NamedTyped> list;
+      for (size_t i = 0; i < at.size(); ++i) {
+        auto items = frequent_items(column(i), static_cast<int64_t>(1 / support));
+        if (!items.ok()) return std::move(items).error();
+        list.push_back({node.columns[i] + "_freqItems", std::move(items).value()});
+      }
+      return list.empty() ? project(child, {}) : aggregate_of(child, {}, list);
+    }
     default:
-      return analysis_error("UNSUPPORTED_FEATURE.FREQUENT_ITEMS", "0A000",
-                            "The feature is not supported: freqItems().", whole.origin);
+      return base::error(base::ErrorKind::kInternal, "a statistic of kind {}",
+                         static_cast<int>(node.kind));
   }
 }
 

@@ -37,8 +37,16 @@ def test_column_not_found(spark):
 
 def test_what_is_not_there_is_named(spark):
     with pytest.raises(UnsupportedOperationException) as error:
-        spark.range(1).transpose().collect()
-    assert error.value.getCondition() == "UNSUPPORTED_FEATURE" and "transpose" in str(error.value)
+        spark.range(1)._joinAsOf(spark.range(1), "id", "id").collect()
+    assert error.value.getCondition() == "UNSUPPORTED_FEATURE" and "as_of_join" in str(error.value)
+
+
+@pytest.mark.parametrize("function", ["from_json", "from_csv", "from_xml"])
+def test_blank_schema_is_an_empty_statement(spark, function):
+    for schema in ("", " \t\n"):
+        with pytest.raises(AnalysisException) as error:
+            spark.range(1).selectExpr(f"{function}('', '{schema}')").collect()
+        assert (error.value.getCondition(), error.value.getSqlState()) == ("PARSE_EMPTY_STATEMENT", "42617")
 
 
 def test_configuration_key_not_found(spark):
