@@ -1,6 +1,7 @@
 #include "kafka/messages_group.h"
 
 #include "kafka/message_walk.h"
+#include "kafka/offset_walk.h"
 
 namespace weir::kafka {
 
@@ -13,27 +14,13 @@ void walk(Io& io, typename Io::template Ref<OffsetCommitRequest> m, int16_t vers
   io(m.member_id);
   if (version >= 7) io(m.group_instance_id);
   if (version <= 4) io(m.retention_time_ms);
-  io.array(m.topics, [&](auto& topic) {
-    io(topic.name);
-    io.array(topic.partitions, [&](auto& partition) {
-      io(partition.index);
-      io(partition.offset);
-      if (version >= 6) io(partition.leader_epoch);
-      io(partition.metadata);
-    });
-  });
+  walk_offsets(io, m.topics, version >= 6);
 }
 
 template <typename Io>
 void walk(Io& io, typename Io::template Ref<OffsetCommitResponse> m, int16_t version) {
   if (version >= 3) io(m.throttle_time_ms);
-  io.array(m.topics, [&](auto& topic) {
-    io(topic.name);
-    io.array(topic.partitions, [&](auto& partition) {
-      io(partition.index);
-      io(partition.error);
-    });
-  });
+  walk_errors(io, m.topics);
 }
 
 template <typename Io>

@@ -1,6 +1,7 @@
 #include "kafka/messages_transaction.h"
 
 #include "kafka/message_walk.h"
+#include "kafka/offset_walk.h"
 
 namespace weir::kafka {
 
@@ -18,20 +19,9 @@ void walk(Io& io, typename Io::template Ref<AddPartitionsToTxnRequest> m, int16_
 }
 
 template <typename Io>
-void walk_answer(Io& io, auto& m) {
-  io(m.throttle_time_ms);
-  io.array(m.topics, [&](auto& topic) {
-    io(topic.name);
-    io.array(topic.partitions, [&](auto& partition) {
-      io(partition.index);
-      io(partition.error);
-    });
-  });
-}
-
-template <typename Io>
 void walk(Io& io, typename Io::template Ref<AddPartitionsToTxnResponse> m, int16_t) {
-  walk_answer(io, m);
+  io(m.throttle_time_ms);
+  walk_errors(io, m.topics);
 }
 
 template <typename Io>
@@ -68,20 +58,13 @@ void walk(Io& io, typename Io::template Ref<TxnOffsetCommitRequest> m, int16_t v
   io(m.group_id);
   io(m.producer_id);
   io(m.producer_epoch);
-  io.array(m.topics, [&](auto& topic) {
-    io(topic.name);
-    io.array(topic.partitions, [&](auto& partition) {
-      io(partition.index);
-      io(partition.offset);
-      if (version >= 2) io(partition.leader_epoch);
-      io(partition.metadata);
-    });
-  });
+  walk_offsets(io, m.topics, version >= 2);
 }
 
 template <typename Io>
 void walk(Io& io, typename Io::template Ref<TxnOffsetCommitResponse> m, int16_t) {
-  walk_answer(io, m);
+  io(m.throttle_time_ms);
+  walk_errors(io, m.topics);
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "kafka/api_key.h"
 #include "kafka/error_code.h"
+#include "kafka/messages_group.h"
 
 namespace weir::kafka {
 
@@ -18,10 +18,7 @@ class Writer;
 
 struct AddPartitionsToTxnRequest {  // versions 0 to 2
   static constexpr ApiKey kApiKey = ApiKey::kAddPartitionsToTxn;
-  struct Topic {
-    std::string name;
-    std::vector<int32_t> partitions;
-  };
+  using Topic = OffsetFetchRequest::Topic;
   std::string transactional_id;
   int64_t producer_id = -1;
   int16_t producer_epoch = -1;
@@ -33,14 +30,8 @@ struct AddPartitionsToTxnRequest {  // versions 0 to 2
 
 struct AddPartitionsToTxnResponse {
   static constexpr ApiKey kApiKey = ApiKey::kAddPartitionsToTxn;
-  struct Partition {
-    int32_t index = 0;
-    ErrorCode error = ErrorCode::kNone;
-  };
-  struct Topic {
-    std::string name;
-    std::vector<Partition> partitions;
-  };
+  using Partition = OffsetCommitResponse::Partition;
+  using Topic = OffsetCommitResponse::Topic;
   int32_t throttle_time_ms = 0;
   std::vector<Topic> topics;
 
@@ -90,16 +81,8 @@ struct EndTxnResponse {
 
 struct TxnOffsetCommitRequest {  // versions 0 to 2
   static constexpr ApiKey kApiKey = ApiKey::kTxnOffsetCommit;
-  struct Partition {
-    int32_t index = 0;
-    int64_t offset = 0;
-    int32_t leader_epoch = -1;  // v2
-    std::optional<std::string> metadata;
-  };
-  struct Topic {
-    std::string name;
-    std::vector<Partition> partitions;
-  };
+  using Partition = OffsetCommitRequest::Partition;  // its leader_epoch from v2 on
+  using Topic = OffsetCommitRequest::Topic;
   std::string transactional_id;
   std::string group_id;
   int64_t producer_id = -1;
@@ -112,14 +95,8 @@ struct TxnOffsetCommitRequest {  // versions 0 to 2
 
 struct TxnOffsetCommitResponse {
   static constexpr ApiKey kApiKey = ApiKey::kTxnOffsetCommit;
-  struct Partition {
-    int32_t index = 0;
-    ErrorCode error = ErrorCode::kNone;
-  };
-  struct Topic {
-    std::string name;
-    std::vector<Partition> partitions;
-  };
+  using Partition = OffsetCommitResponse::Partition;
+  using Topic = OffsetCommitResponse::Topic;
   int32_t throttle_time_ms = 0;
   std::vector<Topic> topics;
 
