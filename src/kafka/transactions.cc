@@ -9,7 +9,8 @@ using base::Result;
 
 namespace {
 
-constexpr int kHurryMs = 1000;  // for a broker's answer where somebody waits for the end
+constexpr int kHurryMs = 1000;          // for a broker's answer where somebody waits for the end
+constexpr int kFirstAnswerMs = 10'000;  // of any broker
 
 ConnectionSettings with_cancel(ConnectionSettings settings) {
   settings.cancel = std::make_shared<io::WakeEvent>();
@@ -168,7 +169,9 @@ Result<void> Transactions::check_supported() {
   MetadataRequest look;
   look.topics.emplace();
   look.allow_auto_topic_creation = false;
-  const int64_t deadline_us = clock_.monotonic_us() + int64_t{max_block_ms_} * 1000;
+  const int wait_ms =
+      max_block_ms_ == ProducerOptions().max_block_ms ? kFirstAnswerMs : max_block_ms_;
+  const int64_t deadline_us = clock_.monotonic_us() + int64_t{wait_ms} * 1000;
   WEIR_TRY(cluster_.metadata(look, deadline_us, stop_.get_token()));
   auto connection = cluster_.connection(cluster_.any_broker());
   if (!connection.ok()) return std::move(connection).error();

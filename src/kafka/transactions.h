@@ -53,7 +53,8 @@ class Transactions {
                base::Random& random);
 
   const std::string& transactional_id() const { return transactional_id_; }
-  // kUnsupported where the brokers have no transactions.
+  // kUnsupported where the brokers have no transactions. Where none answers at all that is known
+  // after ten seconds, unless max.block.ms says something of its own.
   base::Result<ProducerIdentity> take_over();
   base::Result<void> add_partitions(const ProducerIdentity& producer,
                                     const std::vector<base::TopicPartition>& partitions);

@@ -1,6 +1,9 @@
 // Transactions against a small broker in this process: who owns them, what readers see.
 #include "kafka/transactions.h"
 
+#include <algorithm>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -158,6 +161,47 @@ TEST_F(KafkaTransactionsTest, ABrokerWithoutTransactionsIsNamed) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind(), ErrorKind::kUnsupported);
   EXPECT_THAT(refused.error().message(), HasSubstr("has no transactions"));
+}
+
+// Time passes only where somebody waits.
+class JumpingClock final : public base::Clock {
+ public:
+  int64_t now_us() const override { return now_us_; }
+  int64_t monotonic_us() const override { return now_us_; }
+  bool sleep_until_us(int64_t deadline_us, std::stop_token stop) override {
+    now_us_ = std::max(now_us_, deadline_us);
+    return !stop.stop_requested();
+  }
+
+ private:
+  int64_t now_us_ = 0;
+};
+
+TEST_F(KafkaTransactionsTest, NoBrokerIsKnownAfterTenSeconds) {
+  const auto waited_ms = [&](Properties properties) {
+    properties["bootstrap.servers"] = "127.0.0.1:1";
+    JumpingClock clock;
+    const auto made = *Transactions::open(*ProducerOptions::from_properties(properties), "id",
+                                          60'000, clock, random_);
+    const auto refused = made->take_over();
+    EXPECT_EQ(refused.error().kind(), ErrorKind::kUnavailable);
+    EXPECT_THAT(refused.error().to_string(), HasSubstr("no broker of the Kafka cluster answered"));
+    EXPECT_THAT(refused.error().to_string(), HasSubstr("127.0.0.1:1"));
+    return clock.monotonic_us() / 1000;
+  };
+  EXPECT_LE(waited_ms({}), 10'000);
+  EXPECT_GT(waited_ms({}), 5'000);
+  EXPECT_GT(waited_ms({{"max.block.ms", "30000"}}), 20'000);
+  EXPECT_LE(waited_ms({{"max.block.ms", "2000"}}), 2'000);
+}
+
+TEST_F(KafkaTransactionsTest, StopEndsTheWaitForABroker) {
+  Properties properties{{"bootstrap.servers", "127.0.0.1:1"}, {"max.block.ms", "600000"}};
+  const auto made = *Transactions::open(*ProducerOptions::from_properties(properties), "id", 60'000,
+                                        clock_, random_);
+  std::thread stopper([&] { made->stop(); });
+  EXPECT_EQ(made->take_over().error().kind(), ErrorKind::kCancelled);
+  stopper.join();
 }
 
 TEST_F(KafkaTransactionsTest, ABatchThatFailsEndsTheSession) {
