@@ -201,6 +201,14 @@ def freq_items_one(spark, tmp):
 
 
 @case
+def freq_items_negative_and_large(spark, tmp):
+    return spark.sql("""select l, i, double(d) d, cast(c as decimal(20, 3)) c, cast(w as decimal(38, 20)) w from values
+                     (-1L, -1, '1.5', '1.25', '0.1'), (9007199254740993L, 70000, '-0.0', '-3.5', '123456789012345678.123456789'),
+                     (4294967296L, -70000, '0.0', '100', '-7e-20'), (9007199254740993L, 3, 'NaN', null, '1e17'), (17L, 33, '2.0', '7', '0.10'),
+                     (33L, 17, '1e300', '7', '12345678901.5'), (0L, 0, 'NaN', '3e16', '3.3') as t(l, i, d, c, w)""").coalesce(1).freqItems(["l", "i", "d", "c", "w"])
+
+
+@case
 def freq_items_dates(spark, tmp):
     return spark.sql("""select d, cast(d as timestamp) t from values (date'2024-01-01'), (date'1960-05-05'), (date'2024-01-01'), (null) as t(d)""").coalesce(1).freqItems(
         ["d", "t"])
