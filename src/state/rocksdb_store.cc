@@ -33,7 +33,8 @@ class RocksDbMemory final : public StateMemory {
  public:
   explicit RocksDbMemory(int64_t limit)
       : limit_(limit),
-        cache_(rocksdb::NewLRUCache(static_cast<size_t>(limit))),
+        // Few parts: with the default of 64 one would be smaller than what a file's filter takes.
+        cache_(rocksdb::NewLRUCache(static_cast<size_t>(limit), limit < (64 << 20) ? 0 : 2)),
         buffers_(std::make_shared<rocksdb::WriteBufferManager>(static_cast<size_t>(limit) / 2,
                                                                cache_)) {}
   int64_t limit() const override { return limit_; }
@@ -363,8 +364,16 @@ class RocksDbStore final : public VersionedStore {
     table.block_cache = memory_->cache();
     table.cache_index_and_filter_blocks = true;
     table.pin_l0_filter_and_index_blocks_in_cache = true;
-    if (spec().layout == Layout::kHash)
+    // Indexes and filters are read as they are needed: where not all of them fit the cache, a
+    // look-up must not read a whole file's. Those of scans by prefix are whole, of smaller files.
+    if (spec().layout == Layout::kHash) {
       table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+      table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+      table.partition_filters = true;
+      table.metadata_block_size = 16 << 10;
+    } else {
+      options.target_file_size_base = 16 << 20;
+    }
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocksdb::DB* opened = nullptr;
