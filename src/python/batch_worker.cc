@@ -73,7 +73,7 @@ Result<std::string> BatchWorker::receive(size_t bytes) {
 
 Result<void> BatchWorker::converse(const std::string& bytes, const std::stop_token& stop) {
   constexpr int kTracebackMax = 64 << 20;
-  const auto answered = [&]() -> Result<void> {
+  auto answered = [&]() -> Result<void> {
     // What waits for the socket sees its end.
     const std::stop_callback end(stop,
                                  [socket = worker_->socket()] { ::shutdown(socket, SHUT_RDWR); });

@@ -367,7 +367,7 @@ void add_key_offsets(int keys, int columns, std::vector<int>& offsets) {
     offsets.push_back(i);
 }
 
-Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, int keys,
+Result<StreamPtr> group_work(const Work& work, const plan::PythonFunction& function, int keys,
                              StreamPtr input) {
   const int type = function.eval_type;
   const bool arrow = type == kGroupedMapArrow || type == kGroupedMapArrowIter;
@@ -384,7 +384,7 @@ Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, in
                                                   arrow, keys, function, std::move(input)));
 }
 
-Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, int keys,
+Result<StreamPtr> cogroup_work(const Work& work, const plan::PythonFunction& function, int keys,
                                StreamPtr left, StreamPtr right) {
   if (function.eval_type != kCogroupedMapPandas && function.eval_type != kCogroupedMapArrow)
     return unsupported("The Python function " + function.name + " as a map of cogroups");
@@ -398,8 +398,8 @@ Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, 
                                                  std::move(left), std::move(right)));
 }
 
-Result<StreamPtr> aggregate_work(Work work, std::vector<relational::UserCall> calls, int keys,
-                                 StreamPtr input) {
+Result<StreamPtr> aggregate_work(const Work& work, std::vector<relational::UserCall> calls,
+                                 int keys, StreamPtr input) {
   const auto& first = *calls[0].functions[0];
   auto header = run_header(work, first);
   std::vector<columnar::Field> results, arguments;

@@ -56,8 +56,8 @@ class WorkerFunctions final : public SessionFunctions,
   }
   Result<StreamPtr> aggregates(std::vector<relational::UserCall> calls, int keys,
                                StreamPtr input) override {
-    WEIR_ASSIGN(auto work, new_work());
-    return aggregate_work(std::move(work), std::move(calls), keys, std::move(input));
+    WEIR_ASSIGN(const auto work, new_work());
+    return aggregate_work(work, std::move(calls), keys, std::move(input));
   }
   Result<std::shared_ptr<arrow::Array>> scalar(const plan::PythonFunction& function,
                                                const BatchPtr& arguments) override {
@@ -86,13 +86,13 @@ class WorkerFunctions final : public SessionFunctions,
   }
   Result<StreamPtr> group_map(const plan::PythonFunction& function, int keys,
                               StreamPtr input) override {
-    WEIR_ASSIGN(auto work, new_work());
-    return group_work(std::move(work), function, keys, std::move(input));
+    WEIR_ASSIGN(const auto work, new_work());
+    return group_work(work, function, keys, std::move(input));
   }
   Result<StreamPtr> cogroup_map(const plan::PythonFunction& function, int keys, StreamPtr left,
                                 StreamPtr right) override {
-    WEIR_ASSIGN(auto work, new_work());
-    return cogroup_work(std::move(work), function, keys, std::move(left), std::move(right));
+    WEIR_ASSIGN(const auto work, new_work());
+    return cogroup_work(work, function, keys, std::move(left), std::move(right));
   }
 
   Result<std::unique_ptr<relational::GroupStateFunction>> group_states(

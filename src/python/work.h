@@ -36,9 +36,9 @@ base::Error unsupported(std::string_view what);
 Result<StreamPtr> scalar_work(Work work, std::vector<relational::UserCall> calls, int kept,
                               StreamPtr input);
 Result<StreamPtr> map_work(Work work, const plan::PythonFunction& function, StreamPtr input);
-Result<StreamPtr> group_work(Work work, const plan::PythonFunction& function, int keys,
+Result<StreamPtr> group_work(const Work& work, const plan::PythonFunction& function, int keys,
                              StreamPtr input);
-Result<StreamPtr> cogroup_work(Work work, const plan::PythonFunction& function, int keys,
+Result<StreamPtr> cogroup_work(const Work& work, const plan::PythonFunction& function, int keys,
                                StreamPtr left, StreamPtr right);
 Result<std::unique_ptr<relational::GroupStateFunction>> state_work(
     Work work, const plan::PythonFunction& function, relational::GroupStateShape shape);
@@ -47,7 +47,7 @@ Result<std::unique_ptr<state::TransformFunction>> transform_work(
 // foreach: part `part` of a batch, by one worker.
 Result<void> each_work(Work work, const plan::PythonFunction& function, StreamPtr rows, int part,
                        int64_t batch_id, const std::stop_token& stop);
-Result<StreamPtr> aggregate_work(Work work, std::vector<relational::UserCall> calls, int keys,
-                                 StreamPtr input);
+Result<StreamPtr> aggregate_work(const Work& work, std::vector<relational::UserCall> calls,
+                                 int keys, StreamPtr input);
 
 }  // namespace weir::python

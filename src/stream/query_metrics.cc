@@ -101,10 +101,10 @@ class QueryMetrics {
     for (const Seen& query : queries_) {
       const DurationHistogram& triggers = query.status.triggers;
       int64_t sum = 0;
-      for (size_t i = 0; i < triggers.kBoundsUs.size(); ++i) {
+      for (size_t i = 0; i < DurationHistogram::kBoundsUs.size(); ++i) {
         sum += triggers.counts[i];
-        text_.value(query.with("le", fmt::format("{}", seconds(triggers.kBoundsUs[i]))), sum,
-                    "_bucket");
+        text_.value(query.with("le", fmt::format("{}", seconds(DurationHistogram::kBoundsUs[i]))),
+                    sum, "_bucket");
       }
       sum += triggers.counts.back();
       text_.value(query.with("le", "+Inf"), sum, "_bucket");
