@@ -8,6 +8,7 @@
 
 #include "columnar/arrow_types.h"
 #include "plan/analyzer.h"
+#include "plan/stream_rewrites.h"
 #include "plan/temporal_text.h"
 #include "session/stream_table.h"
 #include "streaming/case_parts.h"
@@ -366,7 +367,8 @@ Result<void> CaseWorld::start() {
   started_ = true;
   finite_ = trigger_.kind != stream::Trigger::Kind::kProcessingTime;
   WEIR_ASSIGN(const auto mode, plan::parse_stream_mode(mode_));
-  WEIR_ASSIGN(const auto analyzed, view_plan(query_text_));
+  WEIR_ASSIGN(auto analyzed, view_plan(query_text_));
+  analyzed = plan::with_excepts_as_joins(analyzed);
   WEIR_TRY(plan::check_streaming(analyzed, mode, operators::event_time_columns));
   const auto fold =
       plan::without_time([](const plan::TypedPtr& one) { return relational::fold(one, {}); });
