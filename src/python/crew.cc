@@ -1,11 +1,6 @@
 #include "python/crew.h"
 
-#include <cerrno>
-#include <poll.h>
-#include <unistd.h>
-
 #include <arrow/buffer.h>
-#include <sys/eventfd.h>
 
 namespace weir::python {
 
@@ -13,15 +8,9 @@ Crew::Crew(std::shared_ptr<WorkerPool> pool, RunHeader header, CrewOptions optio
            base::Clock& clock, Begin begin)
     : pool_(std::move(pool)),
       header_(std::move(header)),
-      options_(options),
-      clock_(clock),
+      workers_max_(options.workers_max),
       begin_(std::move(begin)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-Crew::~Crew() {
-  members_.clear();
-  if (wake_ >= 0) ::close(wake_);
-}
+      wait_(clock, options.silence_us) {}
 
 Result<Conversation*> Crew::add(WorkerPtr worker) {
   WEIR_ASSIGN(const auto facts, pool_->host().start());
@@ -32,7 +21,7 @@ Result<Conversation*> Crew::add(WorkerPtr worker) {
   auto& made = *members_.back();
   WEIR_ASSIGN(auto first, begin_());
   if (first) made.send(std::move(first));
-  moved_us_ = clock_.monotonic_us();
+  wait_.restart();
   return &made;
 }
 
@@ -46,7 +35,7 @@ Result<Conversation*> Crew::hungry(const std::stop_token& stop) {
     WEIR_ASSIGN(auto worker, pool_->take(stop));
     return add(std::move(worker));
   }
-  if (static_cast<int>(members_.size()) >= options_.workers_max) return nullptr;
+  if (static_cast<int>(members_.size()) >= workers_max_) return nullptr;
   WEIR_ASSIGN(auto worker, pool_->take_another());
   if (!worker) return nullptr;
   return add(std::move(worker));
@@ -59,44 +48,13 @@ Result<void> Crew::advance() {
 }
 
 Result<void> Crew::wait(const std::stop_token& stop) {
-  const auto total = [&] {
-    int64_t moved = 0;
-    for (const auto& one : members_)
-      moved += one->moved();
-    return moved;
-  };
-  if (const auto moved = total(); moved != moved_) {
-    moved_ = moved;
-    moved_us_ = clock_.monotonic_us();
-  }
-  const auto cancelled = [] {
-    return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
-  };
-  if (stop.stop_requested()) return cancelled();
-  const std::stop_callback wake(stop, [this] {
-    const uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof(one));
-  });
-  std::vector<pollfd> sockets{{wake_, POLLIN, 0}};
+  int64_t moved = 0;
+  std::vector<pollfd> sockets;
   for (const auto& one : members_) {
-    const int events = (one->wants_read() ? POLLIN : 0) | (one->wants_write() ? POLLOUT : 0);
-    if (events) sockets.push_back({one->socket(), static_cast<short>(events), 0});
+    moved += one->moved();
+    WorkerWait::add(sockets, one->socket(), one->wants_read(), one->wants_write());
   }
-  constexpr int kLookMs = 1000;
-  while (true) {
-    const int ready = ::poll(sockets.data(), sockets.size(), kLookMs);
-    if (stop.stop_requested()) return cancelled();
-    if (ready > 0) return {};
-    if (ready < 0 && errno != EINTR)
-      return base::error(base::ErrorKind::kIo, "waiting for Python workers failed");
-    const auto silent_us = clock_.monotonic_us() - moved_us_;
-    if (options_.silence_us > 0 && silent_us > options_.silence_us)
-      return base::error(base::ErrorKind::kTimeout,
-                         "a Python worker has said nothing for {} seconds (weir serve "
-                         "--python-timeout-s): the function hangs, or takes longer than that for "
-                         "one batch",
-                         silent_us / 1'000'000);
-  }
+  return wait_.wait(std::move(sockets), moved, stop);
 }
 
 void Crew::end_input(const std::string& last) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "python/conversation.h"
 #include "python/run_header.h"
+#include "python/worker_wait.h"
 
 namespace weir::python {
 
@@ -25,7 +26,6 @@ class Crew {
   using Begin = std::function<Result<std::shared_ptr<arrow::Buffer>>()>;
   Crew(std::shared_ptr<WorkerPool> pool, RunHeader header, CrewOptions options, base::Clock& clock,
        Begin begin);
-  ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
@@ -48,13 +48,10 @@ class Crew {
 
   std::shared_ptr<WorkerPool> pool_;
   RunHeader header_;
-  const CrewOptions options_;
-  base::Clock& clock_;
+  const int workers_max_;
   Begin begin_;
   std::vector<std::unique_ptr<Conversation>> members_;
-  int wake_ = -1;  // an eventfd that a request to stop makes readable
-  int64_t moved_ = 0;
-  int64_t moved_us_ = 0;
+  WorkerWait wait_;
 };
 
 }  // namespace weir::python

@@ -6,16 +6,14 @@
 // row. Parts run at the same time as far as there are workers; their rows are given in the order of
 // parts.
 #include <algorithm>
-#include <poll.h>
-#include <unistd.h>
 
 #include <arrow/api.h>
-#include <sys/eventfd.h>
 
 #include "base/json.h"
 #include "columnar/arrow_types.h"
 #include "python/state_desk.h"
 #include "python/work.h"
+#include "python/worker_wait.h"
 
 namespace weir::python {
 
@@ -88,12 +86,8 @@ class PartRun {
   }
   int64_t moved() const { return worker_->moved() + desk_->moved(); }
   void poll_for(std::vector<pollfd>& sockets) const {
-    const int events =
-        (worker_->wants_read() ? POLLIN : 0) | (worker_->wants_write() ? POLLOUT : 0);
-    if (events) sockets.push_back({worker_->socket(), static_cast<short>(events), 0});
-    if (desk_->socket() >= 0)
-      sockets.push_back(
-          {desk_->socket(), static_cast<short>(POLLIN | (desk_->wants_write() ? POLLOUT : 0)), 0});
+    WorkerWait::add(sockets, worker_->socket(), worker_->wants_read(), worker_->wants_write());
+    if (desk_->socket() >= 0) WorkerWait::add(sockets, desk_->socket(), true, desk_->wants_write());
   }
 
  private:
@@ -148,7 +142,7 @@ class PartRun {
 class TransformRun {
  public:
   TransformRun(const Frame& frame, const TransformCalls& calls, state::GroupVariables& variables)
-      : frame_(frame), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      : frame_(frame), wait_(frame.work.clock, frame.work.options.silence_us) {
     facts_.key = frame.shape.key;
     facts_.time_mode = frame.shape.time_mode;
     facts_.now_ms = calls.now_ms;
@@ -164,9 +158,6 @@ class TransformRun {
           frame, calls.parts[i], facts_, variables, [&calls, i](std::string_view group) {
             return calls.part_of(group) == static_cast<int>(i);
           }));
-  }
-  ~TransformRun() {
-    if (wake_ >= 0) ::close(wake_);
   }
 
   Result<void> run(const std::stop_token& stop, const state::TransformFunction::Output& output) {
@@ -205,46 +196,19 @@ class TransformRun {
       }
       WEIR_TRY(parts_[begun_]->begin(std::move(worker)));
       ++begun_;
-      moved_us_ = frame_.work.clock.monotonic_us();
+      wait_.restart();
     }
     return {};
   }
 
   Result<void> wait(const std::stop_token& stop) {
-    int64_t total = 0;
-    std::vector<pollfd> sockets{{wake_, POLLIN, 0}};
+    int64_t moved = 0;
+    std::vector<pollfd> sockets;
     for (size_t i = given_; i < begun_; ++i) {
-      total += parts_[i]->moved();
+      moved += parts_[i]->moved();
       parts_[i]->poll_for(sockets);
     }
-    if (total != moved_) {
-      moved_ = total;
-      moved_us_ = frame_.work.clock.monotonic_us();
-    }
-    const auto cancelled = [] {
-      return base::error(base::ErrorKind::kCancelled, "the query was cancelled");
-    };
-    if (stop.stop_requested()) return cancelled();
-    const std::stop_callback wake(stop, [this] {
-      const uint64_t one = 1;
-      [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof(one));
-    });
-    constexpr int kLookMs = 1000;
-    while (true) {
-      const int ready = ::poll(sockets.data(), sockets.size(), kLookMs);
-      if (stop.stop_requested()) return cancelled();
-      if (ready > 0) return {};
-      if (ready < 0 && errno != EINTR)
-        return base::error(base::ErrorKind::kIo, "waiting for Python workers failed");
-      const auto silent_us = frame_.work.clock.monotonic_us() - moved_us_;
-      const auto silence_us = frame_.work.options.silence_us;
-      if (silence_us > 0 && silent_us > silence_us)
-        return base::error(base::ErrorKind::kTimeout,
-                           "a Python worker has said nothing for {} seconds (weir serve "
-                           "--python-timeout-s): the function hangs, or takes longer than that for "
-                           "one batch",
-                           silent_us / 1'000'000);
-    }
+    return wait_.wait(std::move(sockets), moved, stop);
   }
 
   const Frame& frame_;
@@ -252,9 +216,7 @@ class TransformRun {
   std::vector<std::unique_ptr<PartRun>> parts_;
   size_t begun_ = 0;  // parts with a worker, or done
   size_t given_ = 0;  // parts that are done
-  const int wake_;    // an eventfd that a request to stop makes readable
-  int64_t moved_ = 0;
-  int64_t moved_us_ = 0;
+  WorkerWait wait_;
 };
 
 std::shared_ptr<arrow::Schema> frame_schema(const Work& work, const TransformShape& shape,
