@@ -71,8 +71,13 @@ class StateProtocol {
   Result<void> need_handle(const char* operation, Handle from, Handle until) const;
   Result<void> need_time(const char* operation) const;
   Result<std::string_view> group() const;
-  Result<std::string> encoded_value(Variable& one, std::string_view pickle);
-  Result<std::string> encoded_key(Variable& one, std::string_view pickle);
+  // What calls of values, lists and maps have in common; `of` is the group.
+  Result<std::string> exists(const Variable& one, std::string_view of);
+  Result<std::string> get(const Variable& one, std::string_view of, std::string_view key);
+  Result<std::string> put(Variable& one, std::string_view of, std::string_view key,
+                          std::string_view pickle);
+  Result<std::string> entries(const Variable& one, std::string_view of, std::string_view iterator,
+                              bool keys, bool values);
   // Answers of several: the next ones of the iterator.
   Result<std::string> values_of(const Variable& one, Iterator& from, bool keys, bool values);
   Result<std::string> timers_of(Iterator& from, bool with_keys);

@@ -32,6 +32,11 @@ std::string status(Status status, std::string_view message = {}) {
   return out.take();
 }
 
+Result<std::string> done(Result<void> what) {
+  if (!what.ok()) return std::move(what).error();
+  return status(kDone);
+}
+
 std::string done_with(std::string_view value) {
   ProtoWriter out;
   out.bytes(3, value);
@@ -80,6 +85,16 @@ Result<std::vector<std::shared_ptr<arrow::Array>>> columns_of(
     return users_error("ILLEGAL_STATE_STORE_VALUE.NULL_VALUE", "42601",
                        "Cannot write null values to State Store.");
   return static_cast<const arrow::StructArray&>(*array).fields();
+}
+
+// One pickled tuple as the encoder's row.
+template <typename Encoder>
+Result<std::string> encoded(Encoder& encoder, std::string_view pickle,
+                            const columnar::Schema& schema) {
+  WEIR_ASSIGN(const auto columns, columns_of({&pickle, 1}, schema));
+  state::EncodedRows rows;
+  WEIR_TRY(encoder.encode(columns, rows));
+  return std::string(rows.at(0));
 }
 
 // Encoded rows as pickled Rows.
@@ -289,13 +304,10 @@ Result<std::string> StateProtocol::group_call(std::string_view message) {
   }
   if (call.number != 1) return nonsense("a call about groups of an unknown kind");
   WEIR_ASSIGN(const auto pickle, field_of(call.bytes, 1));
-  WEIR_ASSIGN(const auto columns, columns_of({&pickle.bytes, 1}, facts_.key));
   if (!group_encoder_) {
     WEIR_ASSIGN(group_encoder_, state::KeyEncoder::make(facts_.key));
   }
-  state::EncodedRows rows;
-  WEIR_TRY(group_encoder_->encode(columns, rows));
-  group_ = std::string(rows.at(0));
+  WEIR_ASSIGN(group_, encoded(*group_encoder_, pickle.bytes, facts_.key));
   return status(kDone);
 }
 
@@ -349,44 +361,49 @@ Result<std::string> StateProtocol::variable_call(std::string_view message) {
   return kind == Kind::kList ? list_call(found->second, call) : map_call(found->second, call);
 }
 
-Result<std::string> StateProtocol::encoded_value(Variable& one, std::string_view pickle) {
-  WEIR_ASSIGN(const auto columns, columns_of({&pickle, 1}, one.what.value));
-  state::EncodedRows rows;
-  WEIR_TRY(one.value->encode(columns, rows));
-  return std::string(rows.at(0));
+Result<std::string> StateProtocol::exists(const Variable& one, std::string_view of) {
+  WEIR_ASSIGN(const bool any, variables_.any(of, one.number));
+  return any ? status(kDone) : status(kNone, fmt::format("state {} doesn't exist", one.what.name));
 }
 
-Result<std::string> StateProtocol::encoded_key(Variable& one, std::string_view pickle) {
-  WEIR_ASSIGN(const auto columns, columns_of({&pickle, 1}, one.what.key));
-  state::EncodedRows rows;
-  WEIR_TRY(one.key->encode(columns, rows));
-  return std::string(rows.at(0));
+Result<std::string> StateProtocol::get(const Variable& one, std::string_view of,
+                                       std::string_view key) {
+  WEIR_ASSIGN(const auto found, variables_.get(of, one.number, key));
+  if (!found) return status(kDone);
+  const std::string_view row(*found);
+  WEIR_ASSIGN(const auto pickles, value_pickles({&row, 1}, one.what.value));
+  return done_with(pickles[0]);
+}
+
+Result<std::string> StateProtocol::put(Variable& one, std::string_view of, std::string_view key,
+                                       std::string_view pickle) {
+  WEIR_ASSIGN(const auto value, encoded(*one.value, pickle, one.what.value));
+  return done(variables_.put(of, one.number, key, value));
+}
+
+Result<std::string> StateProtocol::entries(const Variable& one, std::string_view of,
+                                           std::string_view iterator, bool keys, bool values) {
+  const std::string id(iterator);
+  if (!iterators_.contains(id)) {
+    WEIR_ASSIGN(auto entries, variables_.entries(of, one.number));
+    iterators_[id].entries = std::move(entries);
+  }
+  return values_of(one, iterators_[id], keys, values);
 }
 
 Result<std::string> StateProtocol::value_call(Variable& one, const ProtoField& call) {
   WEIR_ASSIGN(const auto of, group());
   switch (call.number) {
-    case 2: {
-      WEIR_ASSIGN(const bool any, variables_.any(of, one.number));
-      return any ? status(kDone)
-                 : status(kNone, fmt::format("state {} doesn't exist", one.what.name));
-    }
-    case 3: {
-      WEIR_ASSIGN(const auto found, variables_.get(of, one.number, {}));
-      if (!found) return status(kDone);
-      const std::string_view row(*found);
-      WEIR_ASSIGN(const auto pickles, value_pickles({&row, 1}, one.what.value));
-      return done_with(pickles[0]);
-    }
+    case 2:
+      return exists(one, of);
+    case 3:
+      return get(one, of, {});
     case 4: {
       WEIR_ASSIGN(const auto pickle, field_of(call.bytes, 1));
-      WEIR_ASSIGN(const auto value, encoded_value(one, pickle.bytes));
-      WEIR_TRY(variables_.put(of, one.number, {}, value));
-      return status(kDone);
+      return put(one, of, {}, pickle.bytes);
     }
     case 5:
-      WEIR_TRY(variables_.clear(of, one.number));
-      return status(kDone);
+      return done(variables_.clear(of, one.number));
     default:
       return nonsense("a call of a value of an unknown kind");
   }
@@ -394,7 +411,7 @@ Result<std::string> StateProtocol::value_call(Variable& one, const ProtoField& c
 
 Result<std::string> StateProtocol::list_call(Variable& one, const ProtoField& call) {
   WEIR_ASSIGN(const auto of, group());
-  const auto encoded = [&](int field) -> Result<std::vector<std::string>> {
+  const auto given = [&](int field) -> Result<std::vector<std::string>> {
     WEIR_ASSIGN(const auto pickles, all_of(call.bytes, field));
     std::vector<std::string> values;
     if (pickles.empty())
@@ -412,32 +429,22 @@ Result<std::string> StateProtocol::list_call(Variable& one, const ProtoField& ca
   };
   WEIR_ASSIGN(const auto argument, field_of(call.bytes, 1));
   switch (call.number) {
-    case 2: {
-      WEIR_ASSIGN(const bool any, variables_.any(of, one.number));
-      return any ? status(kDone)
-                 : status(kNone, fmt::format("state {} doesn't exist", one.what.name));
-    }
-    case 3: {
-      const std::string id(argument.bytes);
-      if (!iterators_.contains(id)) {
-        WEIR_ASSIGN(auto entries, variables_.entries(of, one.number));
-        iterators_[id].entries = std::move(entries);
-      }
-      return values_of(one, iterators_[id], false, true);
-    }
+    case 2:
+      return exists(one, of);
+    case 3:
+      return entries(one, of, argument.bytes, false, true);
     case 4:
     case 5:
     case 6: {
       WEIR_ASSIGN(const auto arrow, field_of(call.bytes, 2));
       if (arrow.value != 0) return nonsense("a list's values in Arrow");
-      WEIR_ASSIGN(const auto values, encoded(1));
+      WEIR_ASSIGN(const auto values, given(1));
       if (call.number == 4) WEIR_TRY(variables_.clear(of, one.number));
       WEIR_TRY(variables_.append(of, one.number, values));
       return status(kDone);
     }
     case 7:
-      WEIR_TRY(variables_.clear(of, one.number));
-      return status(kDone);
+      return done(variables_.clear(of, one.number));
     default:
       return nonsense("a call of a list of an unknown kind");
   }
@@ -450,21 +457,13 @@ Result<std::string> StateProtocol::map_call(Variable& one, const ProtoField& cal
   constexpr int kGet = 3, kContains = 4, kUpdate = 5, kRemove = 9;
   if (call.number == kGet || call.number == kContains || call.number == kUpdate ||
       call.number == kRemove) {
-    WEIR_ASSIGN(key, encoded_key(one, argument.bytes));
+    WEIR_ASSIGN(key, encoded(*one.key, argument.bytes, one.what.key));
   }
   switch (call.number) {
-    case 2: {
-      WEIR_ASSIGN(const bool any, variables_.any(of, one.number));
-      return any ? status(kDone)
-                 : status(kNone, fmt::format("state {} doesn't exist", one.what.name));
-    }
-    case kGet: {
-      WEIR_ASSIGN(const auto found, variables_.get(of, one.number, key));
-      if (!found) return status(kDone);
-      const std::string_view row(*found);
-      WEIR_ASSIGN(const auto pickles, value_pickles({&row, 1}, one.what.value));
-      return done_with(pickles[0]);
-    }
+    case 2:
+      return exists(one, of);
+    case kGet:
+      return get(one, of, key);
     case kContains: {
       WEIR_ASSIGN(const auto found, variables_.get(of, one.number, key));
       return found ? status(kDone)
@@ -472,26 +471,16 @@ Result<std::string> StateProtocol::map_call(Variable& one, const ProtoField& cal
     }
     case kUpdate: {
       WEIR_ASSIGN(const auto pickle, field_of(call.bytes, 2));
-      WEIR_ASSIGN(const auto value, encoded_value(one, pickle.bytes));
-      WEIR_TRY(variables_.put(of, one.number, key, value));
-      return status(kDone);
+      return put(one, of, key, pickle.bytes);
     }
     case 6:
     case 7:
-    case 8: {
-      const std::string id(argument.bytes);
-      if (!iterators_.contains(id)) {
-        WEIR_ASSIGN(auto entries, variables_.entries(of, one.number));
-        iterators_[id].entries = std::move(entries);
-      }
-      return values_of(one, iterators_[id], call.number != 8, call.number != 7);
-    }
+    case 8:
+      return entries(one, of, argument.bytes, call.number != 8, call.number != 7);
     case kRemove:
-      WEIR_TRY(variables_.remove(of, one.number, key));
-      return status(kDone);
+      return done(variables_.remove(of, one.number, key));
     case 10:
-      WEIR_TRY(variables_.clear(of, one.number));
-      return status(kDone);
+      return done(variables_.clear(of, one.number));
     default:
       return nonsense("a call of a map of an unknown kind");
   }
