@@ -96,7 +96,9 @@ Result<void> BatchWorker::converse(const std::string& bytes, const std::stop_tok
 
 Result<void> BatchWorker::start(const std::stop_token& stop) {
   if (worker_) return {};
-  WEIR_ASSIGN(worker_, pool_->take_for_batches(words_.url, stop));
+  WEIR_TRY(pool_->host().start());  // which tells as whom workers run
+  WEIR_ASSIGN(auto files, files_->place(pool_->user()));
+  WEIR_ASSIGN(worker_, pool_->take_for_batches({words_.url, std::move(files)}, stop));
   WireBytes greeting;
   greeting.put_text(words_.python_version);
   greeting.put_text(words_.session_id);

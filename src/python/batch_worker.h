@@ -6,7 +6,7 @@
 // function is loaded. Then, for each batch, → relation id text, batch id long; ← 0 when the
 // function has returned. Instead of 0 it may say -2 and a traceback, and ends.
 //
-// One thread at a time.
+// It sees the files and modules that the session had when it was started. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <stop_token>
 #include <string>
 
+#include "python/session_files.h"
 #include "python/worker_pool.h"
 
 namespace weir::python {
@@ -27,8 +28,9 @@ struct BatchFunctionWords {
 
 class BatchWorker {
  public:
-  BatchWorker(std::shared_ptr<WorkerPool> pool, BatchFunctionWords words)
-      : pool_(std::move(pool)), words_(std::move(words)) {}
+  BatchWorker(std::shared_ptr<WorkerPool> pool, std::shared_ptr<SessionFiles> files,
+              BatchFunctionWords words)
+      : pool_(std::move(pool)), files_(std::move(files)), words_(std::move(words)) {}
 
   // Loads the function: PYTHON_EXCEPTION where that fails.
   Result<void> start(const std::stop_token& stop);
@@ -43,6 +45,7 @@ class BatchWorker {
   base::Error gone() const;
 
   const std::shared_ptr<WorkerPool> pool_;
+  const std::shared_ptr<SessionFiles> files_;
   const BatchFunctionWords words_;
   WorkerPtr worker_;
 };

@@ -43,11 +43,11 @@ class WorkerFunctions final : public SessionFunctions,
   void close() override { pool_->close(); }
 
   Result<void> add_file(const std::string& name, std::string_view bytes) override {
-    WEIR_ASSIGN(const bool news, files_.add(name, bytes));
+    WEIR_ASSIGN(const bool news, files_->add(name, bytes));
     if (news) pool_->renew();  // what workers have imported stays with them
     return {};
   }
-  Result<void> copy_files(FileTaker& to) override { return files_.copy_to(to); }
+  Result<void> copy_files(FileTaker& to) override { return files_->copy_to(to); }
 
   Result<StreamPtr> scalars(std::vector<relational::UserCall> calls, int kept,
                             StreamPtr input) override {
@@ -113,13 +113,13 @@ class WorkerFunctions final : public SessionFunctions,
     return each_work(std::move(work), function, std::move(rows), part, batch_id, stop);
   }
   std::unique_ptr<BatchWorker> for_each_batch(BatchFunctionWords words) override {
-    return std::make_unique<BatchWorker>(pool_, std::move(words));
+    return std::make_unique<BatchWorker>(pool_, files_, std::move(words));
   }
 
  private:
   Result<Work> new_work() {
     WEIR_ASSIGN(auto facts, pool_->host().start());
-    WEIR_ASSIGN(auto files, files_.place(pool_->user()));
+    WEIR_ASSIGN(auto files, files_->place(pool_->user()));
     return Work{pool_, options_, clock_, settings_, std::move(facts), std::move(files)};
   }
 
@@ -127,7 +127,7 @@ class WorkerFunctions final : public SessionFunctions,
   const FunctionOptions options_;
   const SettingLookup settings_;
   base::Clock& clock_;
-  SessionFiles files_;
+  const std::shared_ptr<SessionFiles> files_ = std::make_shared<SessionFiles>();
 };
 
 // What of the session's settings a worker asks for.

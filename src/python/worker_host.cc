@@ -242,7 +242,7 @@ int WorkerHost::user_of(int slot) {
   return user_of_locked(slot);
 }
 
-Result<WorkerHost::Forked> WorkerHost::fork(int slot, const std::string& url) {
+Result<WorkerHost::Forked> WorkerHost::fork(int slot, const ForBatches* batches) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(start_locked());
   int ends[2];
@@ -252,11 +252,16 @@ Result<WorkerHost::Forked> WorkerHost::fork(int slot, const std::string& url) {
     constexpr int kBytes = 1 << 20;  // the kernel gives what it allows
     ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &kBytes, sizeof(kBytes));
   }
-  const base::JsonObject words{{"do", "fork"},
-                               {"url", url},
-                               {"uid", user_of_locked(slot)},
-                               {"memory", options_.memory_bytes},
-                               {"files", options_.files_max}};
+  base::JsonObject words{{"do", "fork"},
+                         {"uid", user_of_locked(slot)},
+                         {"memory", options_.memory_bytes},
+                         {"files", options_.files_max}};
+  if (batches) {
+    base::JsonArray includes(batches->files.includes.begin(), batches->files.includes.end());
+    words["batches"] = base::JsonObject{{"url", batches->url},
+                                        {"folder", batches->files.folder},
+                                        {"includes", std::move(includes)}};
+  }
   auto text = request(base::json_text(words), ends[1]);
   ::close(ends[1]);
   const auto answer =

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "python/session_files.h"
 
 namespace weir::python {
 
@@ -52,9 +53,15 @@ class WorkerHost {
     int pid = 0;
     int socket = -1;  // owned by the caller
   };
-  // A new worker of the session's user `slot` (0 …). With a `url` it runs foreachBatch instead of
-  // functions: PySpark's foreach_batch_worker, whose session is the one there.
-  Result<Forked> fork(int slot, const std::string& url = {});
+  // What a worker of foreachBatch is told as it starts; others hear of files with each piece of
+  // work.
+  struct ForBatches {
+    std::string url;  // where PySpark's foreach_batch_worker finds its session
+    SessionFiles::Place files;
+  };
+  // A new worker of the session's user `slot` (0 …): of functions, or with `batches` of
+  // foreachBatch.
+  Result<Forked> fork(int slot, const ForBatches* batches = nullptr);
   // As whom the workers of the slot run; -1: as the server. Once it has started.
   int user_of(int slot);
   void kill(int pid);

@@ -60,8 +60,8 @@ void WorkerPool::release(int pid, int socket) {
   changed_.notify_all();
 }
 
-Result<WorkerPtr> WorkerPool::make(const std::string& url) {
-  auto forked = host_->fork(slot_, url);
+Result<WorkerPtr> WorkerPool::make(const WorkerHost::ForBatches* batches) {
+  auto forked = host_->fork(slot_, batches);
   WorkerPtr worker;  // dropped when the lock is free, where the pool was closed meanwhile
   const std::lock_guard lock(mutex_);
   if (!forked.ok()) {
@@ -98,7 +98,7 @@ Result<WorkerPtr> WorkerPool::take(const std::stop_token& stop) {
   }
 }
 
-Result<WorkerPtr> WorkerPool::take_for_batches(const std::string& url,
+Result<WorkerPtr> WorkerPool::take_for_batches(const WorkerHost::ForBatches& batches,
                                                const std::stop_token& stop) {
   while (true) {
     WEIR_TRY(wait_for_room(stop));
@@ -118,7 +118,7 @@ Result<WorkerPtr> WorkerPool::take_for_batches(const std::string& url,
       }
     }
   }
-  return make(url);
+  return make(&batches);
 }
 
 Result<WorkerPtr> WorkerPool::take_another() {

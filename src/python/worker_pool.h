@@ -48,7 +48,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   // Waits for a while where all are taken; then kResourceExhausted.
   Result<WorkerPtr> take(const std::stop_token& stop);
   // A new one that runs foreachBatch (WorkerHost::fork); not to be given back.
-  Result<WorkerPtr> take_for_batches(const std::string& url, const std::stop_token& stop);
+  Result<WorkerPtr> take_for_batches(const WorkerHost::ForBatches& batches,
+                                     const std::stop_token& stop);
   // One more, or null where there is none to be had now.
   Result<WorkerPtr> take_another();
   void give_back(WorkerPtr worker);
@@ -61,7 +62,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
  private:
   friend class Worker;
   Result<void> wait_for_room(const std::stop_token& stop);
-  Result<WorkerPtr> make(const std::string& url = {});
+  Result<WorkerPtr> make(const WorkerHost::ForBatches* batches = nullptr);
   void release(int pid, int socket);
 
   const std::shared_ptr<WorkerHost> host_;

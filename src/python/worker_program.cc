@@ -3,7 +3,7 @@
 namespace weir::python {
 
 const char kWorkerProgram[] = R"python(
-import ctypes, gc, json, os, select, signal, socket, sys, time
+import ctypes, gc, io, json, os, select, signal, socket, struct, sys, time
 
 control = socket.socket(fileno=3)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -59,10 +59,19 @@ def limit(which, value):
     resource.setrlimit(which, (value, value))
 
 
-def for_each_batch(sock, url):
-    os.environ["SPARK_CONNECT_LOCAL_URL"] = url
-    from pyspark.sql.connect.streaming.worker import foreach_batch_worker
+def text(of):
+    return struct.pack(">i", len(of.encode())) + of.encode()
 
+
+def for_each_batch(sock, words):
+    os.environ["SPARK_CONNECT_LOCAL_URL"] = words["url"]
+    from pyspark.sql.connect.streaming.worker import foreach_batch_worker
+    from pyspark.worker_util import setup_spark_files
+
+    if words["folder"]:  # as main() of workers of functions does it
+        includes = words["includes"]
+        setup_spark_files(io.BytesIO(text(words["folder"]) + struct.pack(">i", len(includes))
+                                     + b"".join(map(text, includes))))
     infile = os.fdopen(os.dup(sock.fileno()), "rb", 65536)
     outfile = os.fdopen(os.dup(sock.fileno()), "wb", 65536)
     foreach_batch_worker.main(infile, outfile)
@@ -95,8 +104,8 @@ def work(sock, words):
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != template:
         os._exit(0)
-    if words["url"]:
-        return for_each_batch(sock, words["url"])
+    if "batches" in words:
+        return for_each_batch(sock, words["batches"])
     infile = os.fdopen(os.dup(sock.fileno()), "rb", 65536)
     outfile = os.fdopen(os.dup(sock.fileno()), "wb", 65536)
     while sock.recv(1, socket.MSG_PEEK):
@@ -113,7 +122,7 @@ def work(sock, words):
 
 
 def fork(words, sock):
-    if words["url"]:
+    if "batches" in words:
         os.environ.setdefault("SPARK_HOME", "/tmp")  # only has to be there
         try:  # once, for all that follow
             import pyspark.sql.connect.streaming.worker.foreach_batch_worker

@@ -6,9 +6,11 @@ namespace weir::python {
 
 // Speaks over file 3, a sequenced-packet Unix socket, one JSON object a packet:
 //   → {"ready": true, "pyspark": "4.2.0", "python": "3.11", "root": "/…/pyspark"} or {"error": "…"}
-//   ← {"do": "fork", "uid": 61184 or -1, "memory": bytes or 0, "files": 256, "url": "" or where a
-//     foreachBatch worker connects to} with the worker's end of a stream socket as ancillary data;
-//     → {"pid": 123} or {"error": "…"}
+//   ← {"do": "fork", "uid": 61184 or -1, "memory": bytes or 0, "files": 256} with the worker's end
+//   of
+//     a stream socket as ancillary data; → {"pid": 123} or {"error": "…"}. A foreachBatch worker
+//     has "batches": {"url": where it connects to, "folder": of the session's files or "",
+//     "includes": ["archive of modules in it", …]} too
 //   ← {"do": "kill", "pid": 123}; → {"ok": true}
 //   ← {"do": "status", "pid": 123}; → {"ended": "signal 9"}, {"ended": "exit code 1"} or
 //     {"ended": ""} for one that lives

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+import zipfile
 
 import pytest
 from cases.streaming import FIRST, SECOND, finished, in_memory, put, signals, stream
@@ -268,6 +269,48 @@ class TestPython:
         finished(signals(spark, tmp_path).select("signal").writeStream.foreachBatch(write).option("checkpointLocation", str(tmp_path / "c")))
         for name in ("one", "two"):
             assert rows(delta(spark, tmp_path / name)) == [(s,) for s in (5, 10, 16, 20, 30, 40, 50)]
+
+    def test_a_batch_as_a_view(self, spark, tmp_path):
+        spark.createDataFrame([("a", 1), ("b", 2)], "device string, place int").createOrReplaceTempView("places")
+        path = str(tmp_path / "table")
+
+        def write(df, batch):
+            df.createOrReplaceTempView("of_the_batch")
+            (df.sparkSession.sql("SELECT place, sum(signal) AS total FROM of_the_batch JOIN places USING (device) GROUP BY place")
+             .withColumn("batch", F.lit(batch)).write.format("delta").mode("append").save(path))
+
+        finished(signals(spark, tmp_path).writeStream.foreachBatch(write).option("checkpointLocation", str(tmp_path / "c")))
+        assert rows(delta(spark, path)) == [(1, 40, 0), (1, 50, 2), (2, 5, 1), (2, 20, 0)]
+
+    def test_functions_find_modules_of_the_session(self, server, spark, tmp_path, monkeypatch):
+        (tmp_path / "weir_sink.py").write_text(
+            "import weir_inside\n"
+            "class Sink:\n"
+            "    def __init__(self, path):\n"
+            "        self.path = path\n"
+            "    def batch(self, df, batch):\n"
+            "        self.process((batch, df.count()))\n"
+            "    def process(self, what):\n"
+            "        with open(self.path, 'a') as file:\n"
+            "            print(*what, weir_inside.NAME, file=file)\n")
+        with zipfile.ZipFile(tmp_path / "weir_inside.zip", "w") as packed:
+            packed.writestr("weir_inside.py", "NAME = 'packed'\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.syspath_prepend(str(tmp_path / "weir_inside.zip"))
+        from weir_sink import Sink
+
+        spark.addArtifacts(str(tmp_path / "weir_sink.py"), str(tmp_path / "weir_inside.zip"), pyfile=True)
+        df = signals(spark, tmp_path)
+        finished(df.writeStream.foreachBatch(Sink(str(tmp_path / "batches")).batch).option("checkpointLocation", str(tmp_path / "c")))
+        assert (tmp_path / "batches").read_text().splitlines() == ["0 3 packed", "1 2 packed", "2 2 packed"]
+        finished(df.where("device = 'b'").select("signal").writeStream.foreach(Sink(str(tmp_path / "rows")))
+                 .option("checkpointLocation", str(tmp_path / "e")))
+        assert (tmp_path / "rows").read_text().splitlines() == ["20 packed", "5 packed"]
+        other = SparkSession.builder.remote(server.address).create()
+        (tmp_path / "other").mkdir()
+        with pytest.raises(PySparkException, match="No module named 'weir_sink'"):  # they are the first session's
+            signals(other, tmp_path / "other").writeStream.foreachBatch(Sink("").batch).option("checkpointLocation", str(tmp_path / "o")).start()
+        other.stop()
 
     def test_foreach_batch_behind_a_token(self, tmp_path):
         (tmp_path / "token").write_text("secret\n")
