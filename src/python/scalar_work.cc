@@ -173,7 +173,7 @@ class ScalarWork final : public relational::BatchStream {
     return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows, std::move(columns));
   }
 
-  Result<BatchPtr> values_of(Answer answer) {
+  Result<BatchPtr> values_of(const Answer& answer) {
     if (eval_type_ == kPickled) return unpickle_rows(answer.pickle, results_);
     if (!answer.batch) return nonsense("pickled rows instead of Arrow");
     return checked_rows(answer.batch, results_,
