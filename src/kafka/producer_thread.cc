@@ -631,6 +631,8 @@ void BatchingProducer::deliver() {
     if (!each.error) counters_.bytes_acknowledged += each.batch->bytes.size();
     outstanding_ -= records;
   }
+  // Before flush() may see that nothing is outstanding.
+  if (session_over_ && !failure_) failure_ = session_over_;
   changed_.notify_all();
 }
 
