@@ -1,5 +1,8 @@
 #include "python/session_functions.h"
 
+#include <map>
+#include <optional>
+
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 #include <arrow/record_batch.h>
@@ -13,6 +16,23 @@
 namespace weir::python {
 
 namespace {
+
+// What of the session's settings a worker asks for.
+constexpr const char* kZone = "spark.sql.session.timeZone";
+constexpr const char* kSettings[] = {
+    kZone,
+    "spark.sql.execution.arrow.maxBytesPerBatch",
+    "spark.sql.execution.arrow.maxRecordsPerBatch",
+    "spark.sql.execution.arrow.useLargeVarTypes",
+    "spark.sql.execution.pandas.convertToArrowArraySafely",
+    "spark.sql.execution.pandas.structHandlingMode",
+    "spark.sql.execution.pyspark.binaryAsBytes",
+    "spark.sql.execution.pythonUDF.arrow.concurrency.level",
+    "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
+    "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName",
+    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled",
+};
 
 // One batch as a stream.
 class OneBatch final : public relational::BatchStream {
@@ -117,10 +137,18 @@ class WorkerFunctions final : public SessionFunctions,
   }
 
  private:
+  // With the settings of now, whatever becomes of the session's while it runs.
   Result<Work> new_work() {
+    std::map<std::string, std::string> now;
+    for (const char* key : kSettings)
+      if (auto value = settings_(key)) now[key] = std::move(*value);
+    auto settings = [now](const std::string& key) -> std::optional<std::string> {
+      const auto found = now.find(key);
+      return found == now.end() ? std::nullopt : std::optional(found->second);
+    };
     WEIR_ASSIGN(auto facts, pool_->host().start());
     WEIR_ASSIGN(auto files, files_->place(pool_->user()));
-    return Work{pool_, options_, clock_, settings_, std::move(facts), std::move(files)};
+    return Work{pool_, options_, clock_, std::move(settings), std::move(facts), std::move(files)};
   }
 
   const std::shared_ptr<WorkerPool> pool_;
@@ -130,24 +158,7 @@ class WorkerFunctions final : public SessionFunctions,
   const std::shared_ptr<SessionFiles> files_ = std::make_shared<SessionFiles>();
 };
 
-// What of the session's settings a worker asks for.
-constexpr const char* kSettings[] = {
-    "spark.sql.execution.arrow.maxBytesPerBatch",
-    "spark.sql.execution.arrow.maxRecordsPerBatch",
-    "spark.sql.execution.arrow.useLargeVarTypes",
-    "spark.sql.execution.pandas.convertToArrowArraySafely",
-    "spark.sql.execution.pandas.structHandlingMode",
-    "spark.sql.execution.pyspark.binaryAsBytes",
-    "spark.sql.execution.pythonUDF.arrow.concurrency.level",
-    "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
-    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
-    "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName",
-    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled",
-};
-
-std::string session_zone(const Work& work) {
-  return setting(work, "spark.sql.session.timeZone", "UTC");
-}
+std::string session_zone(const Work& work) { return setting(work, kZone, "UTC"); }
 
 }  // namespace
 
@@ -169,9 +180,8 @@ RunHeader run_header(const Work& work, const plan::PythonFunction& function) {
   header.eval_type = function.eval_type;
   header.folder = work.files.folder;
   header.includes = work.files.includes;
-  header.settings.emplace_back("spark.sql.session.timeZone", session_zone(work));
   for (const char* key : kSettings) {
-    const auto value = setting(work, key, "");
+    const auto value = key == kZone ? session_zone(work) : setting(work, key, "");
     if (!value.empty()) header.settings.emplace_back(key, value);
   }
   return header;

@@ -2,10 +2,12 @@
 
 #include "base/clock.h"
 #include "session/conf.h"
+#include "session/conf_overlay.h"
 
 namespace weir::session {
 
 std::optional<std::string> SessionState::get(const std::string& key) const {
+  if (const auto* first = ConfOverlay::find(key)) return *first;
   {
     const std::lock_guard lock(mutex_);
     const auto found = conf_.find(key);
@@ -38,8 +40,13 @@ void SessionState::erase_all() {
 }
 
 TextMap SessionState::all_set() const {
-  const std::lock_guard lock(mutex_);
-  return conf_;
+  TextMap all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = conf_;
+  }
+  ConfOverlay::put_over(all);
+  return all;
 }
 
 std::string SessionState::zone() const { return get("spark.sql.session.timeZone").value_or("UTC"); }

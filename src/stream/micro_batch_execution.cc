@@ -82,6 +82,7 @@ Result<bool> MicroBatchQuery::run_trigger() {
     look = ++look_;
   }
   if (batch_ == nullptr) {
+    if (parts_.later) WEIR_TRY(take_later_parts());
     WEIR_ASSIGN(const bool planned, plan_batch());
     if (!planned) {
       {
@@ -129,6 +130,36 @@ Result<bool> MicroBatchQuery::run_trigger() {
   last_trigger_start_us_ = started_us;
   commit_source_and_purge();
   return true;
+}
+
+// The batch that ran again is committed: from here on under the settings of now.
+Result<void> MicroBatchQuery::take_later_parts() {
+  const auto later = parts_.later;
+  WEIR_ASSIGN(QueryParts parts, later());
+  const base::BatchId last(next_batch_.value() - 1);
+  WEIR_ASSIGN(const auto commit, commit_log_.get(last));
+  const bool other_sink = parts.sink != nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    if (!other_sink) parts.sink = std::move(parts_.sink);
+    std::swap(parts_, parts);
+  }
+  parts = {};  // ends before the logs that it has open are opened again
+  const auto open = [&]() -> Result<void> {
+    if (other_sink) {
+      WEIR_ASSIGN(sink_binding_, parts_.sink->prepare(identity_, output_schema()));
+    }
+    for (size_t i = 0; i < parts_.sources.size(); ++i)
+      WEIR_TRY(parts_.sources[i]->open(
+          io::join_path(options_.checkpoint, "sources/" + std::to_string(i))));
+    if (options_.trigger.kind != Trigger::Kind::kProcessingTime)
+      for (const auto& source : parts_.sources)
+        WEIR_TRY(source->prepare_available_now());
+    return parts_.plan->open(last, commit && commit->state ? &*commit->state : nullptr);
+  };
+  auto opened = open();
+  if (!opened.ok()) parts_.later = later;  // from the beginning, should it be tried again
+  return opened;
 }
 
 // Decides what the next batch reads and makes that durable.
@@ -247,8 +278,9 @@ const std::vector<std::string>& MicroBatchQuery::source_columns(size_t source) c
 // Where the sources have more than this batch took, and the next one follows at once: a batch that
 // took all there was is followed by what has come by the time that it is done.
 void MicroBatchQuery::begin_read_ahead() {
-  if (options_.read_ahead_bytes <= 0 || options_.trigger.kind == Trigger::Kind::kOnce ||
-      options_.trigger.interval_us > 0 || stop_.stop_requested())
+  if (options_.read_ahead_bytes <= 0 || parts_.later ||
+      options_.trigger.kind == Trigger::Kind::kOnce || options_.trigger.interval_us > 0 ||
+      stop_.stop_requested())
     return;
   std::vector<source::Source*> sources;
   std::vector<std::vector<std::string>> columns;

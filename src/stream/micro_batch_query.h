@@ -84,6 +84,9 @@ struct QueryParts {
   std::unique_ptr<sink::Sink> sink;
   std::vector<std::unique_ptr<source::Source>> sources = {};
   std::unique_ptr<StreamPlan> plan = {};
+  // Where these parts are made for the batch that runs again, which was planned under other
+  // settings: gives those of the batches after it. Without a sink: that of now goes on.
+  std::function<Result<QueryParts>()> later = {};
 };
 
 // Called on the query's thread (on_start: by the one that starts it); must be quick and must not
@@ -180,6 +183,7 @@ class MicroBatchQuery {
   void run();
   Result<void> loop();
   Result<bool> run_trigger();  // false: there was nothing to do
+  Result<void> take_later_parts();
   Result<bool> plan_batch();
   Result<void> execute_batch();
   Result<void> read_part(source::PartitionReader& reader, BatchTransform& transform,

@@ -43,7 +43,6 @@ Result<std::string> provider_of(const std::string& name) {
 
 // What the newest batch of the checkpoint was planned with.
 struct Planned {
-  int64_t batch = -1;
   bool committed = false;
   std::map<std::string, std::string> conf;
 };
@@ -60,23 +59,18 @@ Planned planned_last(io::FileSystem& files, const std::string& checkpoint) {
   if (!entry.ok() || !*entry) return {};
   const auto committed =
       files.exists(io::join_path(checkpoint, "commits/" + std::to_string((*newest)->value())));
-  return {(*newest)->value(), committed.ok() && *committed, std::move((*entry)->conf)};
+  return {committed.ok() && *committed, std::move((*entry)->conf)};
 }
 
-// A batch that runs again does so under the settings that it was planned with.
-Result<void> same_settings(const session::Session& session, const Planned& before,
-                           std::map<std::string, std::string>& pinned) {
+// What rows depend on besides the query. A batch that runs again does so under the settings that it
+// was planned with.
+void pin_settings(const session::Session& session, const Planned& before, QueryConf& conf) {
   for (const char* key : {"spark.sql.session.timeZone", "spark.sql.ansi.enabled"}) {
-    pinned[key] = session.get(key).value_or("");
+    const std::string& now = conf.pinned[key] = session.get(key).value_or("");
     const auto old = before.conf.find(key);
-    if (before.committed || old == before.conf.end() || old->second == pinned[key]) continue;
-    return error(ErrorKind::kConflict,
-                 "batch {} of the checkpoint has to run again under {} = {}, with which it was "
-                 "planned; the session has {}. Set it back, start the query, and change the "
-                 "setting once that batch is through",
-                 before.batch, key, old->second, pinned[key]);
+    if (!before.committed && old != before.conf.end() && old->second != now)
+      conf.replayed[key] = old->second;
   }
-  return {};
 }
 
 }  // namespace
@@ -93,7 +87,7 @@ Result<QueryConf> query_conf(const session::Session& session, io::FileSystem& fi
   const Planned last = planned_last(files, checkpoint);
   const auto& before = last.conf;
   QueryConf conf;
-  WEIR_TRY(same_settings(session, last, conf.pinned));
+  pin_settings(session, last, conf);
   for (const char* key : {kPartitions, kProvider, kPolicy}) {
     if (const auto old = before.find(key); old != before.end()) {
       conf.pinned[key] = old->second;

@@ -2,6 +2,7 @@
 
 #include "io/file_system.h"
 #include "plan/stream_rewrites.h"
+#include "session/conf_overlay.h"
 #include "session/stream_table.h"
 #include "state/state_store.h"
 #include "streaming/group_functions.h"
@@ -49,7 +50,8 @@ Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr
 Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem& files,
                                       const StreamWrite& write, const plan::OperatorPtr& root,
                                       plan::StreamMode mode, const QueryConf& conf,
-                                      const std::string& checkpoint, int threads) {
+                                      const std::string& checkpoint, int threads,
+                                      const std::map<std::string, std::string>& settings) {
   stream::PlanEnvironment environment;
   const auto output = output_mode(mode);
   environment.eval = session.eval_context();
@@ -66,6 +68,8 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
     state.rocksdb_memory = state::StateMemory::make(conf.rocksdb_memory_mb << 20);
   state.conf = session.all_set();
   for (const auto& [key, value] : conf.pinned)
+    state.conf[key] = value;
+  for (const auto& [key, value] : settings)
     state.conf[key] = value;
   state.make_group_function =
       [&session, native = write.group_function](
@@ -86,8 +90,10 @@ Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem&
     return operators::make_operator(node, output, std::move(own));
   };
   environment.execute =
-      [&session](const plan::OperatorPtr& plan, const eval::EvalContext& eval, std::stop_token stop,
-                 const stream::PlanEnvironment::Observed& observed) -> Result<stream::RowBatches> {
+      [&session, settings](
+          const plan::OperatorPtr& plan, const eval::EvalContext& eval, std::stop_token stop,
+          const stream::PlanEnvironment::Observed& observed) -> Result<stream::RowBatches> {
+    const session::ConfOverlay overlay(settings);
     WEIR_ASSIGN(const auto rows, session.run_optimized(plan, eval, observed));
     stream::RowBatches all;
     while (true) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "session/conf_overlay.h"
 #include "session/warehouse.h"
 #include "streaming/incremental_text.h"
 #include "streaming/progress_table.h"
@@ -84,6 +85,21 @@ class Queries final : public StreamQueries {
     const std::lock_guard lock(mutex_);
     return queries_;
   }
+  struct Recipe {
+    StreamWrite write;
+    std::string format;
+    plan::StreamMode mode;
+    QueryConf conf;
+    std::string checkpoint;
+    int threads;
+  };
+  struct Built {
+    stream::QueryParts parts;
+    plan::OperatorPtr view;  // of the memory sink
+  };
+  Result<Built> build(const Recipe& recipe, const plan::OperatorPtr& root,
+                      const std::map<std::string, std::string>& settings);
+  Result<Built> build_replayed(const Recipe& recipe, const plan::OperatorPtr& root);
   Result<std::unique_ptr<NameHold>> hold_name(const std::string& name);
   Result<void> end_active_run(const std::string& checkpoint);
   void keep(StartedPtr query);
@@ -193,6 +209,39 @@ void Queries::show_progress() {
                          }));
 }
 
+Result<Queries::Built> Queries::build(const Recipe& recipe, const plan::OperatorPtr& root,
+                                      const std::map<std::string, std::string>& settings) {
+  Built built;
+  WEIR_ASSIGN(built.parts, make_parts(session_, environment_.files, recipe.write, root, recipe.mode,
+                                      recipe.conf, recipe.checkpoint, recipe.threads, settings));
+  WEIR_ASSIGN(auto sink, make_sink(session_, recipe.write, recipe.format, recipe.mode, root,
+                                   stop_.get_token()));
+  built.parts.sink = std::move(sink.sink);
+  built.view = std::move(sink.view);
+  return built;
+}
+
+// The batch that has to run again gets the query as it is under the settings that it was planned
+// with; the batches after it go on with `root`.
+Result<Queries::Built> Queries::build_replayed(const Recipe& recipe,
+                                               const plan::OperatorPtr& root) {
+  const session::ConfOverlay as_then(recipe.conf.replayed);
+  WEIR_ASSIGN(const auto then, plan_stream(session_, recipe.write.plan, recipe.mode));
+  WEIR_ASSIGN(auto built, build(recipe, then.optimized, recipe.conf.replayed));
+  // The rows of a memory sink stay where they are.
+  const bool same_sink = built.view && plan::schema_of(*then.optimized) == plan::schema_of(*root);
+  built.parts.later = [this, recipe, root, same_sink]() -> Result<stream::QueryParts> {
+    const session::ConfOverlay as_started(recipe.conf.pinned);
+    WEIR_ASSIGN(Built now, build(recipe, root, {}));
+    if (same_sink)
+      now.parts.sink = nullptr;
+    else if (now.view)
+      session_.put_temp_view(recipe.write.name, now.view);
+    return std::move(now.parts);
+  };
+  return built;
+}
+
 Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   if (stop_.stop_requested())
     return error(ErrorKind::kCancelled, "the session is closed: no query can start in it");
@@ -207,11 +256,13 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
     WEIR_TRY(refuse_recovery(environment_.files, checkpoint));
   WEIR_ASSIGN(const auto conf, query_conf(session_, environment_.files, checkpoint.folder));
   const int threads = session_.warehouse().services().threads;
-  WEIR_ASSIGN(auto parts, make_parts(session_, environment_.files, write, planned.optimized, mode,
-                                     conf, checkpoint.folder, threads));
-  WEIR_ASSIGN(auto sink,
-              make_sink(session_, write, format, mode, planned.optimized, stop_.get_token()));
-  parts.sink = std::move(sink.sink);
+  const Recipe recipe{write, format, mode, conf, checkpoint.folder, threads};
+  Built built;
+  if (conf.replayed.empty()) {
+    WEIR_ASSIGN(built, build(recipe, planned.optimized, {}));
+  } else {
+    WEIR_ASSIGN(built, build_replayed(recipe, planned.optimized));
+  }
   stream::QueryOptions options;
   options.name = write.name;
   options.checkpoint = checkpoint.folder;
@@ -229,9 +280,9 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   QueryTexts texts{plan::plan_text(*planned.analyzed), plan::plan_text(*planned.optimized),
                    incremental_text(planned.optimized, mode, keeps_state)};
   WEIR_ASSIGN(auto query,
-              StartedQuery::start(environment_, std::move(parts), std::move(options), hub_,
+              StartedQuery::start(environment_, std::move(built.parts), std::move(options), hub_,
                                   std::move(texts), checkpoint.temporary, conf.stop_timeout_ms));
-  if (sink.view) session_.put_temp_view(write.name, sink.view);
+  if (built.view) session_.put_temp_view(write.name, built.view);
   if (process_ != nullptr) process_->adopt(query->running());
   keep(query);
   show_progress();

@@ -527,7 +527,8 @@ TEST_F(StreamQueriesTest, AChangedQueryDoesNotTakeTheStateOfAnother) {
   EXPECT_THAT(refusal(counts), HasSubstr("[STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE]"));
 }
 
-TEST_F(StreamQueriesTest, ABatchRunsAgainUnderItsSettingsOnly) {
+TEST_F(StreamQueriesTest, ABatchRunsAgainUnderItsSettingsAndTheNextUnderThoseOfNow) {
+  ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "UTC").ok());
   auto hours = write("SELECT k, hour(t) AS h FROM s", "delta");
   hours.path = path("t");
   hours.options["checkpointlocation"] = path("c");
@@ -535,10 +536,68 @@ TEST_F(StreamQueriesTest, ABatchRunsAgainUnderItsSettingsOnly) {
   add({1});
   process(query);
   ASSERT_TRUE(query->stop().ok());
-  ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "Asia/Tokyo").ok());
-  ASSERT_TRUE(started(hours)->stop().ok());
+  // As if the batch had failed in the sink.
   std::filesystem::remove(path("c/commits/0"));
-  EXPECT_THAT(refusal(hours), HasSubstr("has to run again under spark.sql.session.timeZone = UTC"));
+  std::filesystem::remove_all(path("t"));
+  ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "Asia/Tokyo").ok());
+  const auto again = started(hours);
+  process(again);
+  EXPECT_THAT(again->recent_progress(), testing::SizeIs(1));
+  add({2});
+  process(again);
+  EXPECT_THAT(rows("SELECT k, h FROM delta.`" + path("t") + "` ORDER BY k"),
+              ElementsAre("1|0", "2|9"));
+}
+
+TEST_F(StreamQueriesTest, AnsiModeIsThatOfTheBatchThatRunsAgain) {
+  ASSERT_TRUE(session_->set("spark.sql.ansi.enabled", "false").ok());
+  auto parsed = write("SELECT k, CAST(CONCAT('x', k) AS INT) AS n FROM s", "delta");
+  parsed.path = path("t");
+  parsed.options["checkpointlocation"] = path("c");
+  const auto query = started(parsed);
+  add({1});
+  process(query);
+  ASSERT_TRUE(query->stop().ok());
+  std::filesystem::remove(path("c/commits/0"));
+  std::filesystem::remove_all(path("t"));
+  ASSERT_TRUE(session_->set("spark.sql.ansi.enabled", "true").ok());
+  const auto again = started(parsed);
+  process(again);
+  EXPECT_THAT(rows("SELECT k, n FROM delta.`" + path("t") + "`"), ElementsAre("1|NULL"));
+  add({2});
+  const auto failed = again->process_all_available({});
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error().to_string(), HasSubstr("CAST_INVALID_INPUT"));
+}
+
+TEST_F(StreamQueriesTest, StateGoesFromTheSettingsOfThenToThoseOfNow) {
+  for (const char* sink : {"delta", "memory"}) {
+    SCOPED_TRACE(sink);
+    ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "UTC").ok());
+    auto hours =
+        write("SELECT hour(t) AS h, count(*) AS n FROM s GROUP BY hour(t)", sink, "complete");
+    hours.name = "hours";
+    const std::string table = sink == std::string("delta") ? path("d") : "";
+    if (!table.empty()) hours.path = table;
+    hours.options["checkpointlocation"] = path(std::string("c_") + sink);
+    add({1});  // before the start: one batch has all rows
+    const auto query = started(hours);
+    process(query);
+    ASSERT_TRUE(query->stop().ok());
+    std::filesystem::remove(path(std::string("c_") + sink + "/commits/0"));
+    if (!table.empty()) std::filesystem::remove_all(table);
+    ASSERT_TRUE(session_->set("spark.sql.session.timeZone", "Asia/Tokyo").ok());
+    const std::string text =
+        "SELECT h, n FROM " + (table.empty() ? "hours" : "delta.`" + table + "`") + " ORDER BY h";
+    const auto again = started(hours);
+    process(again);
+    const std::string before = table.empty() ? "0|4" : "0|1";  // the second begins with all rows
+    EXPECT_THAT(rows(text), ElementsAre(before));
+    add({2, 3});
+    process(again);
+    EXPECT_THAT(rows(text), ElementsAre(before, "9|2"));
+    ASSERT_TRUE(again->stop().ok());
+  }
 }
 
 TEST_F(StreamQueriesTest, TheProcessListsTheQueriesOfItsSessions) {

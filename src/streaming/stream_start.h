@@ -16,9 +16,11 @@ namespace weir::streaming {
 
 struct QueryConf {
   std::map<std::string, std::string> pinned;  // goes to the conf of the offset log
-  std::string provider = "memory";            // of the state
-  int shards = 0;                             // of a state that begins; 0: the default
-  int64_t rocksdb_memory_mb = 500;            // caches and buffers of the query's stores
+  // Other values of some of them, with which the batch that has to run again was planned.
+  std::map<std::string, std::string> replayed;
+  std::string provider = "memory";  // of the state
+  int shards = 0;                   // of a state that begins; 0: the default
+  int64_t rocksdb_memory_mb = 500;  // caches and buffers of the query's stores
   stream::WatermarkPolicy policy = stream::WatermarkPolicy::kMin;
   bool batches_without_rows = true;
   size_t progress_kept = 100;
@@ -70,11 +72,12 @@ struct PlannedStream {
 };
 Result<PlannedStream> plan_stream(session::Session& session, const plan::PlanPtr& plan,
                                   plan::StreamMode mode);
-// The plan ready to run, and its sources.
+// The plan ready to run, and its sources. `settings` come before the session's.
 Result<stream::QueryParts> make_parts(session::Session& session, io::FileSystem& files,
                                       const StreamWrite& write, const plan::OperatorPtr& root,
                                       plan::StreamMode mode, const QueryConf& conf,
-                                      const std::string& checkpoint, int threads);
+                                      const std::string& checkpoint, int threads,
+                                      const std::map<std::string, std::string>& settings);
 
 base::Error unsupported_in_stream(std::string_view what);
 
