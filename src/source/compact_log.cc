@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/parse_integer.h"
 #include "base/result.h"
 #include "source/metadata_log.h"
 
@@ -41,8 +42,9 @@ std::optional<LogFile> parse_name(std::string_view name) {
   LogFile file;
   file.compact = name.ends_with(kCompact);
   if (file.compact) name.remove_suffix(kCompact.size());
-  const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), file.id);
-  if (code != std::errc() || end != name.data() + name.size() || file.id < 0) return std::nullopt;
+  const auto id = base::parse_integer(name);
+  if (!id || *id < 0) return std::nullopt;
+  file.id = *id;
   if (name != std::to_string(file.id)) return std::nullopt;  // 09 beside 9: not one of the log's
   return file;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/parse_integer.h"
+
 namespace weir::source {
 
 using base::error;
@@ -11,10 +13,8 @@ using base::ErrorKind;
 namespace {
 
 std::optional<int64_t> number_of(std::string_view name) {
-  int64_t id = 0;
-  const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), id);
-  if (code != std::errc() || end != name.data() + name.size() || id < 0) return std::nullopt;
-  return id;
+  const auto id = base::parse_integer(name);
+  return id && *id >= 0 ? id : std::nullopt;
 }
 
 }  // namespace
