@@ -1,11 +1,11 @@
 #include "operators/state_tables.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include "base/parse_integer.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "operators/state_shape.h"
@@ -21,13 +21,6 @@ using state::StoreInfo;
 
 namespace {
 
-std::optional<int64_t> number(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 // The numbers among the folder's names, ascending; none where there is no folder.
 Result<std::vector<int64_t>> numbers_in(io::FileSystem& files, const std::string& folder) {
   std::vector<int64_t> numbers;
@@ -35,7 +28,7 @@ Result<std::vector<int64_t>> numbers_in(io::FileSystem& files, const std::string
   if (!entries.ok() && entries.error().kind() == ErrorKind::kNotFound) return numbers;
   if (!entries.ok()) return std::move(entries).error();
   for (const io::FileInfo& entry : *entries)
-    if (const auto id = number(entry.name); id && *id >= 0) numbers.push_back(*id);
+    if (const auto id = base::parse_integer(entry.name); id && *id >= 0) numbers.push_back(*id);
   std::sort(numbers.begin(), numbers.end());
   return numbers;
 }
@@ -46,21 +39,6 @@ base::Error refused(const char* error_class, const char* sql_state, std::string 
       .with_sql_state(sql_state);
 }
 
-// Spark keeps state/OPERATOR/PARTITION/… with numbers for partitions, and state/OPERATOR/_metadata.
-Result<bool> is_sparks(io::FileSystem& files, const std::string& folder) {
-  WEIR_ASSIGN(const auto operators, numbers_in(files, folder));
-  for (const int64_t id : operators) {
-    WEIR_ASSIGN(const auto names, files.list(io::join_path(folder, std::to_string(id))));
-    for (const io::FileInfo& entry : names) {
-      if (entry.name == "_metadata") return true;
-      if (!entry.is_directory || !number(entry.name)) continue;
-      WEIR_ASSIGN(const bool weirs, files.exists(io::join_path(entry.path, "metadata")));
-      if (!weirs) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 // --- CheckpointState
@@ -69,7 +47,7 @@ Result<CheckpointState> CheckpointState::open(io::FileSystem& files, std::string
   CheckpointState made;
   made.files_ = &files;
   made.checkpoint_ = std::move(checkpoint);
-  WEIR_ASSIGN(const bool sparks, is_sparks(files, made.folder()));
+  WEIR_ASSIGN(const auto sparks, state::sparks_operator(files, made.folder()));
   if (sparks)
     return error(ErrorKind::kUnsupported,
                  "The feature is not supported: {} has state that Spark wrote, which weir cannot "
@@ -197,7 +175,7 @@ class OptionReader {
   Result<std::optional<int64_t>> integer(const char* name) const {
     const auto value = text(name);
     if (!value) return std::optional<int64_t>();
-    const auto parsed = number(*value);
+    const auto parsed = base::parse_integer(*value);
     if (!parsed) return invalid_value(name, fmt::format("'{}' is not a whole number.", *value));
     return parsed;
   }

@@ -9,6 +9,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/parse_integer.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
 #include "state/record.h"
@@ -129,9 +130,7 @@ Result<std::vector<StoreInfo>> list_stores(io::FileSystem& files, const std::str
   if (!operators.ok() && operators.error().kind() == ErrorKind::kNotFound) return stores;
   if (!operators.ok()) return std::move(operators).error();
   for (const io::FileInfo& entry : *operators) {
-    int64_t id = -1;
-    const char* end = entry.name.data() + entry.name.size();
-    if (!entry.is_directory || std::from_chars(entry.name.data(), end, id).ptr != end) continue;
+    if (!entry.is_directory || !base::parse_integer(entry.name)) continue;
     WEIR_ASSIGN(const auto names, files.list(entry.path));
     for (const io::FileInfo& store : names) {
       if (!store.is_directory) continue;
@@ -143,6 +142,24 @@ Result<std::vector<StoreInfo>> list_stores(io::FileSystem& files, const std::str
     return std::pair(a.operator_id, a.spec.name) < std::pair(b.operator_id, b.spec.name);
   });
   return stores;
+}
+
+Result<std::optional<std::string>> sparks_operator(io::FileSystem& files,
+                                                   const std::string& folder) {
+  WEIR_ASSIGN(const bool there, files.exists(folder));
+  if (!there) return std::optional<std::string>();
+  WEIR_ASSIGN(const auto operators, files.list(folder));
+  for (const io::FileInfo& one : operators) {
+    if (!one.is_directory || !base::parse_integer(one.name)) continue;
+    WEIR_ASSIGN(const auto entries, files.list(one.path));
+    for (const io::FileInfo& entry : entries) {
+      if (entry.name == "_metadata") return std::optional(one.path);
+      if (!entry.is_directory || !base::parse_integer(entry.name)) continue;
+      WEIR_ASSIGN(const bool own, files.exists(io::join_path(entry.path, kMetadataFile)));
+      if (!own) return std::optional(one.path);
+    }
+  }
+  return std::optional<std::string>();
 }
 
 columnar::Schema state_table_schema(const StoreInfo& store) {

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ struct StoreInfo {
 // Every operator and store below `folder` (a checkpoint's state/), by id and name; none where the
 // folder is absent.
 Result<std::vector<StoreInfo>> list_stores(io::FileSystem& files, const std::string& folder);
+
+// The folder of the first operator in `folder` (a checkpoint's state/) whose state Spark wrote: it
+// keeps OPERATOR/_metadata, and numbers for partitions without a file "metadata" in them.
+Result<std::optional<std::string>> sparks_operator(io::FileSystem& files,
+                                                   const std::string& folder);
 
 // partition_id INT, key STRUCT, value STRUCT, as Spark's statestore source; with time: time
 // TIMESTAMP.

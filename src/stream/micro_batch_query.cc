@@ -2,10 +2,10 @@
 #include "stream/micro_batch_query.h"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <thread>
 
+#include "state/state_reader.h"
 #include "stream/checkpoint_lock.h"
 #include "stream/micro_batch.h"
 #include "stream/query_metadata.h"
@@ -32,30 +32,16 @@ std::string log_folder(const QueryOptions& options, std::string_view name) {
   return io::join_path(options.checkpoint, name);
 }
 
-// Spark keeps state/OPERATOR/_metadata and state/OPERATOR/PARTITION/….
 Result<void> refuse_foreign_state(io::FileSystem& files, const std::string& checkpoint) {
-  const std::string state = io::join_path(checkpoint, "state");
-  WEIR_ASSIGN(const bool there, files.exists(state));
-  if (!there) return {};
-  WEIR_ASSIGN(const auto operators, files.list(state));
-  for (const io::FileInfo& one : operators) {
-    if (!one.is_directory) continue;
-    WEIR_ASSIGN(const auto stores, files.list(one.path));
-    const bool foreign = std::any_of(stores.begin(), stores.end(), [](const auto& store) {
-      return store.name == "_metadata" ||
-             std::all_of(store.name.begin(), store.name.end(),
-                         [](unsigned char c) { return std::isdigit(c) != 0; });
-    });
-    if (!foreign) continue;
-    return error(ErrorKind::kUnsupported,
-                 "The feature is not supported: {} is the state of a query that ran on Spark, and "
-                 "weir cannot read it. Queries with state do not move: let Spark go on with this "
-                 "checkpoint, or start with a new one.",
-                 one.path)
-        .with_class("UNSUPPORTED_FEATURE")
-        .with_sql_state("0A000");
-  }
-  return {};
+  WEIR_ASSIGN(const auto sparks, state::sparks_operator(files, io::join_path(checkpoint, "state")));
+  if (!sparks) return {};
+  return error(ErrorKind::kUnsupported,
+               "The feature is not supported: {} is the state of a query that ran on Spark, and "
+               "weir cannot read it. Queries with state do not move: let Spark go on with this "
+               "checkpoint, or start with a new one.",
+               *sparks)
+      .with_class("UNSUPPORTED_FEATURE")
+      .with_sql_state("0A000");
 }
 
 }  // namespace
