@@ -1,6 +1,7 @@
 #include "stream/commit_log.h"
 
 #include "base/json.h"
+#include "stream/batch_log.h"
 
 namespace weir::stream {
 
@@ -30,25 +31,13 @@ Result<CommitLogEntry> parse_commit_log(std::string_view text, std::string_view 
 }
 
 Result<void> CommitLog::add(BatchId batch, const CommitLogEntry& entry) {
-  WEIR_ASSIGN(const auto outcome, log_.add(batch.value(), commit_log_text(entry)));
-  if (outcome == io::CreateOutcome::kCreated) return {};
-  return error(ErrorKind::kConflict,
-               "{} exists already: another query uses this checkpoint. Stop one of the two, or "
-               "give each a checkpoint "
-               "of its own",
-               log_.path_of(batch.value()));
+  return add_entry(log_, batch, commit_log_text(entry));
 }
 
 Result<std::optional<CommitLogEntry>> CommitLog::get(BatchId batch) {
-  WEIR_ASSIGN(const auto text, log_.get(batch.value()));
-  if (!text) return std::optional<CommitLogEntry>();
-  WEIR_ASSIGN(CommitLogEntry entry, parse_commit_log(*text, log_.path_of(batch.value())));
-  return std::optional<CommitLogEntry>(std::move(entry));
+  return get_entry(log_, batch, parse_commit_log);
 }
 
-Result<std::optional<BatchId>> CommitLog::latest() {
-  WEIR_ASSIGN(const auto id, log_.latest());
-  return id ? std::optional<BatchId>(BatchId(*id)) : std::optional<BatchId>();
-}
+Result<std::optional<BatchId>> CommitLog::latest() { return latest_entry(log_); }
 
 }  // namespace weir::stream

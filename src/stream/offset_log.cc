@@ -1,6 +1,7 @@
 #include "stream/offset_log.h"
 
 #include "base/json.h"
+#include "stream/batch_log.h"
 
 namespace weir::stream {
 
@@ -65,25 +66,13 @@ Result<OffsetLogEntry> parse_offset_log(std::string_view text, std::string_view 
 }
 
 Result<void> OffsetLog::add(BatchId batch, const OffsetLogEntry& entry) {
-  WEIR_ASSIGN(const auto outcome, log_.add(batch.value(), offset_log_text(entry)));
-  if (outcome == io::CreateOutcome::kCreated) return {};
-  return error(ErrorKind::kConflict,
-               "{} exists already: another query uses this checkpoint. Stop one of the two, or "
-               "give each a checkpoint "
-               "of its own",
-               log_.path_of(batch.value()));
+  return add_entry(log_, batch, offset_log_text(entry));
 }
 
 Result<std::optional<OffsetLogEntry>> OffsetLog::get(BatchId batch) {
-  WEIR_ASSIGN(const auto text, log_.get(batch.value()));
-  if (!text) return std::optional<OffsetLogEntry>();
-  WEIR_ASSIGN(OffsetLogEntry entry, parse_offset_log(*text, log_.path_of(batch.value())));
-  return std::optional<OffsetLogEntry>(std::move(entry));
+  return get_entry(log_, batch, parse_offset_log);
 }
 
-Result<std::optional<BatchId>> OffsetLog::latest() {
-  WEIR_ASSIGN(const auto id, log_.latest());
-  return id ? std::optional<BatchId>(BatchId(*id)) : std::optional<BatchId>();
-}
+Result<std::optional<BatchId>> OffsetLog::latest() { return latest_entry(log_); }
 
 }  // namespace weir::stream

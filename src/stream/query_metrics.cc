@@ -62,6 +62,16 @@ class QueryMetrics {
       if (query.progress) write(query, *query.progress);
   }
 
+  // Of the newest batch, over all sources.
+  void rate(std::string_view name, std::string_view help, double SourceProgress::*one) {
+    of_progress(name, Type::kGauge, help, [&](const Seen& query, const QueryProgress& progress) {
+      double sum = 0;
+      for (const auto& source : progress.sources)
+        sum += source.*one;
+      text_.value(query.labels(), sum);
+    });
+  }
+
   void counts() {
     int64_t active = 0;
     for (const Seen& query : queries_)
@@ -134,22 +144,12 @@ class QueryMetrics {
                 [this](const Seen& query, const QueryProgress& progress) {
                   text_.value(query.labels(), seconds(progress.timestamp_us));
                 });
-    of_progress("weir_query_input_rows_per_second", Type::kGauge,
-                "Rows of the newest batch by the time since the batch before",
-                [this](const Seen& query, const QueryProgress& progress) {
-                  double rate = 0;
-                  for (const auto& source : progress.sources)
-                    rate += source.input_rows_per_second;
-                  text_.value(query.labels(), rate);
-                });
-    of_progress("weir_query_processed_rows_per_second", Type::kGauge,
-                "Rows of the newest batch by the time that it took",
-                [this](const Seen& query, const QueryProgress& progress) {
-                  double rate = 0;
-                  for (const auto& source : progress.sources)
-                    rate += source.processed_rows_per_second;
-                  text_.value(query.labels(), rate);
-                });
+    rate("weir_query_input_rows_per_second",
+         "Rows of the newest batch by the time since the batch before",
+         &SourceProgress::input_rows_per_second);
+    rate("weir_query_processed_rows_per_second",
+         "Rows of the newest batch by the time that it took",
+         &SourceProgress::processed_rows_per_second);
     of_progress("weir_query_watermark_timestamp_seconds", Type::kGauge,
                 "Watermark of the newest batch, in seconds since 1970",
                 [this](const Seen& query, const QueryProgress& progress) {
