@@ -1,12 +1,12 @@
 // Transactions against a small broker in this process: who owns them, what readers see.
 #include "kafka/transactions.h"
 
-#include <algorithm>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/stepping_clock.h"
 #include "kafka/test_broker.h"
 
 namespace weir::kafka {
@@ -163,24 +163,10 @@ TEST_F(KafkaTransactionsTest, ABrokerWithoutTransactionsIsNamed) {
   EXPECT_THAT(refused.error().message(), HasSubstr("has no transactions"));
 }
 
-// Time passes only where somebody waits.
-class JumpingClock final : public base::Clock {
- public:
-  int64_t now_us() const override { return now_us_; }
-  int64_t monotonic_us() const override { return now_us_; }
-  bool sleep_until_us(int64_t deadline_us, std::stop_token stop) override {
-    now_us_ = std::max(now_us_, deadline_us);
-    return !stop.stop_requested();
-  }
-
- private:
-  int64_t now_us_ = 0;
-};
-
 TEST_F(KafkaTransactionsTest, NoBrokerIsKnownAfterTenSeconds) {
   const auto waited_ms = [&](Properties properties) {
     properties["bootstrap.servers"] = "127.0.0.1:1";
-    JumpingClock clock;
+    base::SteppingClock clock(0);
     const auto made = *Transactions::open(*ProducerOptions::from_properties(properties), "id",
                                           60'000, clock, random_);
     const auto refused = made->take_over();

@@ -8,24 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/stepping_clock.h"
 #include "simulate/text_sinks.h"
 
 namespace weir::simulate {
 namespace {
-
-// Time passes when somebody sleeps or sends.
-class SteppingClock final : public base::Clock {
- public:
-  int64_t now_us() const override { return now_us_; }
-  int64_t monotonic_us() const override { return now_us_; }
-  bool sleep_until_us(int64_t deadline_us, std::stop_token stop) override {
-    now_us_ = std::max(now_us_, deadline_us);
-    return !stop.stop_requested();
-  }
-  mutable int64_t now_us_ = 1'600'000'000'000'000;
-};
 
 struct Sent {
   std::string key;
@@ -36,12 +24,12 @@ struct Sent {
 
 class RecordingSink final : public EventSink {
  public:
-  explicit RecordingSink(SteppingClock& clock) : clock_(clock) {}
+  explicit RecordingSink(base::SteppingClock& clock) : clock_(clock) {}
   Result<void> send(std::string_view key, std::string_view value, int64_t, MessageTag tag,
                     std::stop_token) override {
     if (on_send) on_send();
-    sent.push_back({std::string(key), std::string(value), tag, clock_.now_us_});
-    clock_.now_us_ += cost_us;
+    sent.push_back({std::string(key), std::string(value), tag, clock_.now_us()});
+    clock_.advance_us(cost_us);
     return {};
   }
   Result<void> nudge() override { return {}; }
@@ -53,7 +41,7 @@ class RecordingSink final : public EventSink {
       observer->on_acknowledged({.topic = "t", .partition = 0, .base_offset = 0, .messages = tags});
     return {};
   }
-  SteppingClock& clock_;
+  base::SteppingClock& clock_;
   int64_t cost_us = 0;
   SinkObserver* observer = nullptr;
   std::function<void()> on_send;
@@ -61,12 +49,12 @@ class RecordingSink final : public EventSink {
 };
 
 TEST(Simulation, PacesByTheClockAndSendsRateTimesDuration) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   Simulation simulation(clock, {.shape = {.seed = 1}, .rate = 1000, .duration_us = 60'000'000},
                         nullptr);
   sink.observer = &simulation;
-  const int64_t start = clock.now_us_;
+  const int64_t start = clock.now_us();
   const auto report = simulation.run(sink, {});
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->sent, 60'000);
@@ -81,13 +69,13 @@ TEST(Simulation, PacesByTheClockAndSendsRateTimesDuration) {
 }
 
 TEST(Simulation, CatchesUpAfterTheSinkWasBlocked) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   Simulation simulation(clock, {.shape = {.seed = 1}, .rate = 1000, .duration_us = 20'000'000},
                         nullptr);
   int n = 0;
   sink.on_send = [&] {
-    if (++n == 5000) clock.now_us_ += 7'000'000;
+    if (++n == 5000) clock.advance_us(7'000'000);
   };
   const auto report = simulation.run(sink, {});
   ASSERT_TRUE(report.ok());
@@ -95,7 +83,7 @@ TEST(Simulation, CatchesUpAfterTheSinkWasBlocked) {
 }
 
 TEST(Simulation, ASlowSinkEndsTheRunInTimeWithLessSent) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   sink.cost_us = 2000;
   Simulation simulation(clock, {.shape = {.seed = 1}, .rate = 1000, .duration_us = 10'000'000},
@@ -107,7 +95,7 @@ TEST(Simulation, ASlowSinkEndsTheRunInTimeWithLessSent) {
 }
 
 TEST(Simulation, CopiesAreExactAndComeAfterTheirOriginalAboutOneInAThousand) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   sink.cost_us = 3;
   Simulation simulation(clock, {.shape = {.seed = 4, .fields = 2}, .rate = 0, .count = 1'000'000},
@@ -139,7 +127,7 @@ TEST(Simulation, CopiesAreExactAndComeAfterTheirOriginalAboutOneInAThousand) {
 }
 
 TEST(Simulation, EventTimeGoesByItsOwnRateAndNotByTheClock) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   sink.cost_us = 7;
   Simulation simulation(clock,
@@ -156,7 +144,7 @@ TEST(Simulation, EventTimeGoesByItsOwnRateAndNotByTheClock) {
 }
 
 TEST(Simulation, StopsWhenAskedAndReportsWhatWasSent) {
-  SteppingClock clock;
+  base::SteppingClock clock;
   RecordingSink sink(clock);
   std::stop_source stop;
   Simulation simulation(clock, {.shape = {.seed = 1}, .rate = 0}, nullptr);
@@ -199,7 +187,7 @@ TEST(Simulation, WhatIsSentWasReservedInTheJournalBefore) {
   std::set<std::string> ids;
   int64_t total = 0;
   for (int round = 0; round < 3; ++round) {
-    SteppingClock clock;
+    base::SteppingClock clock;
     RecordingSink sink(clock);
     auto journal = JournalWriter::open(*files, system_clock, path,
                                        {.seed = 4, .fields = 1, .duplicates = 0.05}, true, "t", {});
@@ -237,7 +225,7 @@ TEST(FolderSink, WritesWholeFilesOfLines) {
   char folder[] = "/tmp/weir-folder-XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
   auto files = io::local_file_system();
-  SteppingClock clock;
+  base::SteppingClock clock;
   Simulation simulation(clock, {.shape = {.seed = 4}, .rate = 100, .count = 2500}, nullptr);
   auto sink =
       FolderSink::open(*files, clock, {.folder = folder, .run = "x", .events_max = 70}, simulation);
