@@ -19,6 +19,7 @@
 #include <frequent_items_sketch.hpp>
 
 #include "eval/data_sketches.h"
+#include "eval/fixed_bytes.h"
 #include "eval/utf8.h"
 
 namespace weir::eval::items {
@@ -59,13 +60,6 @@ using Table =
     datasketches::reverse_purge_hash_map<Item, uint64_t, ItemHash, SameItem, NotingAllocator<Item>>;
 
 constexpr int kLeastSize = 3;  // log2
-
-template <typename T>
-T fixed(std::string_view bytes) {
-  T value{};
-  std::memcpy(&value, bytes.data(), std::min(sizeof(T), bytes.size()));
-  return value;
-}
 
 // What Java's hashCode() gives.
 int32_t java_hash(Kind kind, std::string_view bytes) {

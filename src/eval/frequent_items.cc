@@ -14,6 +14,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "eval/fixed_bytes.h"
 #include "eval/hashes.h"
 #include "eval/wide_decimal.h"
 
@@ -22,13 +23,6 @@ namespace weir::eval::items {
 namespace {
 
 using plan::Int128;
-
-template <typename T>
-T fixed(std::string_view bytes) {
-  T value{};
-  std::memcpy(&value, bytes.data(), std::min(sizeof(T), bytes.size()));
-  return value;
-}
 
 int32_t long_hash(int64_t value) {
   if (value == static_cast<int32_t>(value)) return static_cast<int32_t>(value);

@@ -108,7 +108,7 @@ Result<ArrayPtr> from_json(KernelCall& call, Arguments arguments) {
     const bool blank = record.find_first_not_of(" \t\r\n") == std::string_view::npos;
     if (blank || (wrapped && !base::parse_json(record, "a value").ok())) {
       if (blank || options.mode == codec::ParseMode::kPermissive) {
-        call.count_corrupt(blank ? 0 : 1);
+        if (!blank) call.count_corrupt(1);
         decoder->append_null();
         nulls.set_null(row);
         continue;
