@@ -85,21 +85,32 @@ Result<void> RocksDbShard::merge(std::string_view range, rocksdb::Iterator* it, 
   return {};
 }
 
-Result<void> RocksDbShard::visit_bucket(int64_t bucket, const RowVisitor& visit) {
-  const std::string range = database_key(kRows, bucket, "");
-  rocksdb::Iterator* it = may_be_stored(bucket) ? &iterator(Order::kTotal) : nullptr;
-  if (it != nullptr) it->Seek(slice(range));
-  Held held;
+template <typename Visit>
+Result<bool> RocksDbShard::visit_range(std::string_view range, rocksdb::Iterator* it, Held& held,
+                                       Visit&& visit) {
+  held.clear();
+  bool all_held = true;
   const auto hold = [&](std::string_view key, std::string_view stored) -> Result<void> {
     WEIR_ASSIGN(const Record record, read_row(key, stored));
     held.add(record.key, record);
     if (held.size() < kVisitRows) return {};
     WEIR_TRY(visit(held.rows()));
     held.clear();
+    all_held = false;
     return {};
   };
   WEIR_TRY(merge(range, it, hold));
-  return held.size() == 0 ? Result<void>() : visit(held.rows());
+  if (held.size() > 0) WEIR_TRY(visit(held.rows()));
+  return all_held;
+}
+
+Result<void> RocksDbShard::visit_bucket(int64_t bucket, const RowVisitor& visit) {
+  const std::string range = database_key(kRows, bucket, "");
+  rocksdb::Iterator* it = may_be_stored(bucket) ? &iterator(Order::kTotal) : nullptr;
+  if (it != nullptr) it->Seek(slice(range));
+  Held held;
+  WEIR_TRY(visit_range(range, it, held, visit));
+  return {};
 }
 
 Result<void> RocksDbShard::scan(int64_t time_from, int64_t time_to, const RowVisitor& visit) {
@@ -154,7 +165,7 @@ Result<void> RocksDbShard::scan_bucket(const EncodedRows& prefixes,
   };
   Held held;
   std::string range;
-  const uint32_t* before = nullptr;  // the row that held is of
+  const uint32_t* before = nullptr;  // the row whose stored rows are all held
   for (const uint32_t& row : ordered) {
     if (before != nullptr && prefixes.at(*before) == prefixes.at(row)) {
       if (held.size() > 0) WEIR_TRY(visit(row, held.rows()));
@@ -164,19 +175,10 @@ Result<void> RocksDbShard::scan_bucket(const EncodedRows& prefixes,
     append_head(range, kRows, bucket);
     range += prefixes.at(row);
     place(range);
-    held.clear();
-    before = &row;
-    const auto hold = [&](std::string_view key, std::string_view stored) -> Result<void> {
-      WEIR_ASSIGN(const Record record, read_row(key, stored));
-      held.add(record.key, record);
-      if (held.size() < kVisitRows) return {};
-      WEIR_TRY(visit(row, held.rows()));
-      held.clear();
-      before = nullptr;  // too many to keep
-      return {};
-    };
-    WEIR_TRY(merge(range, it, hold));
-    if (held.size() > 0) WEIR_TRY(visit(row, held.rows()));
+    WEIR_ASSIGN(const bool all_held,
+                visit_range(range, it, held,
+                            [&](std::span<const StateRow> rows) { return visit(row, rows); }));
+    before = all_held ? &row : nullptr;
   }
   return {};
 }

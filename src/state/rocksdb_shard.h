@@ -108,6 +108,11 @@ class RocksDbShard final : public StateShard {
   // (where the iterator is not null; it has been placed).
   template <typename Use>
   Result<void> merge(std::string_view range, rocksdb::Iterator* it, Use&& use);
+  // The rows under a prefix, some at a time. Whether `held` has all of them afterwards: the last
+  // are still in it, those before, of very many, are not.
+  template <typename Visit>
+  Result<bool> visit_range(std::string_view range, rocksdb::Iterator* it, Held& held,
+                           Visit&& visit);
   Result<void> visit_bucket(int64_t bucket, const RowVisitor& visit);
   Result<void> scan_bucket(const EncodedRows& prefixes, std::span<const uint32_t> ordered,
                            int64_t bucket, const PrefixVisitor& visit);
