@@ -9,6 +9,7 @@
 
 #include "kafka/buffer_pool.h"
 #include "kafka/cluster.h"
+#include "kafka/fetched_log.h"
 
 namespace weir::kafka {
 
@@ -28,42 +29,6 @@ ConnectionSettings with_cancel(ConnectionSettings settings, std::shared_ptr<io::
   settings.cancel = std::move(cancel);
   return settings;
 }
-
-// Which batches of an answer belong to transactions that were rolled back: those of a producer from
-// its transaction's first offset up to its marker. The broker names the transactions.
-class RolledBack {
- public:
-  explicit RolledBack(const std::optional<std::vector<FetchResponse::AbortedTransaction>>& named) {
-    if (named) coming_ = *named;
-    std::sort(coming_.begin(), coming_.end(),
-              [](const auto& a, const auto& b) { return a.first_offset > b.first_offset; });
-  }
-  // False for those and for control batches. Batches are shown in the order of the log.
-  bool keeps(const RecordBatchHeader& header, std::string_view bytes) {
-    while (!coming_.empty() && coming_.back().first_offset <= header.last_offset()) {
-      open_.insert(coming_.back().producer_id);
-      coming_.pop_back();
-    }
-    if (header.is_control()) {
-      if (!open_.empty() && is_abort_marker(header, bytes)) open_.erase(header.producer_id);
-      return false;
-    }
-    return !header.is_transactional() || !open_.contains(header.producer_id);
-  }
-
- private:
-  // A control record's key: int16 version, int16 type (0 abort, 1 commit).
-  static bool is_abort_marker(const RecordBatchHeader& header, std::string_view bytes) {
-    auto opened = open_record_batch(bytes, header);
-    if (!opened.ok()) return false;
-    RecordIterator records(opened->header, opened->records);
-    Record record;
-    return records.next(record) && record.key.size() >= 4 &&
-           load_big<int16_t>(record.key.data() + 2) == 0;
-  }
-  std::vector<FetchResponse::AbortedTransaction> coming_;  // the next one last
-  std::set<int64_t> open_;                                 // producers
-};
 
 class ReadAheadFetcher final : public Fetcher {
  public:
@@ -135,8 +100,6 @@ class ReadAheadFetcher final : public Fetcher {
   void adapt_request_size(int32_t node, int64_t answer_bytes);
   Result<void> take_partition(const FetchResponse::Partition& answer, size_t at,
                               const std::shared_ptr<const PaddedBuffer>& arena, Fetched& fetched);
-  Result<void> split_batches(std::string_view records, RolledBack& rolled_back, Position& position,
-                             FetchedBatches& piece);
   Result<void> report_out_of_range(int32_t node, size_t at);
   Result<void> retry_later(Position& position, const base::Error& why);
   Result<void> lose_connection(int32_t node, const base::Error& why);
@@ -525,37 +488,16 @@ Result<void> ReadAheadFetcher::take_partition(const FetchResponse::Partition& an
       options_.read_committed ? answer.last_stable_offset : answer.high_watermark;
   piece.log_start_offset = answer.log_start_offset;
   const int64_t before = position.next_offset;
-  if (answer.records && !answer.records->empty()) {
-    RolledBack rolled_back(options_.read_committed ? answer.aborted_transactions : std::nullopt);
-    auto split = split_batches(*answer.records, rolled_back, position, piece);
+  if (!position.done && answer.records && !answer.records->empty()) {
+    auto split =
+        take_batches(*answer.records, position.range.end, position.next_offset,
+                     options_.read_committed ? answer.aborted_transactions : std::nullopt, piece);
     if (!split.ok()) return std::move(split).error().with_context(name);
+    position.done = *split;
   }
   piece.next_offset = position.next_offset;
   // Also without batches, so that the taker of an open-ended range learns that there are none.
   if (position.next_offset > before) fetched.pieces.push_back(std::move(piece));
-  return base::ok();
-}
-
-// Whole batches only: the broker may cut the last one off, which comes again with the next fetch.
-Result<void> ReadAheadFetcher::split_batches(std::string_view records, RolledBack& rolled_back,
-                                             Position& position, FetchedBatches& piece) {
-  const std::optional<int64_t>& end = position.range.end;
-  while (!position.done) {
-    std::optional<size_t> size = record_batch_size(records);
-    if (records.size() < kRecordBatchLengthEnd || (size && *size > records.size())) break;
-    WEIR_ASSIGN(RecordBatchHeader header, parse_record_batch_header(records));
-    std::string_view bytes = records.substr(0, header.size());
-    records.remove_prefix(header.size());
-    const bool kept = rolled_back.keeps(header, bytes);
-    if (header.next_offset() <= position.next_offset) continue;  // wholly before what was asked for
-    if (end && header.base_offset >= *end) {
-      position.done = true;
-      break;
-    }
-    if (kept && header.record_count > 0) piece.batches.push_back({header, bytes});
-    position.next_offset = header.next_offset();
-    if (end && position.next_offset >= *end) position.done = true;
-  }
   return base::ok();
 }
 
