@@ -126,10 +126,27 @@ class Decoder final : public JsonDecoder {
       if (payloads.IsNull(i)) {
         append_null();
       } else {
-        WEIR_TRY(append(payloads.GetView(i), padded ? kPadding : 0));
+        const std::string_view payload = payloads.GetView(i);
+        WEIR_TRY(append(payload, padded ? kPadding : readable_after(payloads, i, payload)));
       }
     }
     return {};
+  }
+
+  // What of the array's buffer follows a value of it.
+  template <typename Array>
+  static size_t readable_after(const Array& payloads, int64_t row, std::string_view payload) {
+    const arrow::Buffer* buffer = nullptr;
+    if constexpr (std::is_same_v<Array, arrow::BinaryViewArray>) {
+      const auto& view = payloads.raw_values()[row];
+      if (view.is_inline()) return 0;
+      buffer = payloads.data()->buffers[2 + static_cast<size_t>(view.ref.buffer_index)].get();
+    } else {
+      buffer = payloads.value_data().get();
+    }
+    if (buffer == nullptr) return 0;
+    const auto* end = reinterpret_cast<const char*>(buffer->data()) + buffer->size();
+    return static_cast<size_t>(end - (payload.data() + payload.size()));
   }
 
   void make_room() {

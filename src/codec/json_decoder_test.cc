@@ -113,6 +113,30 @@ TEST(JsonDecoderTest, ArraysOfPayloads) {
   EXPECT_EQ(column_text(*decoder), "1; null; 2");
 }
 
+TEST(JsonDecoderTest, PayloadsOfAnArrayEndWhereTheyEnd) {
+  // What a neighbour begins with would make some of them whole.
+  const std::vector<std::string> records = {
+      R"({"a":1)",
+      "}",
+      R"({"a":1)",
+      R"(2,"b":"a text of more than twelve bytes"})",
+      R"({"a":3,"b":"x)",
+      R"("})",
+      R"({"b":"the last of them, also longer than twelve bytes"})"};
+  arrow::BinaryBuilder plain;
+  arrow::BinaryViewBuilder views;
+  for (const std::string& record : records)
+    ASSERT_TRUE(plain.Append(record).ok() && views.Append(record).ok());
+  for (const auto& array : {*plain.Finish(), *views.Finish()}) {
+    auto decoder = make("a int, b string");
+    ASSERT_TRUE(decoder->append_array(*array, false).ok());
+    EXPECT_EQ(decoder->counters().corrupt_rows, 6);
+    EXPECT_EQ(
+        column_text(*decoder, 1),
+        "null; null; null; null; null; null; the last of them, also longer than twelve bytes");
+  }
+}
+
 TEST(JsonDecoderTest, RefusesWhatItCannotRead) {
   auto schema = *columnar::parse_ddl_schema("a interval day to second");
   EXPECT_EQ(JsonDecoder::create(schema, {}).error().kind(), base::ErrorKind::kUnsupported);

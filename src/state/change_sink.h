@@ -54,12 +54,17 @@ class BlockCollector {
       std::swap(blocks_[count - 1], blocks_[count - 2]);
       return;
     }
+    // After a full block others may become full.
+    const bool full =
+        fits(count, 1, kind, bucket, SIZE_MAX) || fits(count, 2, kind, bucket, SIZE_MAX);
     blocks_.push_back({.kind = kind, .bucket = bucket, .rows = 0, .payload = {}});
+    if (full) blocks_.back().payload.reserve(kBlockBytes + kBlockBytes / 64);
   }
-  bool fits(size_t count, size_t back, BlockKind kind, int64_t bucket) const {
+  bool fits(size_t count, size_t back, BlockKind kind, int64_t bucket,
+            size_t bytes = kBlockBytes) const {
     if (count < back) return false;
     const EncodedBlock& block = blocks_[count - back];
-    return block.kind == kind && block.bucket == bucket && block.payload.size() < kBlockBytes;
+    return block.kind == kind && block.bucket == bucket && block.payload.size() < bytes;
   }
   std::vector<EncodedBlock> blocks_;
 };

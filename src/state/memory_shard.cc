@@ -155,6 +155,7 @@ Result<void> MemoryShard::put(const EncodedRows& keys, const EncodedRows& values
   MemoryTable* tables[kGroup];
   int64_t bucket = 0;
   MemoryTable* current = nullptr;
+  const int64_t rows_before = rows_;
   for (size_t begin = 0; begin < rows.size(); begin += kGroup) {
     const size_t count = std::min(kGroup, rows.size() - begin);
     for (size_t i = 0; i < count; ++i) {
@@ -180,6 +181,11 @@ Result<void> MemoryShard::put(const EncodedRows& keys, const EncodedRows& values
       rows_ += tables[i]->rows() - before;
       if (position != 0 && form_.mode == TimeBuckets::kOfRow) note_time(record.time, position);
     }
+    // Where the first of many rows are all new, so may be the others.
+    constexpr size_t kSample = 4 * kGroup;
+    if (begin + count == kSample && rows.size() >= 4 * kSample &&
+        form_.mode != TimeBuckets::kOfKey && rows_ - rows_before == static_cast<int64_t>(kSample))
+      current->reserve(static_cast<size_t>(current->rows()) + rows.size() - kSample);
   }
   updated_ += static_cast<int64_t>(rows.size());
   return {};
@@ -231,17 +237,19 @@ Result<void> MemoryShard::scan(int64_t time_from, int64_t time_to, const RowVisi
   return batch.finish();
 }
 
-Result<void> MemoryShard::remove_positions(MemoryTable& table,
-                                           const std::vector<uint64_t>& positions,
-                                           const RowVisitor& visit) {
-  RowBatch batch(visit);
-  for (const uint64_t position : positions)
-    batch.add(table.read(position));
-  WEIR_TRY(batch.finish());
-  if (!positions.empty()) changed(table);
-  for (const uint64_t position : positions) {
-    const Record record = table.read(position);
-    if (!table.remove(hash_bytes(record.key_prefix()), record.key)) continue;
+Result<void> MemoryShard::remove_leaving(MemoryTable& table, const std::vector<Leaving>& leaving,
+                                         const RowVisitor& visit) {
+  if (leaving.empty()) return {};
+  if (visit) {
+    RowBatch batch(visit);
+    for (const Leaving& row : leaving)
+      batch.add(table.read(row.position));
+    WEIR_TRY(batch.finish());
+  }
+  changed(table);
+  for (size_t i = 0; i < leaving.size(); ++i) {
+    if (i + kGroup < leaving.size()) table.prefetch_slot(leaving[i + kGroup].hash);
+    if (!table.remove(leaving[i].hash, leaving[i].position)) continue;
     --rows_;
     ++removed_;
   }
@@ -250,11 +258,12 @@ Result<void> MemoryShard::remove_positions(MemoryTable& table,
 
 Result<void> MemoryShard::evict_rows(MemoryTable& table, int64_t time, const RowVisitor& visit) {
   if (table.min_time() >= time || table.rows() == 0) return {};
-  std::vector<uint64_t> leaving;
+  std::vector<Leaving> leaving;
   table.for_each([&](uint64_t position) {
-    if (table.read(position).time < time) leaving.push_back(position);
+    const Record record = table.read(position);
+    if (record.time < time) leaving.push_back({hash_bytes(record.key_prefix()), position});
   });
-  WEIR_TRY(remove_positions(table, leaving, visit));
+  WEIR_TRY(remove_leaving(table, leaving, visit));
   changed(table).set_min_time(time);
   return {};
 }
@@ -280,23 +289,32 @@ Result<void> MemoryShard::evict_tables(int64_t time, const RowVisitor& visit) {
 Result<void> MemoryShard::evict_lists(int64_t time, const RowVisitor& visit) {
   MemoryTable* table = find_table(0);
   const int64_t boundary = bucket_of(time, width_);
-  std::vector<uint64_t> leaving;
+  std::vector<Leaving> leaving;
   for (auto it = lists_.begin(); it != lists_.end() && it->first <= boundary;) {
     TimeList& list = it->second;
     if (it->first == boundary && list.min_time >= time) break;
     leaving.clear();
     TimeList staying;
-    for (const uint64_t position : list.positions) {
-      const Record record = table->read(position);
-      if (table->find(hash_bytes(record.key_prefix()), record.key) != position) continue;
-      if (record.time < time) {
-        leaving.push_back(position);
-      } else {
-        staying.positions.push_back(position);
-        staying.min_time = std::min(staying.min_time, record.time);
+    uint64_t hashes[kGroup];
+    for (size_t begin = 0; begin < list.positions.size(); begin += kGroup) {
+      const size_t count = std::min(kGroup, list.positions.size() - begin);
+      for (size_t i = 0; i < count; ++i) {
+        hashes[i] = hash_bytes(table->read(list.positions[begin + i]).key_prefix());
+        table->prefetch_slot(hashes[i]);
+      }
+      for (size_t i = 0; i < count; ++i) {
+        const uint64_t position = list.positions[begin + i];
+        if (!table->holds(hashes[i], position)) continue;
+        const int64_t of_row = table->read(position).time;
+        if (of_row < time) {
+          leaving.push_back({hashes[i], position});
+        } else {
+          staying.positions.push_back(position);
+          staying.min_time = std::min(staying.min_time, of_row);
+        }
       }
     }
-    WEIR_TRY(remove_positions(*table, leaving, visit));
+    WEIR_TRY(remove_leaving(*table, leaving, visit));
     dropped_lists_.emplace_back(it->first, std::move(list));
     if (staying.positions.empty()) {
       it = lists_.erase(it);

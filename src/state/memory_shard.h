@@ -63,6 +63,10 @@ class MemoryShard final : public StateShard {
     std::vector<uint64_t> positions;  // some of them may be out of date
     int64_t min_time = INT64_MAX;
   };
+  struct Leaving {
+    uint64_t hash;
+    uint64_t position;
+  };
   struct Dropped {
     int64_t bucket;
     std::unique_ptr<MemoryTable> table;
@@ -81,8 +85,8 @@ class MemoryShard final : public StateShard {
   Result<void> evict_tables(int64_t time, const RowVisitor& visit);
   Result<void> evict_rows(MemoryTable& table, int64_t time, const RowVisitor& visit);
   Result<void> evict_lists(int64_t time, const RowVisitor& visit);
-  Result<void> remove_positions(MemoryTable& table, const std::vector<uint64_t>& positions,
-                                const RowVisitor& visit);
+  Result<void> remove_leaving(MemoryTable& table, const std::vector<Leaving>& leaving,
+                              const RowVisitor& visit);
   void count_rows();
 
   RecordForm form_;

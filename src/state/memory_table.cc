@@ -55,6 +55,15 @@ Place HashIndex::locate(uint64_t hash, std::string_view key, const Records& reco
   return {.slot = free == SIZE_MAX ? slot : free};
 }
 
+Place HashIndex::locate(uint64_t hash, uint64_t position) const {
+  if (slots_.empty()) return {};
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash & mask;
+  for (; slots_[slot] != 0; slot = (slot + 1) & mask)
+    if ((slots_[slot] & kPositionMask) == position) return {.slot = slot, .position = position};
+  return {.slot = slot};
+}
+
 void HashIndex::replace(const Place& place, uint64_t hash, uint64_t position) {
   slots_[place.slot] = tag(hash) | position;
 }
@@ -225,6 +234,12 @@ uint64_t MemoryTable::append(const Record& record, size_t bytes) {
   return position;
 }
 
+Place MemoryTable::locate(uint64_t hash, uint64_t position) const {
+  if (!ordered_) return hash_.locate(hash, position);
+  const Place place = tree_.locate(hash, records_.read(position).key, records_);
+  return place.position == position ? place : Place{.slot = place.slot, .entry = place.entry};
+}
+
 void MemoryTable::begin_batch() {
   in_batch_ = true;
   mark_ = records_.arena.end();
@@ -237,7 +252,10 @@ uint64_t MemoryTable::put(uint64_t hash, const Record& record) {
   if (place.position == 0) {
     const uint64_t position = append(record, bytes);
     insert(place, hash, position);
-    if (in_batch_) changes_.push_back({.before = 0, .key = position});
+    if (in_batch_) {
+      changes_.push_back({.before = 0, .after = position});
+      restated_ |= removed_in_batch_;  // it may have been this key
+    }
     return position;
   }
   const Record before = records_.read(place.position);
@@ -251,15 +269,19 @@ uint64_t MemoryTable::put(uint64_t hash, const Record& record) {
   live_bytes_ -= before.bytes;
   const uint64_t position = append(record, bytes);
   replace(place, hash, position);
-  if (in_batch_ && !of_batch) changes_.push_back({.before = place.position, .key = place.position});
+  restated_ |= of_batch;
+  if (in_batch_ && !of_batch) changes_.push_back({.before = place.position, .after = position});
   return position;
 }
 
-bool MemoryTable::remove(uint64_t hash, std::string_view key) {
-  const Place place = locate(hash, key);
+bool MemoryTable::remove(const Place& place) {
   if (place.position == 0) return false;
-  if (in_batch_ && place.position < mark_)
-    changes_.push_back({.before = place.position, .key = place.position});
+  if (in_batch_ && place.position < mark_) {
+    changes_.push_back({.before = place.position, .after = 0});
+  } else if (in_batch_) {
+    restated_ = true;
+  }
+  removed_in_batch_ = in_batch_;
   const size_t bytes = records_.read(place.position).bytes;
   garbage_ += bytes;
   live_bytes_ -= bytes;
@@ -270,13 +292,15 @@ bool MemoryTable::remove(uint64_t hash, std::string_view key) {
 void MemoryTable::commit_batch() {
   in_batch_ = false;
   born_ = false;
+  removed_in_batch_ = false;
+  restated_ = false;
   changes_.clear();
 }
 
 void MemoryTable::roll_back_batch() {
   for (size_t i = changes_.size(); i-- > 0;) {
     const Change& change = changes_[i];
-    const Record record = records_.read(change.key);
+    const Record record = records_.read(change.key());
     const uint64_t hash = hash_bytes(record.key_prefix());
     const Place place = locate(hash, record.key);
     if (place.position == change.before) continue;
@@ -300,6 +324,8 @@ void MemoryTable::roll_back_batch() {
   min_time_ = min_time_before_;
   in_batch_ = false;
   born_ = false;
+  removed_in_batch_ = false;
+  restated_ = false;
   changes_.clear();
 }
 

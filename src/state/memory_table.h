@@ -7,6 +7,7 @@
 // records.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,8 @@ class HashIndex {
   // The record that the key's first candidate slot points to, for prefetching; 0: none.
   uint64_t candidate(uint64_t hash) const;
   Place locate(uint64_t hash, std::string_view key, const Records& records) const;
+  // Of the row whose record is at the position; that of a row not there where no slot has it.
+  Place locate(uint64_t hash, uint64_t position) const;
   void replace(const Place& place, uint64_t hash, uint64_t position);
   void insert(Place place, uint64_t hash, uint64_t position, const Records& records);
   void erase(const Place& place);
@@ -139,6 +142,10 @@ class MemoryTable {
       __builtin_prefetch(records_.arena.at(position));
   }
   uint64_t find(uint64_t hash, std::string_view key) const { return locate(hash, key).position; }
+  // Whether the record at the position, of this hash, is that of a row that is there now.
+  bool holds(uint64_t hash, uint64_t position) const {
+    return locate(hash, position).position == position;
+  }
   Record read(uint64_t position) const { return records_.read(position); }
   template <typename F>  // use(position)
   void for_each(F&& use) const {
@@ -170,19 +177,21 @@ class MemoryTable {
   void set_born_in_batch() { born_ = true; }
   // The position of a record that was written for it; 0 where nothing had to change.
   uint64_t put(uint64_t hash, const Record& record);
-  bool remove(uint64_t hash, std::string_view key);
+  bool remove(uint64_t hash, std::string_view key) { return remove(locate(hash, key)); }
+  // The row whose record is at the position.
+  bool remove(uint64_t hash, uint64_t position) { return remove(locate(hash, position)); }
   void commit_batch();
   void roll_back_batch();
-  // What the batch changed: records that are there now, and keys that are not any more.
+  // What the batch changed: records that are there now, and keys that are not any more; each key
+  // once, but for one that went and came again, which may be told of twice.
   template <typename Put, typename Remove>
   void for_each_change(Put&& put_record, Remove&& remove_record) const {
+    if (restated_) return for_each_restated(put_record, remove_record);
     for (const Change& change : changes_) {
-      const Record record = records_.read(change.key);
-      const Place place = locate(hash_bytes(record.key_prefix()), record.key);
-      if (place.position != 0) {
-        put_record(records_.read(place.position), records_.arena.at(place.position));
-      } else if (change.before != 0) {
-        remove_record(record);
+      if (change.after != 0) {
+        put_record(records_.read(change.after), records_.arena.at(change.after));
+      } else {
+        remove_record(records_.read(change.before));
       }
     }
   }
@@ -202,12 +211,42 @@ class MemoryTable {
  private:
   struct Change {
     uint64_t before;  // the row's committed record; 0: there was none
-    uint64_t key;     // a record that has the key
+    uint64_t after;   // the record that took its place; 0: the row went
+
+    uint64_t key() const { return before != 0 ? before : after; }  // a record that has the key
   };
+
+  // Where keys have changed more than once, by what the index says of them now.
+  template <typename Put, typename Remove>
+  void for_each_restated(Put&& put_record, Remove&& remove_record) const {
+    constexpr size_t kAhead = 16;
+    uint64_t hashes[kAhead];
+    for (size_t begin = 0; begin < changes_.size(); begin += kAhead) {
+      const size_t count = std::min(kAhead, changes_.size() - begin);
+      for (size_t i = 0; i < count; ++i) {
+        hashes[i] = records_.hash(changes_[begin + i].key());
+        prefetch_slot(hashes[i]);
+      }
+      for (size_t i = 0; i < count; ++i)
+        prefetch_record(hashes[i]);
+      for (size_t i = 0; i < count; ++i) {
+        const Change& change = changes_[begin + i];
+        const Record record = records_.read(change.key());
+        const Place place = locate(hashes[i], record.key);
+        if (place.position != 0) {
+          put_record(records_.read(place.position), records_.arena.at(place.position));
+        } else if (change.before != 0) {
+          remove_record(record);
+        }
+      }
+    }
+  }
 
   Place locate(uint64_t hash, std::string_view key) const {
     return ordered_ ? tree_.locate(hash, key, records_) : hash_.locate(hash, key, records_);
   }
+  Place locate(uint64_t hash, uint64_t position) const;
+  bool remove(const Place& place);
   void replace(const Place& place, uint64_t hash, uint64_t position);
   void insert(const Place& place, uint64_t hash, uint64_t position);
   void erase(const Place& place);
@@ -226,6 +265,8 @@ class MemoryTable {
   uint64_t mark_ = 0;  // records from here on are of the batch
   int64_t min_time_before_ = INT64_MAX;
   std::vector<Change> changes_;
+  bool removed_in_batch_ = false;
+  bool restated_ = false;  // a key may have more than one change, or a change that is not the last
 };
 
 }  // namespace weir::state
