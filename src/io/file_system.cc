@@ -24,6 +24,22 @@ Result<void> write_new_file(FileSystem& fs, const std::string& path, std::string
   return file->close();
 }
 
+// The bytes, durable, in a new file beside `path`; its name goes to `temporary`. A process that
+// died may have left one of that name: ids of processes come again, in containers at each start.
+Result<void> write_temporary(FileSystem& fs, const std::string& path, std::string_view bytes,
+                             std::string& temporary) {
+  constexpr int kTriesMax = 1000;
+  for (int tries = 1;; ++tries) {
+    temporary = temporary_path_beside(path);
+    auto written = write_new_file(fs, temporary, bytes);
+    const bool taken = !written.ok() && written.error().kind() == ErrorKind::kAlreadyExists;
+    if (taken && tries < kTriesMax) continue;
+    if (!written.ok() && !taken)
+      (void)fs.remove(temporary);  // best effort: the first error is the one to report
+    return written;
+  }
+}
+
 }  // namespace
 
 std::string parent_path(const std::string& path) {
@@ -73,12 +89,8 @@ Result<void> FileSystem::make_dirs(const std::string& path) {
 
 Result<CreateOutcome> FileSystem::create_if_absent(const std::string& path,
                                                    std::string_view bytes) {
-  const std::string temporary = temporary_path_beside(path);
-  auto written = write_new_file(*this, temporary, bytes);
-  if (!written.ok()) {
-    (void)remove(temporary);  // best effort: the first error is the one to report
-    return std::move(written).error();
-  }
+  std::string temporary;
+  WEIR_TRY(write_temporary(*this, path, bytes, temporary));
   auto outcome = link(temporary, path);
   auto removed = remove(temporary);
   if (!outcome.ok()) return outcome;
@@ -89,12 +101,11 @@ Result<CreateOutcome> FileSystem::create_if_absent(const std::string& path,
 }
 
 Result<void> FileSystem::replace(const std::string& path, std::string_view bytes) {
-  const std::string temporary = temporary_path_beside(path);
-  auto written = write_new_file(*this, temporary, bytes);
-  if (written.ok()) written = rename(temporary, path);
-  if (!written.ok()) {
+  std::string temporary;
+  WEIR_TRY(write_temporary(*this, path, bytes, temporary));
+  if (auto renamed = rename(temporary, path); !renamed.ok()) {
     (void)remove(temporary);
-    return written;
+    return renamed;
   }
   return sync_dir(parent_path(path));
 }

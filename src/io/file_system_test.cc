@@ -2,6 +2,7 @@
 #include "io/file_system.h"
 
 #include <cstdlib>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -52,6 +53,19 @@ TEST_P(FileSystemTest, CreateIfAbsentTakesTheFirst) {
   EXPECT_EQ(fs_.create_if_absent(path("0.json"), "second").value(), CreateOutcome::kExists);
   EXPECT_EQ(fs_.read_all(path("0.json")).value(), "first");
   EXPECT_EQ(fs_.list(place_.folder)->size(), 1U);  // no temporary file is left
+}
+
+// Of a process that died and had the same id, as the first process of a container has.
+TEST_P(FileSystemTest, TemporaryFilesOfADeadProcessAreNotInTheWay) {
+  for (int number = 1; number < 200; ++number)
+    for (const char* name : {"0.json", "x"})
+      ASSERT_TRUE(
+          fs_.create(path(fmt::format("{}{}-{}-{}", kTemporaryPrefix, name, ::getpid(), number)))
+              .ok());
+  EXPECT_EQ(fs_.create_if_absent(path("0.json"), "first").value(), CreateOutcome::kCreated);
+  EXPECT_TRUE(fs_.replace(path("x"), "second").ok());
+  EXPECT_EQ(fs_.read_all(path("0.json")).value(), "first");
+  EXPECT_EQ(fs_.read_all(path("x")).value(), "second");
 }
 
 TEST_P(FileSystemTest, ReplaceTakesTheLast) {

@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 
 #include "base/logging.h"
+#include "delta/durable_folders.h"
 #include "session/file_table.h"
 #include "session/part_files.h"
 #include "source/file_sink_log.h"
@@ -34,12 +35,14 @@ class WrittenBatch final : public sink::BatchWriter {
 class FileBatch final : public sink::BatchWriter {
  public:
   FileBatch(const Services& services, const FileWrite& write,
-            const std::shared_ptr<const PartLayout>& layout, source::FileSinkLog& log, int parts)
-      : services_(services), write_(write), log_(log) {
+            const std::shared_ptr<const PartLayout>& layout, source::FileSinkLog& log,
+            delta::DurableFolders& folders, int parts)
+      : services_(services), write_(write), log_(log), folders_(folders) {
     const std::string job = base::uuid(services.random);
     const auto place = [this](const PartFiles::File& file, size_t) -> Result<std::string> {
       const std::string folder = folder_of(file);
-      WEIR_TRY(services_.fs.make_dirs(folder));
+      WEIR_TRY(folders_.ensure(services_.fs, write_.path, folder));
+      WEIR_TRY(services_.fs.make_dirs(folder));  // somebody may have tidied it away
       return io::join_path(folder, file.name);
     };
     for (int part = 0; part < parts; ++part)
@@ -68,6 +71,7 @@ class FileBatch final : public sink::BatchWriter {
         folders.insert(folder_of(file));
       }
     }
+    WEIR_TRY(folders_.ensure(services_.fs, write_.path, write_.path));
     for (const auto& folder : folders)
       WEIR_TRY(services_.fs.sync_dir(folder));
     committed_ = true;  // from here on the log may name the files, whatever becomes of the call
@@ -98,6 +102,7 @@ class FileBatch final : public sink::BatchWriter {
   const Services& services_;
   const FileWrite& write_;
   source::FileSinkLog& log_;
+  delta::DurableFolders& folders_;
   std::vector<std::unique_ptr<PartFiles>> parts_;
   bool committed_ = false;
 };
@@ -105,7 +110,10 @@ class FileBatch final : public sink::BatchWriter {
 class FileSink final : public sink::Sink {
  public:
   FileSink(const Services& services, FileWrite write, int64_t log_interval)
-      : services_(services), write_(std::move(write)), log_interval_(log_interval) {}
+      : services_(services), write_(std::move(write)), log_interval_(log_interval) {
+    while (write_.path.size() > 1 && write_.path.ends_with('/'))
+      write_.path.pop_back();
+  }
 
   std::string description() const override { return fmt::format("FileSink[file:{}]", write_.path); }
   bool exactly_once() const override { return true; }
@@ -120,6 +128,14 @@ class FileSink final : public sink::Sink {
     return std::string();
   }
   Result<void> confirm_committed(BatchId batch) override {
+    // The checkpoint may be one batch behind, where the process died in between.
+    if (log_->latest() > batch.value() + 1)
+      return error(ErrorKind::kConflict,
+                   "the log in {} has batch {}, and the query's checkpoint ends with batch {}: it "
+                   "is an old copy, or entries of it were removed. New rows would be taken for "
+                   "those of batches already written. Restore the newer checkpoint, or start with "
+                   "a new one and another folder",
+                   write_.path, log_->latest(), batch.value());
     if (log_->latest() >= batch.value()) return {};
     return error(ErrorKind::kConflict,
                  "the log in {} ends at batch {} and the query's checkpoint at batch {}: this is "
@@ -134,7 +150,7 @@ class FileSink final : public sink::Sink {
                    "the log in {} ends at batch {}, and batch {} is to be written", write_.path,
                    log_->latest(), batch.value());
     return std::unique_ptr<sink::BatchWriter>(
-        std::make_unique<FileBatch>(services_, write_, layout_, *log_, parts));
+        std::make_unique<FileBatch>(services_, write_, layout_, *log_, folders_, parts));
   }
 
  private:
@@ -143,6 +159,7 @@ class FileSink final : public sink::Sink {
   int64_t log_interval_;
   std::shared_ptr<const PartLayout> layout_;
   std::optional<source::FileSinkLog> log_;
+  delta::DurableFolders folders_;  // of the path, over all batches
 };
 
 }  // namespace

@@ -135,6 +135,21 @@ TEST_F(FileSinkTest, PartitionsBecomeFolders) {
   EXPECT_FALSE(open(write)->prepare({"q", "r", ""}, schema()).ok());
 }
 
+// Folders that a process made which died before their names were durable.
+TEST_F(FileSinkTest, FilesInFoldersOfADeadProcessOutliveALossOfPower) {
+  for (uint64_t seed = 1; seed <= 16; ++seed) {
+    files_ = std::make_unique<io::ModelFileSystem>(seed);
+    ASSERT_TRUE(files_->make_dir("/out").ok() && files_->make_dir("/out/day=a").ok());
+    FileWrite write;
+    write.partition_by = {"day"};
+    const auto sink = open(write);
+    ASSERT_TRUE(sink->prepare({"q", "r", ""}, schema()).ok());
+    ASSERT_TRUE(deliver(*sink, 0, {rows({{1, "a"}, {2, "a"}})}).ok());
+    files_->restart();
+    EXPECT_THAT(lines(), ElementsAre(R"({"id":1})", R"({"id":2})")) << seed;
+  }
+}
+
 TEST_F(FileSinkTest, AFolderTakesOneQuery) {
   const auto sink = open();
   ASSERT_TRUE(sink->prepare({"q", "r", ""}, schema()).ok());
@@ -145,6 +160,10 @@ TEST_F(FileSinkTest, AFolderTakesOneQuery) {
   ASSERT_TRUE(again->prepare({"q", "r2", ""}, schema()).ok());
   EXPECT_TRUE(again->confirm_committed(BatchId(0)).ok());
   EXPECT_EQ(again->confirm_committed(BatchId(1)).error().kind(), ErrorKind::kConflict);
+  for (int batch = 1; batch < 3; ++batch)
+    ASSERT_TRUE(deliver(*again, batch, {rows({{batch, "a"}})}).ok());
+  EXPECT_TRUE(again->confirm_committed(BatchId(1)).ok());
+  EXPECT_EQ(again->confirm_committed(BatchId(0)).error().kind(), ErrorKind::kConflict);
   FileWrite write;
   write.options = {{"retention", "1d"}};
   write.format = "json";

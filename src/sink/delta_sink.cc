@@ -174,6 +174,14 @@ class DeltaSink final : public Sink {
 
   Result<void> confirm_committed(BatchId batch) override {
     const auto recorded = table_->transaction_version(query_.query_id);
+    // The checkpoint may be one batch behind, where the process died in between.
+    if (recorded && *recorded > batch.value() + 1)
+      return base::error(
+          ErrorKind::kConflict,
+          "the table {} has batch {} of query {}, and the checkpoint ends with batch {}: it is an "
+          "old copy, or entries of it were removed. New rows would be taken for those of batches "
+          "already written. Restore the newer checkpoint, or start with a new one",
+          table_->path(), *recorded, query_.query_id, batch.value());
     if (recorded && *recorded >= batch.value()) return {};
     return base::error(ErrorKind::kConflict,
                        "the checkpoint says that batch {} of query {} is in the table, but {} {}: "

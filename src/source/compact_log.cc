@@ -6,6 +6,7 @@
 
 #include "base/parse_integer.h"
 #include "base/result.h"
+#include "source/durable_folder.h"
 #include "source/metadata_log.h"
 
 namespace weir::source {
@@ -144,7 +145,7 @@ Result<std::vector<std::string>> CompactLog::all() {
 }
 
 Result<void> CompactLog::open(bool for_writing) {
-  if (for_writing) WEIR_TRY(files_.make_dirs(folder_));
+  if (for_writing) WEIR_TRY(make_durable_folder(files_, folder_));
   WEIR_ASSIGN(const auto listed, files_.list(folder_));
   std::vector<int64_t> compacted;
   for (const io::FileInfo& info : listed) {

@@ -31,8 +31,8 @@ class CompactLog {
   CompactLog(io::FileSystem& files, std::string folder, int64_t interval = kInterval)
       : files_(files), folder_(std::move(folder)), interval_(interval) {}
 
-  // Finds what is there. For writing: makes the folder where absent and removes temporary files of
-  // a writer that died.
+  // Finds what is there. For writing: makes the folder where absent, removes temporary files of a
+  // writer that died, and makes the entries durable that are found.
   Result<void> open(bool for_writing);
   // The newest entry, -1 where there is none.
   int64_t latest() const { return latest_; }

@@ -89,6 +89,9 @@ class KafkaSource final : public Source, public ReadAheadSource {
   Result<void> add_new_partitions(const KafkaOffsets& until, KafkaOffsets& from);
   Result<void> check_replay(const KafkaOffsets& until);
   Result<void> data_loss(const std::string& what) const;
+  Result<void> log_ends_before(const KafkaOffsets::value_type& position,
+                               const KafkaOffsets& ends) const;
+  Result<void> check_frozen_ends(const KafkaOffsets& from);
   bool delays_batch(const KafkaOffsets& from, const KafkaOffsets& until);
   Result<std::shared_ptr<KafkaPartitionStream>> open_stream(const KafkaRange& range, bool keep);
 
@@ -248,6 +251,43 @@ Result<void> KafkaSource::data_loss(const std::string& what) const {
   return {};
 }
 
+// The query's position that the log does not reach; positions.end(): there is none.
+KafkaOffsets::const_iterator lower_end(const KafkaOffsets& ends, const KafkaOffsets& positions) {
+  return std::find_if(positions.begin(), positions.end(), [&](const auto& position) {
+    const auto end = ends.find(position.first);
+    return end != ends.end() && end->second < position.second;
+  });
+}
+
+Result<void> KafkaSource::log_ends_before(const KafkaOffsets::value_type& position,
+                                          const KafkaOffsets& ends) const {
+  return data_loss(fmt::format(
+      "the log of {}-{} ends at {} and the query has read up to {}: the topic was deleted and made "
+      "anew, or its end was lost",
+      position.first.topic, position.first.partition, ends.at(position.first), position.second));
+}
+
+// Ends that lie before the position are those of a topic made anew, or of a broker that took over
+// just then: reading up to them would take the position back, and rows would come twice.
+Result<void> KafkaSource::check_frozen_ends(const KafkaOffsets& from) {
+  if (lower_end(ends_, from) == from.end()) return {};
+  WEIR_ASSIGN(const KafkaOffsets now, ask_offsets(partitions_, kafka::kLatestTimestamp));
+  for (const auto& [partition, offset] : from) {
+    const auto end = ends_.find(partition);
+    if (end != ends_.end() && end->second < offset && now.at(partition) >= offset)
+      end->second = offset;  // nothing was there but what has been read
+  }
+  const auto lower = lower_end(ends_, from);
+  if (lower == from.end()) return {};
+  if (++lower_ends_seen_ < kLowerEndsTolerated)
+    return error(ErrorKind::kTimeout,
+                 "the log of {}-{} is said to end at {}, before {}, up to which the query has read",
+                 lower->first.topic, lower->first.partition, ends_[lower->first], lower->second)
+        .as_retryable();
+  lower_ends_seen_ = 0;
+  return log_ends_before(*lower, ends_);
+}
+
 // Brings ends_ up to date: from the brokers where that was not done just now, else from what came
 // with the rows.
 Result<void> KafkaSource::refresh_ends(const KafkaOffsets& from) {
@@ -260,23 +300,14 @@ Result<void> KafkaSource::refresh_ends(const KafkaOffsets& from) {
   if (ends_.empty() || now_us - ends_asked_us_ >= kAskEndsEveryUs) {
     WEIR_ASSIGN(KafkaOffsets ends, ask_offsets(partitions_, kafka::kLatestTimestamp));
     ends_asked_us_ = now_us;
-    const auto lower = std::find_if(from.begin(), from.end(), [&](const auto& position) {
-      const auto end = ends.find(position.first);
-      return end != ends.end() && end->second < position.second;
-    });
-    if (lower != from.end()) {
+    if (const auto lower = lower_end(ends, from); lower != from.end()) {
       if (++lower_ends_seen_ < kLowerEndsTolerated) {
         ends_ = from;  // nothing new, until the brokers agree
         return {};
       }
-      lower_ends_seen_ = 0;
-      WEIR_TRY(data_loss(fmt::format(
-          "the log of {}-{} ends at {} and the query has read up to {}: the topic was deleted "
-          "and made anew, or its end was lost",
-          lower->first.topic, lower->first.partition, ends[lower->first], lower->second)));
-    } else {
-      lower_ends_seen_ = 0;
+      WEIR_TRY(log_ends_before(*lower, ends));
     }
+    lower_ends_seen_ = 0;
     ends_ = std::move(ends);
   }
   for (const auto& [partition, stream] : streams_) {
@@ -323,7 +354,11 @@ bool KafkaSource::delays_batch(const KafkaOffsets& from, const KafkaOffsets& unt
 
 Result<LatestOffset> KafkaSource::latest_offset(const std::string& start, bool ignore_limits) {
   WEIR_ASSIGN(const KafkaOffsets start_offsets, parse_kafka_offsets(start, "start offset"));
-  if (!available_now_) WEIR_TRY(refresh_ends(start_offsets));
+  if (!available_now_) {
+    WEIR_TRY(refresh_ends(start_offsets));
+  } else {
+    WEIR_TRY(check_frozen_ends(start_offsets));
+  }
   for (const auto& [partition, offset] : start_offsets)
     if (!ends_.contains(partition))
       WEIR_TRY(data_loss(fmt::format("{}-{} is gone; the query has read up to {}", partition.topic,

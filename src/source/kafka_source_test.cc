@@ -321,6 +321,33 @@ TEST_F(KafkaSourceTest, ATopicMadeAnewIsDataLoss) {
   EXPECT_EQ(looked.error().kind(), ErrorKind::kDataLoss);
 }
 
+TEST_F(KafkaSourceTest, ATopicMadeAnewIsDataLossForAvailableNowToo) {
+  cluster->produce({"t", 0}, {"a", "b"});
+  open();
+  EXPECT_EQ(batch()->size(), 2U);
+  cluster->logs[{"t", 0}] = {};
+  cluster->produce({"t", 0}, {"other"});
+  ASSERT_TRUE(source->prepare_available_now().ok());
+  Result<LatestOffset> looked = LatestOffset{};
+  for (int look = 0; look < 5 && (looked.ok() || looked.error().retryable()); ++look)
+    looked = source->latest_offset(position, false);
+  ASSERT_FALSE(looked.ok());
+  EXPECT_EQ(looked.error().kind(), ErrorKind::kDataLoss);
+}
+
+TEST_F(KafkaSourceTest, AvailableNowDoesNotGoBackWhereABrokerKnewOfLess) {
+  cluster->produce({"t", 0}, {"a"});
+  open();
+  cluster->produce({"t", 0}, {"b"});
+  tick();
+  EXPECT_EQ(batch()->size(), 2U);
+  cluster->logs[{"t", 0}].end = 1;  // just taken over
+  ASSERT_TRUE(source->prepare_available_now().ok());
+  EXPECT_TRUE(source->latest_offset(position, false).error().retryable());
+  cluster->logs[{"t", 0}].end = 2;
+  EXPECT_EQ(source->latest_offset(position, false)->end, position);
+}
+
 TEST_F(KafkaSourceTest, AvailableNowEndsAtWhatWasThere) {
   cluster->produce({"t", 0}, {"a"});
   open();

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/parse_integer.h"
+#include "source/durable_folder.h"
 
 namespace weir::source {
 
@@ -24,7 +25,7 @@ std::string MetadataLog::path_of(int64_t id) const {
 }
 
 Result<void> MetadataLog::open() {
-  WEIR_TRY(files_.make_dirs(folder_));
+  WEIR_TRY(make_durable_folder(files_, folder_));
   WEIR_ASSIGN(const auto entries, files_.list(folder_));
   may_have_checksums_ = false;
   std::optional<int64_t> first;

@@ -82,6 +82,11 @@ Result<std::unique_ptr<MicroBatchQuery>> MicroBatchQuery::start(QueryEnvironment
 Result<void> MicroBatchQuery::prepare() {
   io::FileSystem& files = environment_.files;
   WEIR_TRY(files.make_dirs(options_.checkpoint));
+  // Whoever made it may have died before its name was durable. The folder that it is in may be one
+  // that this process is not allowed to open.
+  if (auto synced = files.sync_dir(io::parent_path(options_.checkpoint));
+      !synced.ok() && synced.error().kind() != ErrorKind::kPermissionDenied)
+    return synced;
   WEIR_ASSIGN(lock_,
               lock_checkpoint(files, environment_.clock, options_.checkpoint, options_.name));
   WEIR_ASSIGN(identity_.query_id,
@@ -196,6 +201,11 @@ Result<void> MicroBatchQuery::recover() {
                  "checkpoint is not whole. Restore it, or start with a new one",
                  offset_log_.folder(), newest.value(), commit_log_.folder(),
                  last_committed->value());
+  if (!last_committed && newest.value() > 0 && parts_.plan != nullptr && parts_.plan->stateful())
+    return error(ErrorKind::kCorruption,
+                 "{} reach batch {} and {} is empty: nothing says what the state was before that "
+                 "batch. The checkpoint is not whole. Restore it, or start with a new one",
+                 offset_log_.folder(), newest.value(), commit_log_.folder());
   watermark_.set(entry.batch_watermark_ms);
   if (const auto policy = entry.conf.find("spark.sql.streaming.multipleWatermarkPolicy");
       policy != entry.conf.end()) {

@@ -269,6 +269,7 @@ Result<StreamQueryPtr> Queries::start(StreamWrite write) {
   options.trigger = write.trigger;
   options.threads = threads;
   options.session = conf.pinned;
+  options.stop = stop_.get_token();  // also where the session closes while the query starts
   options.watermark_policy = conf.policy;
   options.batches_without_rows = conf.batches_without_rows;
   options.progress_kept = conf.progress_kept;
