@@ -343,7 +343,7 @@ Result<void> RowCodec::encode(std::span<const ArrayPtr> arrays, int64_t rows,
         const auto size = static_cast<uint32_t>(piece.size());
         char* const to = bytes + offsets[row] + cursor[row];
         std::memcpy(to, &size, 4);
-        std::memcpy(to + 4, piece.data(), piece.size());
+        piece.copy(to + 4, piece.size());  // no bytes may have no address
         cursor[row] += 4 + size;
       };
       if (leaf.nested) {

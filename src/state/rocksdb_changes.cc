@@ -30,7 +30,7 @@ uint32_t ShardChanges::find_or_add(std::string_view key, bool& added) {
   const uint32_t number = size();
   slots_[at] = tag << 32 | (uint64_t{number} + 1);
   char* bytes = allocate(key.size());
-  std::memcpy(bytes, key.data(), key.size());
+  key.copy(bytes, key.size());
   Row& row = rows_.emplace_back();
   row.key_begin = bytes;
   row.key_bytes = static_cast<uint32_t>(key.size());
@@ -52,7 +52,7 @@ void ShardChanges::grow() {
 
 void ShardChanges::set_value(Row& row, std::string_view value) {
   if (!row.present() || row.value_bytes < value.size()) row.value_begin = allocate(value.size());
-  std::memcpy(const_cast<char*>(row.value_begin), value.data(), value.size());
+  value.copy(const_cast<char*>(row.value_begin), value.size());
   row.value_bytes = static_cast<uint32_t>(value.size());
 }
 

@@ -143,13 +143,7 @@ Result<void> RocksDbShard::scan_bucket(const EncodedRows& prefixes,
   rocksdb::Iterator* it = nullptr;
   bool dense = false;
   if (may_be_stored(bucket)) {
-    int64_t stored = 0;
-    const Buckets& counts = touched_ ? buckets_before_ : buckets_;
-    if (form_.mode != TimeBuckets::kOfRow) stored = counts.at(bucket).rows;
-    if (form_.mode == TimeBuckets::kOfRow)
-      for (const auto& [of, each] : counts)
-        stored += each.rows;
-    dense = static_cast<int64_t>(ordered.size()) * kDense >= stored;
+    dense = static_cast<int64_t>(ordered.size()) * kDense >= stored_rows(bucket);
     it = &iterator(dense ? Order::kTotal : Order::kPrefix);
   }
   auto place = [&, placed = false](std::string_view range) mutable {
@@ -190,9 +184,11 @@ void RocksDbShard::drop_buckets(const std::set<int64_t>& dropped) {
   for (const int64_t bucket : dropped) {
     const auto counts = buckets_.find(bucket);
     if (counts == buckets_.end()) continue;
+    keep_before(bucket, counts->second);
     removed_ += counts->second.rows;
+    rows_ -= counts->second.rows;
     buckets_.erase(counts);
-    if (buckets_before_.contains(bucket)) dropped_.insert(bucket);
+    if (stored_rows(bucket) > 0) dropped_.insert(bucket);
   }
   for (uint32_t number = 0; number < changes_.size(); ++number) {
     ShardChanges::Row& row = changes_[number];
@@ -279,10 +275,11 @@ Result<void> RocksDbShard::evict_below(int64_t time, const RowVisitor& visit) {
   WEIR_CHECK(form_.mode != TimeBuckets::kNone, "only a store with time is evicted by it");
   const int64_t boundary = bucket_of(time, width_);
   std::vector<int64_t> in;
-  for (const auto& [bucket, counts] : buckets_)
-    if (bucket < boundary || (bucket == boundary && counts.min_time < time)) in.push_back(bucket);
+  const auto last = buckets_.upper_bound(boundary);
+  for (auto it = buckets_.begin(); it != last; ++it)
+    if (it->first < boundary || it->second.min_time < time) in.push_back(it->first);
   if (in.empty()) return {};
-  touch();
+  touched_ = true;
   if (form_.mode == TimeBuckets::kOfRow) {
     WEIR_TRY(evict_times(in, time, visit));
   } else {
@@ -295,8 +292,10 @@ Result<void> RocksDbShard::evict_below(int64_t time, const RowVisitor& visit) {
     if (!whole.empty()) drop_buckets(whole);
     if (in.back() == boundary) WEIR_TRY(evict_from(boundary, time, visit));
   }
-  if (const auto it = buckets_.find(boundary); it != buckets_.end())
+  if (const auto it = buckets_.find(boundary); it != buckets_.end()) {
+    keep_before(boundary, it->second);
     it->second.min_time = std::max(it->second.min_time, time);
+  }
   return {};
 }
 

@@ -93,30 +93,32 @@ void RocksDbShard::forget_batch() {
   prefix_.reset();
   changes_.clear();
   dropped_.clear();
-  buckets_before_.clear();
+  before_.clear();
   touched_ = false;
 }
 
-void RocksDbShard::touch() {
-  if (touched_) return;
-  touched_ = true;
-  buckets_before_ = buckets_;
-}
-
 void RocksDbShard::roll_back_batch() {
-  if (touched_) buckets_ = std::move(buckets_before_);
+  for (const auto& [bucket, counts] : before_)
+    set_bucket(bucket, counts);
   forget_batch();
 }
 
+int64_t RocksDbShard::stored_rows(int64_t bucket) const {
+  if (form_.mode != TimeBuckets::kOfKey) return stored_rows_;
+  if (const auto it = before_.find(bucket); it != before_.end()) return it->second.rows;
+  const auto it = buckets_.find(bucket);
+  return it == buckets_.end() ? 0 : it->second.rows;
+}
+
 bool RocksDbShard::may_be_stored(int64_t bucket) const {
-  const Buckets& stored = touched_ ? buckets_before_ : buckets_;
-  if (form_.mode != TimeBuckets::kOfKey) return !stored.empty();
-  return stored.contains(bucket) && !dropped_.contains(bucket);
+  return stored_rows(bucket) > 0 && !dropped_.contains(bucket);
 }
 
 void RocksDbShard::count(int64_t bucket, int64_t time, int64_t rows) {
   Bucket& counts = buckets_[bucket];
+  keep_before(bucket, counts);
   counts.rows += rows;
+  rows_ += rows;
   if (rows >= 0) counts.min_time = std::min(counts.min_time, time);
   if (counts.rows == 0) buckets_.erase(bucket);
 }
@@ -221,7 +223,7 @@ Result<void> RocksDbShard::remove_row(ShardChanges::Row& row) {
 
 Result<void> RocksDbShard::put(const EncodedRows& keys, const EncodedRows& values,
                                std::span<const uint32_t> rows, std::span<const int64_t> times) {
-  touch();
+  touched_ = true;
   WEIR_TRY(look_up(keys, rows, times, numbers_));
   for (size_t i = 0; i < rows.size(); ++i) {
     const uint32_t row = rows[i];
@@ -237,7 +239,7 @@ Result<void> RocksDbShard::put(const EncodedRows& keys, const EncodedRows& value
 
 Result<void> RocksDbShard::remove(const EncodedRows& keys, std::span<const uint32_t> rows,
                                   std::span<const int64_t> times) {
-  touch();
+  touched_ = true;
   WEIR_TRY(look_up(keys, rows, times, numbers_));
   for (size_t i = 0; i < rows.size(); ++i)
     WEIR_TRY(remove_row(changes_[numbers_[i]]));
@@ -249,35 +251,24 @@ std::optional<int64_t> RocksDbShard::earliest_time() const {
   return buckets_.begin()->second.min_time;
 }
 
-int64_t RocksDbShard::rows() const {
-  int64_t rows = 0;
-  for (const auto& [bucket, counts] : buckets_)
-    rows += counts.rows;
-  return rows;
-}
-
 // --- what the batch changed
 
 RocksDbShard::Buckets RocksDbShard::changed_buckets() const {
   Buckets changed;
-  if (!touched_) return changed;
-  for (const auto& [bucket, counts] : buckets_before_)
-    if (!buckets_.contains(bucket)) changed[bucket] = {};
-  for (const auto& [bucket, counts] : buckets_) {
-    const auto before = buckets_before_.find(bucket);
-    if (before == buckets_before_.end() || before->second.rows != counts.rows ||
-        before->second.min_time != counts.min_time)
-      changed[bucket] = counts;
+  for (const auto& [bucket, before] : before_) {
+    const auto it = buckets_.find(bucket);
+    const Bucket now = it == buckets_.end() ? Bucket{} : it->second;
+    if (now.rows != before.rows || now.min_time != before.min_time) changed[bucket] = now;
   }
   return changed;
 }
 
 void RocksDbShard::set_bucket(int64_t bucket, Bucket counts) {
-  if (counts.rows == 0) {
-    buckets_.erase(bucket);
-  } else {
-    buckets_[bucket] = counts;
-  }
+  Bucket& set = buckets_[bucket];
+  rows_ += counts.rows - set.rows;
+  stored_rows_ = rows_;
+  set = counts;
+  if (counts.rows == 0) buckets_.erase(bucket);
 }
 
 Result<void> RocksDbShard::encode_changes(BlockCollector& blocks) {
@@ -342,11 +333,14 @@ Result<void> RocksDbShard::commit_batch() {
     return {};
   }
   Writer writer(database_);
-  const auto drop = [&](int64_t bucket) {
-    const std::string from = database_key(kRows, bucket, "");
-    writer.remove_range(from, successor(from));
-  };
-  std::for_each(dropped_.begin(), dropped_.end(), drop);
+  // Neighbours go as one range: no bucket is between them.
+  for (auto first = dropped_.begin(); first != dropped_.end();) {
+    const auto live = buckets_.upper_bound(*first);
+    const auto end = live == buckets_.end() ? dropped_.end() : dropped_.lower_bound(live->first);
+    writer.remove_range(database_key(kRows, *first, ""),
+                        successor(database_key(kRows, *std::prev(end), "")));
+    first = end;
+  }
   const bool of_row = form_.mode == TimeBuckets::kOfRow;
   for (const uint32_t number : changes_.sorted()) {
     const ShardChanges::Row& row = changes_[number];
@@ -370,6 +364,7 @@ Result<void> RocksDbShard::commit_batch() {
     if (now) writer.put(database_key(kTimes, *now, key), {});
   }
   auto written = writer.finish();
+  stored_rows_ = rows_;
   forget_batch();
   return written;
 }
@@ -377,7 +372,7 @@ Result<void> RocksDbShard::commit_batch() {
 // --- changelogs
 
 Result<bool> RocksDbShard::apply_changes(const Block& block, std::string_view payload) {
-  touch();
+  touched_ = true;
   if (block.kind == BlockKind::kDropBucket) {
     if (buckets_.contains(block.bucket)) drop_buckets({block.bucket});
     return true;

@@ -56,7 +56,7 @@ class RocksDbShard final : public StateShard {
   Result<void> scan(int64_t time_from, int64_t time_to, const RowVisitor& visit) override;
   Result<void> evict_below(int64_t time, const RowVisitor& visit) override;
   std::optional<int64_t> earliest_time() const override;
-  int64_t rows() const override;
+  int64_t rows() const override { return rows_; }
 
   // --- for the store
   void begin_batch();
@@ -70,6 +70,7 @@ class RocksDbShard final : public StateShard {
   // Buckets whose counts the batch in work has changed; those that are not there any more have no
   // rows.
   Buckets changed_buckets() const;
+  // What the database has; not with a batch in work.
   void set_bucket(int64_t bucket, Bucket counts);
   // The changes stay in the batch in work; false where the payload is not of such a store.
   Result<bool> apply_changes(const Block& block, std::string_view payload);
@@ -90,9 +91,12 @@ class RocksDbShard final : public StateShard {
   void write_value(const Record& record, std::string& out) const;
   bool read_value(std::string_view stored, Record& record) const;
   Result<Record> read_row(std::string_view key, std::string_view stored) const;
-  void touch();
-  // Whether the database may have rows of the bucket (kOfKey), or any.
+  // Rows of the bucket that the database has, whatever the batch has done to them; without time in
+  // the key all rows.
+  int64_t stored_rows(int64_t bucket) const;
+  // Whether a look into the database can find some of them.
   bool may_be_stored(int64_t bucket) const;
+  void keep_before(int64_t bucket, Bucket counts) { before_.try_emplace(bucket, counts); }
   void count(int64_t bucket, int64_t time, int64_t rows);
 
   // The numbers of the rows' keys in changes_, read from the database where that is new to them.
@@ -127,10 +131,12 @@ class RocksDbShard final : public StateShard {
   int index_;
   rocksdb::DB* database_ = nullptr;
   Buckets buckets_;
+  int64_t rows_ = 0;         // of all buckets
+  int64_t stored_rows_ = 0;  // the same before the batch in work
 
   bool touched_ = false;
   ShardChanges changes_;
-  Buckets buckets_before_;
+  Buckets before_;             // counts that the batch has changed, as they were
   std::set<int64_t> dropped_;  // buckets of the database that went as a whole
   int64_t updated_ = 0;
   int64_t removed_ = 0;
