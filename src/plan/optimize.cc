@@ -5,6 +5,7 @@
 #include "plan/operator_rewrites.h"
 #include "plan/optimizer.h"
 #include "plan/streaming_check.h"
+#include "plan/watermark_filters.h"
 
 namespace weir::plan {
 
@@ -17,6 +18,7 @@ Result<OperatorPtr> optimize(const OperatorPtr& plan, const Folder& fold) {
 Result<OperatorPtr> Optimizer::run(const OperatorPtr& plan) {
   count_uses(plan);
   auto made = simplify(plan);
+  if (made->streaming) made = with_filters_below_watermarks(made);
   made = prune_all(made);
   uses_.clear();
   count_uses(made);
