@@ -32,8 +32,6 @@ Result<void> StoreOperator::open(std::optional<base::BatchId> version,
   stores_.clear();
   for (auto& spec : specs()) {
     spec.operator_name = metrics_.name;
-    if (spec.kind.empty() && spec.operator_name.starts_with("transformWithState"))
-      spec.kind = spec.identity;
     state::StoreOptions options;
     options.files = environment_.files;
     options.random = &random_;

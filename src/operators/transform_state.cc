@@ -170,7 +170,10 @@ class TransformStates final : public StoreOperator {
 
  protected:
   std::vector<state::StoreSpec> specs() const override {
-    return state::variable_stores(shape_.key, identity());
+    auto stores = state::variable_stores(shape_.key, identity());
+    for (auto& spec : stores)
+      if (spec.kind.empty()) spec.kind = spec.identity;
+    return stores;
   }
   void drop_collectors() override {
     for (auto& parts : parts_)
