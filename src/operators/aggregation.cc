@@ -29,7 +29,6 @@ using eval::AggregateProgram;
 using eval::AggregateStates;
 
 constexpr int64_t kBucketUs = 60'000'000;
-constexpr int64_t kGroupsForThreads = 20'000;  // fewer are not worth a second thread
 
 class Aggregation final : public StoreOperator {
  public:
@@ -62,23 +61,10 @@ class Aggregation final : public StoreOperator {
   }
 
   Result<std::unique_ptr<Collector>> collector(int) override {
-    class Own final : public Collector {
-     public:
-      Own(GroupedRows& rows, std::atomic<int64_t>& dropped) : rows_(rows), dropped_(dropped) {}
-      Result<void> add(const BatchPtr& rows) override {
-        WEIR_ASSIGN(const auto late, rows_.add(rows));
-        if (late > 0) dropped_ += late;
-        return {};
-      }
-
-     private:
-      GroupedRows& rows_;
-      std::atomic<int64_t>& dropped_;
-    };
     const std::lock_guard lock(mutex_);
     parts_.push_back(
         std::make_unique<GroupedRows>(keys_, program_, run_, mode_ != OutputMode::kComplete));
-    return std::unique_ptr<Collector>(std::make_unique<Own>(*parts_.back(), dropped_));
+    return std::unique_ptr<Collector>(std::make_unique<GroupCollector>(*parts_.back(), dropped_));
   }
 
   Result<void> finish(const Output& output) override {
@@ -91,9 +77,9 @@ class Aggregation final : public StoreOperator {
     if (!evicts() || run_.eviction_us == kNoWatermark) return {};
     const int64_t bound = eviction_bound(run_.eviction_us);
     if (mode_ != OutputMode::kAppend)
-      return state::for_each_shard(
-          store().shards(), is_large() ? environment_.threads : 1,
-          [&](int shard) { return store().shard(shard).evict_below(bound, {}); });
+      return state::for_each_shard(store().shards(), threads_if(is_large()), [&](int shard) {
+        return store().shard(shard).evict_below(bound, {});
+      });
     return give_rows(
         [&](int shard, const state::RowVisitor& take) {
           return store().shard(shard).evict_below(bound, take);
@@ -146,13 +132,12 @@ class Aggregation final : public StoreOperator {
     for (const auto& part : parts)
       count += part->groups();
     if (count == 0) return {};
-    const bool many = count >= kGroupsForThreads;
+    const bool many = is_many(count);
     std::vector<PartGroups> groups(parts.size());
-    WEIR_TRY(state::for_each_shard(static_cast<int>(parts.size()), many ? environment_.threads : 1,
-                                   [&](int i) {
-                                     const auto part = std::move(parts[static_cast<size_t>(i)]);
-                                     return read_part(*part, groups[static_cast<size_t>(i)]);
-                                   }));
+    WEIR_TRY(state::for_each_shard(static_cast<int>(parts.size()), threads_if(many), [&](int i) {
+      const auto part = std::move(parts[static_cast<size_t>(i)]);
+      return read_part(*part, groups[static_cast<size_t>(i)]);
+    }));
     // Few groups: in the order of the keys; many: shard by shard. The number of threads decides
     // nothing.
     if (!many) {
@@ -312,14 +297,6 @@ class Aggregation final : public StoreOperator {
           return store().shard(shard).scan(state::kTimeMin, state::kTimeMax, take);
         },
         output);
-  }
-
-  // Whether work on all of the state is worth several threads.
-  bool is_large() {
-    int64_t rows = 0;
-    for (int shard = 0; shard < store().shards(); ++shard)
-      rows += store().shard(shard).rows();
-    return rows >= kGroupsForThreads;
   }
 
   // Groups for the rows of the state that visit(shard, take) shows. A large state by several

@@ -24,7 +24,6 @@ using columnar::Schema;
 using columnar::TypeKind;
 
 constexpr int64_t kBucketUs = 10'000'000;
-constexpr int64_t kRowsForThreads = 20'000;  // fewer are not worth a second thread
 
 struct DeduplicationPlan {
   std::vector<int> keys;
@@ -137,13 +136,9 @@ class Deduplication final : public StoreOperator {
     }
     if (!evicts() || run_.eviction_us == kNoWatermark) return {};
     const Stopwatch watch(metrics_.removal_us);
-    int64_t held = 0;
-    for (int shard = 0; shard < store().shards(); ++shard)
-      held += store().shard(shard).rows();
-    return state::for_each_shard(
-        store().shards(), held < kRowsForThreads ? 1 : environment_.threads, [&](int shard) {
-          return store().shard(shard).evict_below(eviction_bound(run_.eviction_us), {});
-        });
+    return state::for_each_shard(store().shards(), threads_if(is_large()), [&](int shard) {
+      return store().shard(shard).evict_below(eviction_bound(run_.eviction_us), {});
+    });
   }
 
   // Spark does not ask whether the event time is among the keys.
@@ -177,7 +172,7 @@ class Deduplication final : public StoreOperator {
     int64_t count = 0;
     for (const auto& one : all)
       count += one.part.rows->num_rows();
-    const int threads = count < kRowsForThreads ? 1 : environment_.threads;
+    const int threads = threads_if(is_many(count));
     const auto batches = static_cast<int>(all.size());
     WEIR_TRY(state::for_each_shard(batches, threads,
                                    [&](int i) { return encode(all[static_cast<size_t>(i)]); }));

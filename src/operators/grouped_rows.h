@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -136,5 +137,21 @@ inline eval::EvalContext aggregate_context(const StateEnvironment& environment) 
   if (zone != environment.conf.end()) context.session_zone = zone->second;
   return context;
 }
+
+// Takes rows to them, and counts those that are late.
+class GroupCollector final : public Collector {
+ public:
+  GroupCollector(GroupedRows& rows, std::atomic<int64_t>& dropped)
+      : rows_(rows), dropped_(dropped) {}
+  Result<void> add(const BatchPtr& rows) override {
+    WEIR_ASSIGN(const auto late, rows_.add(rows));
+    if (late > 0) dropped_ += late;
+    return {};
+  }
+
+ private:
+  GroupedRows& rows_;
+  std::atomic<int64_t>& dropped_;
+};
 
 }  // namespace weir::operators

@@ -85,23 +85,10 @@ class SessionAggregation final : public StoreOperator {
   }
 
   Result<std::unique_ptr<Collector>> collector(int) override {
-    class Own final : public Collector {
-     public:
-      Own(GroupedRows& rows, std::atomic<int64_t>& dropped) : rows_(rows), dropped_(dropped) {}
-      Result<void> add(const BatchPtr& rows) override {
-        WEIR_ASSIGN(const auto late, rows_.add(rows));
-        dropped_ += late;
-        return {};
-      }
-
-     private:
-      GroupedRows& rows_;
-      std::atomic<int64_t>& dropped_;
-    };
     const std::lock_guard lock(mutex_);
     parts_.push_back(
         std::make_unique<GroupedRows>(keys_, program_, run_, mode_ != OutputMode::kComplete));
-    return std::unique_ptr<Collector>(std::make_unique<Own>(*parts_.back(), dropped_));
+    return std::unique_ptr<Collector>(std::make_unique<GroupCollector>(*parts_.back(), dropped_));
   }
 
   Result<void> finish(const Output& output) override {

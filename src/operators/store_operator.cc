@@ -98,6 +98,14 @@ Result<void> StoreOperator::clean_up(const base::JsonObject& oldest) {
   return {};
 }
 
+bool StoreOperator::is_large() const {
+  const auto& held = stores_.front();
+  int64_t rows = 0;
+  for (int shard = 0; shard < held->shards(); ++shard)
+    rows += held->shard(shard).rows();
+  return is_many(rows);
+}
+
 bool StoreOperator::wants_batch_without_rows(int64_t eviction_us) const {
   const int64_t last_us = std::max<int64_t>(run_.eviction_us, 0);  // event time begins at 0
   return waits_for_event_time() && eviction_us > last_us;

@@ -44,6 +44,11 @@ class StoreOperator : public StatefulOperator {
   const state::StateStore& store(size_t i = 0) const { return *stores_[i]; }
   // A batch of the output's columns.
   Result<void> give(const Output& output, std::vector<ArrayPtr> columns);
+  // Whether so many rows, or all of store(), are worth several threads. How many threads there are
+  // decides neither: rows come in an order that may depend on it.
+  static bool is_many(int64_t rows) { return rows >= kRowsForThreads; }
+  bool is_large() const;
+  int threads_if(bool worth) const { return worth ? environment_.threads : 1; }
   // What is gone for good at `watermark`: times up to it.
   static int64_t eviction_bound(int64_t watermark) {
     return watermark == INT64_MAX ? watermark : watermark + 1;
@@ -59,6 +64,8 @@ class StoreOperator : public StatefulOperator {
   OperatorMetrics metrics_;
 
  private:
+  static constexpr int64_t kRowsForThreads = 20'000;  // fewer are not worth a second thread
+
   base::SystemRandom random_;
   std::vector<std::unique_ptr<state::StateStore>> stores_;
 };
