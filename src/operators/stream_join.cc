@@ -11,96 +11,16 @@
 #include "eval/list_rows.h"
 #include "eval/node.h"
 #include "operators/event_time.h"
-#include "operators/join_condition.h"
-#include "operators/store_operator.h"
+#include "operators/join_side.h"
 #include "state/row_codec.h"
 
 namespace weir::operators {
 
 namespace {
 
-using columnar::DataType;
-using columnar::Schema;
-using columnar::TypeKind;
 using plan::JoinKind;
 
 constexpr size_t kPairsAtOnce = 65536;
-
-struct JoinSide {
-  std::string name;
-  std::vector<plan::Column> columns;
-  std::vector<eval::Program> keys;
-  std::vector<bool> null_safe;  // of the keys
-  std::optional<eval::Program> only;
-  JoinSideTime time;
-  int event = -1;                                // column by which rows are late
-  bool outer = false;                            // rows without a match are given too
-  Schema prefix_schema = Schema::structure({});  // the join keys
-  Schema key_schema = Schema::structure({});
-  Schema value_schema = Schema::structure({});
-  size_t first = 0;  // of its columns in the pair
-};
-
-// Rows of one side that passed its own conditions, and those that no row can meet.
-struct SideRows {
-  std::vector<BatchPtr> rows, alone;
-};
-
-class SideCollector final : public Collector {
- public:
-  SideCollector(const JoinSide& side, const BatchRun& run, std::atomic<int64_t>& dropped,
-                SideRows& out)
-      : side_(side), run_(run), dropped_(dropped), out_(out) {}
-
-  Result<void> add(const BatchPtr& given) override {
-    auto rows = given;
-    if (side_.event >= 0 && run_.late_us != kNoWatermark) {
-      std::vector<int64_t> times;
-      WEIR_TRY(event_times(*rows->column(side_.event), times));
-      WEIR_ASSIGN(const auto late, drop_late(times, run_.late_us, rows));
-      dropped_ += late;
-    }
-    if (rows->num_rows() == 0) return {};
-    // NULL equals nothing.
-    std::vector<uint8_t> fits(static_cast<size_t>(rows->num_rows()), 1);
-    for (size_t k = 0; k < side_.keys.size(); ++k) {
-      if (side_.null_safe[k]) continue;
-      WEIR_ASSIGN(const auto array, side_.keys[k].evaluate(*rows, run_.eval));
-      const eval::Vector vector{array, false};
-      const eval::Validity valid(vector);
-      for (size_t i = 0; !valid.no_nulls() && i < fits.size(); ++i)
-        fits[i] = fits[i] && valid[static_cast<int64_t>(i)];
-    }
-    if (side_.only) {
-      WEIR_ASSIGN(const auto array, side_.only->evaluate(*rows, run_.eval));
-      const eval::Vector vector{array, false};
-      const eval::BoolReader flags(vector);
-      for (size_t i = 0; i < fits.size(); ++i) {
-        const auto row = static_cast<int64_t>(i);
-        fits[i] = fits[i] && flags.valid[row] && flags[row];
-      }
-    }
-    if (std::find(fits.begin(), fits.end(), 0) == fits.end()) {
-      out_.rows.push_back(std::move(rows));
-      return {};
-    }
-    eval::BoolWriter yes(rows->num_rows()), no(rows->num_rows());
-    for (size_t i = 0; i < fits.size(); ++i)
-      (fits[i] ? yes : no).set(static_cast<int64_t>(i), true);
-    WEIR_ASSIGN(auto kept, eval::filter_rows(rows, *yes.finish()));
-    if (kept->num_rows() > 0) out_.rows.push_back(std::move(kept));
-    if (!side_.outer) return {};
-    WEIR_ASSIGN(auto alone, eval::filter_rows(rows, *no.finish()));
-    out_.alone.push_back(std::move(alone));
-    return {};
-  }
-
- private:
-  const JoinSide& side_;
-  BatchRun run_;
-  std::atomic<int64_t>& dropped_;
-  SideRows& out_;
-};
 
 class StreamJoin final : public StoreOperator {
  public:
@@ -131,8 +51,7 @@ class StreamJoin final : public StoreOperator {
     const std::lock_guard lock(mutex_);
     auto& parts = parts_[static_cast<size_t>(input)];
     parts.push_back(std::make_unique<SideRows>());
-    return std::unique_ptr<Collector>(std::make_unique<SideCollector>(
-        sides_[static_cast<size_t>(input)], run_, dropped_, *parts.back()));
+    return make_side_collector(sides_[static_cast<size_t>(input)], run_, dropped_, *parts.back());
   }
 
   Result<void> finish(const Output& output) override {
@@ -546,41 +465,6 @@ class StreamJoin final : public StoreOperator {
   int64_t next_row_ = 0;
 };
 
-Result<JoinSide> make_side(const plan::OperatorPtr& input, std::string name,
-                           const std::vector<plan::TypedPtr>& keys,
-                           const std::vector<bool>& null_safe, const plan::TypedPtr& only,
-                           const JoinSideTime& time, bool outer) {
-  JoinSide side;
-  side.null_safe = null_safe;
-  side.name = std::move(name);
-  side.columns = input->columns;
-  side.time = time;
-  side.outer = outer;
-  std::vector<columnar::Field> key_fields, value_fields;
-  for (const auto& key : keys) {
-    WEIR_ASSIGN(auto program, eval::compile(key));
-    key_fields.push_back(
-        columnar::make_field(fmt::format("field{}", key_fields.size()), key->type));
-    side.keys.push_back(std::move(program));
-  }
-  side.prefix_schema = Schema::structure(key_fields);
-  key_fields.push_back(columnar::make_field("number", DataType::of(TypeKind::kLong)));
-  if (only) {
-    WEIR_ASSIGN(auto program, eval::compile(only));
-    side.only.emplace(std::move(program));
-  }
-  for (const auto& column : input->columns)
-    value_fields.push_back(columnar::make_field(column.name, column.type));
-  value_fields.push_back(columnar::make_field("matched", DataType::of(TypeKind::kBoolean)));
-  side.key_schema = Schema::structure(std::move(key_fields));
-  side.value_schema = Schema::structure(std::move(value_fields));
-  const auto events = event_time_columns(*input);
-  for (size_t i = 0; i < events.size() && side.event < 0; ++i) {
-    if (events[i]) side.event = static_cast<int>(i);
-  }
-  return side;
-}
-
 // A row without a match is given once no match can come: its side's state has to have an end.
 Result<void> check_ends(JoinKind kind, const JoinCondition& condition) {
   const bool left = condition.left_time.kind != JoinSideTime::Kind::kNone;
@@ -616,12 +500,8 @@ Result<std::unique_ptr<StatefulOperator>> make_stream_join(const plan::OperatorP
   }
   WEIR_ASSIGN(auto condition, take_apart(join));
   WEIR_TRY(check_ends(join.kind, condition));
-  WEIR_ASSIGN(auto left, make_side(join.left, "left", condition.left_keys, condition.null_safe,
-                                   condition.left_only, condition.left_time,
-                                   join.kind == JoinKind::kLeft || join.kind == JoinKind::kFull));
-  WEIR_ASSIGN(auto right, make_side(join.right, "right", condition.right_keys, condition.null_safe,
-                                    condition.right_only, condition.right_time,
-                                    join.kind == JoinKind::kRight || join.kind == JoinKind::kFull));
+  WEIR_ASSIGN(auto left, JoinSide::left(join, condition));
+  WEIR_ASSIGN(auto right, JoinSide::right(join, condition));
   std::optional<eval::Program> pairs;
   if (condition.pairs) {
     WEIR_ASSIGN(auto program, eval::compile(condition.pairs));
