@@ -33,12 +33,6 @@ Result<std::vector<int64_t>> numbers_in(io::FileSystem& files, const std::string
   return numbers;
 }
 
-base::Error refused(const char* error_class, const char* sql_state, std::string message) {
-  return error(ErrorKind::kInvalidArgument, "{} SQLSTATE: {}", message, sql_state)
-      .with_class(error_class)
-      .with_sql_state(sql_state);
-}
-
 }  // namespace
 
 // --- CheckpointState
@@ -125,136 +119,6 @@ Result<BatchPtr> state_metadata(const CheckpointState& checkpoint) {
                                   std::move(columns));
 }
 
-// --- options
-
-namespace {
-
-base::Error invalid_value(const char* option, const std::string& message) {
-  return refused("STDS_INVALID_OPTION_VALUE.WITH_MESSAGE", "42616",
-                 fmt::format("Invalid value for source option '{}': {}", option, message))
-      .with_parameter("optionName", option)
-      .with_parameter("message", message);
-}
-
-base::Error negative(const char* option) {
-  return refused("STDS_INVALID_OPTION_VALUE.IS_NEGATIVE", "42616",
-                 fmt::format("Invalid value for source option '{}': cannot be negative.", option))
-      .with_parameter("optionName", option);
-}
-
-base::Error unspecified(const char* option) {
-  return refused("STDS_REQUIRED_OPTION_UNSPECIFIED", "42601",
-                 fmt::format("'{}' must be specified.", option))
-      .with_parameter("optionName", option);
-}
-
-base::Error conflict(const char* first, const char* second) {
-  const std::string both = fmt::format("['{}', '{}']", first, second);
-  return refused("STDS_CONFLICT_OPTIONS", "42613",
-                 fmt::format("The options {} cannot be specified together. Please specify the one.",
-                             both))
-      .with_parameter("options", both);
-}
-
-class OptionReader {
- public:
-  explicit OptionReader(const std::map<std::string, std::string>& options) : options_(options) {}
-
-  std::optional<std::string> text(std::string_view name) const {
-    for (const auto& [key, value] : options_)
-      if (same(key, name)) return value;
-    return std::nullopt;
-  }
-  std::optional<std::string> trimmed(std::string_view name) const {
-    auto value = text(name);
-    if (!value) return value;
-    const auto begin = value->find_first_not_of(" \t\n");
-    if (begin == std::string::npos) return std::string();
-    return value->substr(begin, value->find_last_not_of(" \t\n") - begin + 1);
-  }
-  Result<std::optional<int64_t>> integer(const char* name) const {
-    const auto value = text(name);
-    if (!value) return std::optional<int64_t>();
-    const auto parsed = base::parse_integer(*value);
-    if (!parsed) return invalid_value(name, fmt::format("'{}' is not a whole number.", *value));
-    return parsed;
-  }
-  Result<bool> flag(const char* name, bool otherwise) const {
-    const auto value = text(name);
-    if (!value) return otherwise;
-    if (same(*value, "true")) return true;
-    if (same(*value, "false")) return false;
-    return invalid_value(name, fmt::format("'{}' is neither true nor false.", *value));
-  }
-
- private:
-  static bool same(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-      return std::tolower(static_cast<unsigned char>(x)) ==
-             std::tolower(static_cast<unsigned char>(y));
-    });
-  }
-  const std::map<std::string, std::string>& options_;
-};
-
-Result<void> check_change_feed(const StateOptions& made) {
-  if (made.join_side != "none") return conflict("joinSide", "readChangeFeed");
-  if (made.batch) return conflict("batchId", "readChangeFeed");
-  if (made.snapshot_start) return conflict("snapshotStartBatchId", "readChangeFeed");
-  if (made.snapshot_partition) return conflict("snapshotPartitionId", "readChangeFeed");
-  if (!made.change_start) return unspecified("changeStartBatchId");
-  if (*made.change_start < 0) return negative("changeStartBatchId");
-  return {};
-}
-
-Result<void> check_version(const StateOptions& made) {
-  for (const auto& [given, name] : {std::pair(made.change_start, "changeStartBatchId"),
-                                    std::pair(made.change_end, "changeEndBatchId")})
-    if (given)
-      return invalid_value(name, "Only specify this option when readChangeFeed is set to true.");
-  if (made.batch && *made.batch < 0) return negative("batchId");
-  if (made.snapshot_start && *made.snapshot_start < 0) return negative("snapshotStartBatchId");
-  if (made.snapshot_partition && *made.snapshot_partition < 0)
-    return negative("snapshotPartitionId");
-  if (made.snapshot_partition && !made.snapshot_start) return unspecified("snapshotStartBatchId");
-  if (made.snapshot_start && !made.snapshot_partition) return unspecified("snapshotPartitionId");
-  return {};
-}
-
-}  // namespace
-
-Result<StateOptions> parse_state_options(const std::map<std::string, std::string>& options) {
-  const OptionReader read(options);
-  StateOptions made;
-  WEIR_ASSIGN(const auto operator_id, read.integer("operatorId"));
-  made.operator_id = operator_id.value_or(0);
-  if (made.operator_id < 0) return negative("operatorId");
-  made.store = read.trimmed("storeName").value_or("default");
-  if (made.store.empty())
-    return refused("STDS_INVALID_OPTION_VALUE.IS_EMPTY", "42616",
-                   "Invalid value for source option 'storeName': cannot be empty.")
-        .with_parameter("optionName", "storeName");
-  made.variable = read.trimmed("stateVarName");
-  WEIR_ASSIGN(made.timers, read.flag("readRegisteredTimers", false));
-  WEIR_TRY(read.flag("flattenCollectionTypes", true));  // of state variables alone
-  made.join_side = read.text("joinSide").value_or("none");
-  if (made.join_side != "left" && made.join_side != "right" && made.join_side != "none")
-    return invalid_value("joinSide", "Valid values are left,right,none");
-  if (made.join_side != "none" && made.store != "default") return conflict("joinSide", "storeName");
-  WEIR_ASSIGN(made.batch, read.integer("batchId"));
-  WEIR_ASSIGN(made.snapshot_start, read.integer("snapshotStartBatchId"));
-  WEIR_ASSIGN(made.snapshot_partition, read.integer("snapshotPartitionId"));
-  WEIR_ASSIGN(made.change_feed, read.flag("readChangeFeed", false));
-  WEIR_ASSIGN(made.change_start, read.integer("changeStartBatchId"));
-  WEIR_ASSIGN(made.change_end, read.integer("changeEndBatchId"));
-  if (made.change_feed) {
-    WEIR_TRY(check_change_feed(made));
-  } else {
-    WEIR_TRY(check_version(made));
-  }
-  return made;
-}
-
 // --- one store as a table
 
 namespace {
@@ -279,10 +143,11 @@ base::Error no_such_store(const CheckpointState& checkpoint, const StateOptions&
     known += fmt::format("{}operator {} ({}) store {}", known.empty() ? "" : ", ",
                          store.operator_id, store.spec.operator_name, store.spec.name);
   const std::string words = in_words(checkpoint, options, batch);
-  return refused("STDS_FAILED_TO_READ_STATE_SCHEMA", "42K03",
-                 fmt::format("Failed to read the state schema. Either the file does not exist, or "
-                             "the file is corrupted. options: {}. The checkpoint has {}.",
-                             words, known.empty() ? "no state" : known))
+  return state_refused(
+             "STDS_FAILED_TO_READ_STATE_SCHEMA", "42K03",
+             fmt::format("Failed to read the state schema. Either the file does not exist, or "
+                         "the file is corrupted. options: {}. The checkpoint has {}.",
+                         words, known.empty() ? "no state" : known))
       .with_parameter("sourceOptions", words);
 }
 
@@ -290,18 +155,20 @@ base::Error no_such_batch(const CheckpointState& checkpoint, int64_t batch) {
   const auto& commits = checkpoint.commits();
   const std::string where = "file:" + checkpoint.checkpoint();
   if (!checkpoint.planned(batch))
-    return refused("STDS_OFFSET_LOG_UNAVAILABLE", "KD006",
-                   fmt::format("The offset log for {} does not exist, checkpoint location: {}. "
-                               "Please specify the batch ID which is available for querying - you "
-                               "can query the available batch IDs via using state metadata data "
-                               "source.",
-                               batch, where))
+    return state_refused(
+               "STDS_OFFSET_LOG_UNAVAILABLE", "KD006",
+               fmt::format("The offset log for {} does not exist, checkpoint location: {}. "
+                           "Please specify the batch ID which is available for querying - you "
+                           "can query the available batch IDs via using state metadata data "
+                           "source.",
+                           batch, where))
         .with_parameter("batchId", std::to_string(batch))
         .with_parameter("checkpointLocation", where);
-  return refused("CANNOT_LOAD_STATE_STORE.CANNOT_READ_STREAMING_STATE_FILE", "58030",
-                 fmt::format("Error reading streaming state: batch {} of {} is not committed; {} "
-                             "is the last that is.",
-                             batch, where, commits.empty() ? -1 : commits.back()))
+  return state_refused(
+             "CANNOT_LOAD_STATE_STORE.CANNOT_READ_STREAMING_STATE_FILE", "58030",
+             fmt::format("Error reading streaming state: batch {} of {} is not committed; {} "
+                         "is the last that is.",
+                         batch, where, commits.empty() ? -1 : commits.back()))
       .with_parameter("fileToRead",
                       io::join_path(checkpoint.checkpoint(), "commits/" + std::to_string(batch)));
 }
@@ -414,10 +281,11 @@ class VersionTable final : public StoreTable {
         changelogs.push_back(entries->back());
     }
     if (!snapshot)
-      return refused("CANNOT_LOAD_STATE_STORE.CANNOT_READ_MISSING_SNAPSHOT_FILE", "58030",
-                     fmt::format("Error reading snapshot file of batch {} of {}: no commit that is "
-                                 "kept names a snapshot of that batch.",
-                                 from, description()))
+      return state_refused(
+                 "CANNOT_LOAD_STATE_STORE.CANNOT_READ_MISSING_SNAPSHOT_FILE", "58030",
+                 fmt::format("Error reading snapshot file of batch {} of {}: no commit that is "
+                             "kept names a snapshot of that batch.",
+                             from, description()))
           .with_parameter("fileToRead", std::to_string(from));
     manifest["snapshot"] = std::move(*snapshot);
     manifest["changelogs"] = std::move(changelogs);
@@ -480,11 +348,12 @@ Result<void> check_variable(const StateOptions& options, const StoreInfo& store)
   if (!options.variable && !options.timers) return {};
   const char* option = options.variable ? "stateVarName" : "readRegisteredTimers";
   if (!name.starts_with("transformWithState"))
-    return invalid_value(option, fmt::format("Providing state variable names is only supported "
-                                             "with the transformWithState operator. Found "
-                                             "operator={}. Please remove this option and re-run "
-                                             "the query.",
-                                             name));
+    return invalid_state_option(option,
+                                fmt::format("Providing state variable names is only supported "
+                                            "with the transformWithState operator. Found "
+                                            "operator={}. Please remove this option and re-run "
+                                            "the query.",
+                                            name));
   return error(ErrorKind::kUnsupported,
                "The feature is not supported: the option {} over the state of {}", option, name)
       .with_class("UNSUPPORTED_FEATURE")
@@ -499,23 +368,24 @@ Result<std::shared_ptr<const StateTable>> StateTable::open(io::FileSystem& files
   const auto& commits = checkpoint.commits();
   const auto asked = options.change_feed ? options.change_end : options.batch;
   if (!asked && commits.empty())
-    return refused("STDS_COMMITTED_BATCH_UNAVAILABLE", "KD006",
-                   fmt::format("No committed batch found, checkpoint location: file:{}. Ensure "
-                               "that the query has run and committed any microbatch before "
-                               "stopping.",
-                               checkpoint.checkpoint()))
+    return state_refused(
+               "STDS_COMMITTED_BATCH_UNAVAILABLE", "KD006",
+               fmt::format("No committed batch found, checkpoint location: file:{}. Ensure "
+                           "that the query has run and committed any microbatch before "
+                           "stopping.",
+                           checkpoint.checkpoint()))
         .with_parameter("checkpointLocation", "file:" + checkpoint.checkpoint());
   const int64_t batch = asked ? *asked : commits.back();
   if (options.change_feed && batch < *options.change_start)
-    return invalid_value(
+    return invalid_state_option(
         "changeEndBatchId",
         fmt::format("changeEndBatchId cannot be smaller than changeStartBatchId. Please check the "
                     "input to changeEndBatchId, or if you are using its default value, make sure "
                     "that changeStartBatchId is less than {}.",
                     batch));
   if (options.snapshot_start && *options.snapshot_start > batch)
-    return invalid_value("snapshotStartBatchId",
-                         fmt::format("value should be less than or equal to {}", batch));
+    return invalid_state_option("snapshotStartBatchId",
+                                fmt::format("value should be less than or equal to {}", batch));
   const std::string& wanted = options.join_side == "none" ? options.store : options.join_side;
   const auto& stores = checkpoint.stores();
   const auto found = std::find_if(stores.begin(), stores.end(), [&](const StoreInfo& store) {
@@ -527,7 +397,7 @@ Result<std::shared_ptr<const StateTable>> StateTable::open(io::FileSystem& files
   if (!std::binary_search(commits.begin(), commits.end(), batch))
     return no_such_batch(checkpoint, batch);
   if (options.snapshot_partition && *options.snapshot_partition >= found->shards)
-    return refused(
+    return state_refused(
                "CANNOT_LOAD_STATE_STORE.SNAPSHOT_PARTITION_ID_NOT_FOUND", "58030",
                fmt::format("Partition id {} not found for state of operator {} at {}.",
                            *options.snapshot_partition, options.operator_id, checkpoint.folder()))

@@ -6,7 +6,6 @@
 // those of the same operator, where weir keeps the same (docs/streaming.md).
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "columnar/data_type.h"
+#include "operators/state_options.h"
 #include "state/state_reader.h"
 
 namespace weir::operators {
@@ -50,21 +50,6 @@ class CheckpointState {
 // operatorProperties: a row a store.
 columnar::Schema state_metadata_schema();
 Result<BatchPtr> state_metadata(const CheckpointState& checkpoint);
-
-// The options of Spark's source, by its names.
-struct StateOptions {
-  std::optional<int64_t> batch;  // none: the last that is committed
-  int64_t operator_id = 0;
-  std::string store = "default";
-  std::string join_side = "none";  // left, right, none
-  std::optional<int64_t> snapshot_start, snapshot_partition;
-  bool change_feed = false;
-  std::optional<int64_t> change_start, change_end;
-  std::optional<std::string> variable;
-  bool timers = false;
-};
-// Names in any case; what Spark does not know is passed over as Spark does.
-Result<StateOptions> parse_state_options(const std::map<std::string, std::string>& options);
 
 // One store at one version: key, value, partition_id; or what batches changed in it: batch_id,
 // change_type ("update", "delete"), key, value, partition_id.
