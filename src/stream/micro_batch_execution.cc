@@ -54,8 +54,9 @@ Result<void> MicroBatchQuery::loop() {
       const int64_t delay_us = std::min(
           options_.retry.max_delay_us, options_.retry.first_delay_us << std::min(failures - 1, 20));
       const int64_t deadline_us = environment_.clock.monotonic_us() + delay_us;
-      while (environment_.clock.monotonic_us() < deadline_us && pause_until(deadline_us)) {
-      }
+      // Not as pause_until(): who waits for all available data does not hurry a retry.
+      while (environment_.clock.monotonic_us() < deadline_us && !stop_.stop_requested())
+        environment_.clock.sleep_until_us(deadline_us, stop_.get_token());
       continue;
     }
     failures = 0;

@@ -211,6 +211,20 @@ TEST_F(StreamQueriesTest, StateGoesOnFromTheCheckpoint) {
   }
 }
 
+// Beginning with no state at batch 1 would count wrongly without a word.
+TEST_F(StreamQueriesTest, StateWhoseCommitsAreLostIsRefused) {
+  auto counts = write("SELECT k, count(*) AS n FROM s GROUP BY k", "memory", "complete");
+  counts.options["checkpointlocation"] = path("c");
+  const auto query = started(counts);
+  add({1});
+  process(query);
+  add({1});
+  process(query);
+  ASSERT_TRUE(query->stop().ok());
+  std::filesystem::remove_all(path("c") + "/commits");
+  EXPECT_THAT(refusal(counts), HasSubstr("The checkpoint is not whole"));
+}
+
 TEST_F(StreamQueriesTest, WindowsLeaveByTheWatermark) {
   auto windows = write("SELECT 1", "memory");
   session_->put_temp_view("w", session_->analyze(delayed("s", 10)).value());
