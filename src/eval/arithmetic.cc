@@ -322,7 +322,11 @@ Result<ArrayPtr> remainder(KernelCall& call, Operands arguments) {
     using T = decltype(a);
     if (b == static_cast<T>(-1)) return T{0};  // the least value divided by -1 traps
     T rest = static_cast<T>(a % b);
-    if (positive && rest < 0) rest = static_cast<T>((rest + b) % b);
+    if (positive && rest < 0) {
+      using Sum = decltype(rest + b);  // int of a byte, as in Java; wraps around as there
+      using Bits = std::make_unsigned_t<Sum>;
+      rest = static_cast<T>(static_cast<Sum>(static_cast<Bits>(rest) + static_cast<Bits>(b)) % b);
+    }
     return rest;
   };
   const auto real = [](auto a, auto b) {

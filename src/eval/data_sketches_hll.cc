@@ -45,6 +45,9 @@ bool is_whole(std::string_view bytes) {
     case 2: {  // registers
       const size_t size = size_t{1} << log_k;
       if (byte(0) != 10 || byte(6) != 0 || bytes.size() < 40 + size) return false;
+      uint32_t exceptions = 0;  // registers of this width have none
+      std::memcpy(&exceptions, bytes.data() + 36, sizeof(exceptions));
+      if (exceptions != 0) return false;
       for (size_t i = 40; i < 40 + size; ++i) {
         if (byte(i) > 63) return false;
       }

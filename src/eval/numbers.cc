@@ -57,7 +57,8 @@ Result<ArrayPtr> conv(KernelCall& call, Arguments arguments) {
       digits.remove_prefix(1);
     while (!digits.empty() && digits.back() == ' ')
       digits.remove_suffix(1);
-    const int32_t base = from[row], target = std::abs(to[row]);
+    const int32_t base = from[row];
+    const int64_t target = std::abs(int64_t{to[row]});
     if (base < 2 || base > 36 || target < 2 || target > 36 || digits.empty()) {
       writer.add_null();
       continue;
