@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 
+#include "base/parse_integer.h"
 #include "base/text.h"
 
 namespace weir::codec {
@@ -44,14 +44,11 @@ Result<bool> OptionMap::boolean(std::string_view name, bool otherwise) {
 Result<int64_t> OptionMap::integer(std::string_view name, int64_t otherwise) {
   const Entry* entry = find(name);
   if (!entry) return otherwise;
-  int64_t value = 0;
-  const std::string& text = entry->value;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size()) {
+  const auto value = base::parse_integer(entry->value);
+  if (!value)
     return error(ErrorKind::kInvalidArgument, "option {} has to be an integer, not '{}'", name,
-                 text);
-  }
-  return value;
+                 entry->value);
+  return *value;
 }
 
 Result<ParseMode> OptionMap::mode() {

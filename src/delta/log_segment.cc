@@ -1,8 +1,9 @@
 #include "delta/log_segment.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
+
+#include "base/parse_integer.h"
 
 namespace weir::delta {
 namespace {
@@ -13,10 +14,8 @@ constexpr size_t kVersionDigits = 20;
 
 std::optional<int64_t> parse_digits(std::string_view text, size_t digits) {
   if (text.size() != digits) return std::nullopt;
-  int64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  const auto value = base::parse_integer(text);
+  return value && *value >= 0 ? value : std::nullopt;
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

@@ -1,7 +1,8 @@
 #include "hub/log_segment.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/parse_integer.h"
 
 namespace weir::hub {
 namespace {
@@ -23,9 +24,7 @@ std::string offset_file_name(int64_t offset, std::string_view suffix) {
 
 int64_t parse_offset_file_name(std::string_view name, std::string_view suffix) {
   if (name.size() != 20 + suffix.size() || !name.ends_with(suffix)) return -1;
-  int64_t offset = -1;
-  const auto [end, code] = std::from_chars(name.data(), name.data() + 20, offset);
-  return code == std::errc() && end == name.data() + 20 ? offset : -1;
+  return base::parse_integer(name.substr(0, 20)).value_or(-1);
 }
 
 Result<void> write_rebuildable(io::FileSystem& files, const std::string& path,

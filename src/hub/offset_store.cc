@@ -1,9 +1,9 @@
 #include "hub/offset_store.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/logging.h"
+#include "base/parse_integer.h"
 #include "hub/durable_bytes.h"
 #include "hub/log_segment.h"
 
@@ -26,9 +26,7 @@ int64_t parse_generation(std::string_view name) {
   constexpr std::string_view kSuffix = ".log";
   if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return -1;
   name = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-  int64_t generation = -1;
-  const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), generation);
-  return code == std::errc() && end == name.data() + name.size() ? generation : -1;
+  return base::parse_integer(name).value_or(-1);
 }
 
 }  // namespace

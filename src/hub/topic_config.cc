@@ -1,8 +1,9 @@
 #include "hub/topic_config.h"
 
-#include <charconv>
 #include <limits>
 #include <optional>
+
+#include "base/parse_integer.h"
 
 namespace weir::hub {
 namespace {
@@ -13,10 +14,8 @@ using base::Result;
 
 Result<int64_t> bounded(std::string_view name, std::string_view text, int64_t least, int64_t most,
                         bool minus_one) {
-  int64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool number = code == std::errc() && end == text.data() + text.size();
-  if (number && ((minus_one && value == -1) || (value >= least && value <= most))) return value;
+  const auto value = base::parse_integer(text);
+  if (value && ((minus_one && *value == -1) || (*value >= least && *value <= most))) return *value;
   return error(ErrorKind::kInvalidArgument,
                "topic setting {}={} is not a whole number from {} to {}{}", name, text, least, most,
                minus_one ? " or -1" : "");

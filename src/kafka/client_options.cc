@@ -1,12 +1,12 @@
 #include "kafka/client_options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <limits>
 
 #include <fmt/format.h>
 
+#include "base/parse_integer.h"
 #include "base/text.h"
 #include "kafka/jaas.h"
 
@@ -31,14 +31,12 @@ base::Error bad_value(std::string_view name, std::string_view value, std::string
 template <typename T>
 Result<void> set_integer(std::string_view name, std::string_view value, int64_t least, int64_t most,
                          T& target) {
-  int64_t parsed = 0;
-  auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-  if (code != std::errc() || end != value.data() + value.size() || parsed < least ||
-      parsed > most) {
+  const auto parsed = base::parse_integer(value);
+  if (!parsed || *parsed < least || *parsed > most) {
     return bad_value(name, value,
                      fmt::format("a whole number from {} to {} is needed", least, most));
   }
-  target = static_cast<T>(parsed);
+  target = static_cast<T>(*parsed);
   return base::ok();
 }
 

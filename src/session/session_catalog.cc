@@ -1,9 +1,8 @@
 #include "session/session_catalog.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
 
+#include "base/parse_integer.h"
 #include "delta/table.h"
 #include "plan/operator_rewrites.h"
 #include "session/delta_source.h"
@@ -52,13 +51,12 @@ Result<std::optional<int64_t>> version_of(const plan::TableState& state,
   if (state.version) return state.version;
   const auto text = option_of(options, "versionAsOf");
   if (!text) return std::optional<int64_t>();
-  int64_t version = 0;
-  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), version);
-  if (code != std::errc() || end != text->data() + text->size() || version < 0) {
+  const auto version = base::parse_integer(*text);
+  if (!version || *version < 0) {
     return sql_error("DELTA_INVALID_TIME_TRAVEL_SPEC", "22003",
                      fmt::format("'{}' is no version of a table.", *text), origin);
   }
-  return std::optional<int64_t>(version);
+  return version;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "session/stream_sources.h"
 
-#include <charconv>
 #include <functional>
 
 #include <fmt/format.h>
 
+#include "base/parse_integer.h"
 #include "delta/table.h"
 #include "plan/metadata_column.h"
 #include "session/delta_source.h"
@@ -253,9 +253,7 @@ Result<StreamPtr> open_event_hub(const Services& services, const StreamRequest& 
 
 Result<int64_t> log_interval(const std::optional<std::string>& value, const std::string& key) {
   if (!value) return source::CompactLog::kInterval;
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(value->data(), value->data() + value->size(), number);
-  if (code == std::errc() && end == value->data() + value->size() && number > 0) return number;
+  if (const auto number = base::parse_integer(*value); number && *number > 0) return *number;
   return error(ErrorKind::kInvalidArgument,
                "The value '{}' in the config \"{}\" is invalid. Must be a positive integer.",
                *value, key)

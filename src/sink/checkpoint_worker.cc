@@ -1,8 +1,7 @@
 #include "sink/checkpoint_worker.h"
 
-#include <charconv>
-
 #include "base/logging.h"
+#include "base/parse_integer.h"
 #include "base/thread_priority.h"
 #include "delta/checkpoint_writer.h"
 
@@ -16,11 +15,8 @@ constexpr int64_t kCleanUpIntervalUs = 600'000'000;
 int64_t interval_commits(const delta::Metadata& metadata, int64_t otherwise) {
   const auto found = metadata.configuration.find("delta.checkpointInterval");
   if (found == metadata.configuration.end()) return otherwise;
-  int64_t commits = 0;
-  const std::string& text = found->second;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), commits);
-  return code == std::errc() && end == text.data() + text.size() && commits > 0 ? commits
-                                                                                : otherwise;
+  const auto commits = base::parse_integer(found->second);
+  return commits && *commits > 0 ? *commits : otherwise;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#include <charconv>
 
+#include "base/parse_integer.h"
 #include "base/text.h"
 #include "sink/delta_sink.h"
 
@@ -23,11 +23,9 @@ Result<bool> parse_bool(std::string_view option, const std::string& value) {
 }
 
 Result<int64_t> parse_number(std::string_view option, std::string_view value) {
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (code != std::errc() || end != value.data() + value.size() || number < 0)
-    return bad_value(option, value, "a number");
-  return number;
+  const auto number = base::parse_integer(value);
+  if (!number || *number < 0) return bad_value(option, value, "a number");
+  return *number;
 }
 
 // "134217728", "128mb", "1g"

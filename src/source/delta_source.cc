@@ -1,12 +1,12 @@
 #include "source/delta_source.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <thread>
 
 #include <arrow/record_batch.h>
 
+#include "base/parse_integer.h"
 #include "delta/log_segment.h"
 #include "delta/scan.h"
 #include "source/delta_changes.h"
@@ -49,13 +49,11 @@ Result<DeltaSourceOptions> take_options(Options& options, const DeltaSourceSpec&
           .with_sql_state("42613")
           .with_parameter("version", "startingVersion")
           .with_parameter("timestamp", "startingTimestamp");
-    int64_t number = 0;
-    const auto [end, code] =
-        std::from_chars(version->data(), version->data() + version->size(), number);
+    const auto number = base::parse_integer(*version);
     if (*version == "latest") {
       parsed.starting_latest = true;
-    } else if (code == std::errc() && end == version->data() + version->size() && number >= 0) {
-      parsed.starting_version = number;
+    } else if (number && *number >= 0) {
+      parsed.starting_version = *number;
     } else {
       return error(ErrorKind::kInvalidArgument,
                    "Invalid value '{}' for option 'startingVersion', must be greater than or equal "

@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <charconv>
 #include <ctime>
 
 #include "base/json.h"
 #include "base/logging.h"
+#include "base/parse_integer.h"
 #include "base/text.h"
 #include "source/event_hubs_source.h"
 
@@ -106,13 +106,12 @@ Result<Position> parse_position(const base::JsonObject& json, std::string_view w
     return error(ErrorKind::kInvalidArgument, "{}: a position has offset, seqNo or enqueuedTime",
                  what);
   if (*offset == "@latest") return position;
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(offset->data(), offset->data() + offset->size(), number);
-  if (code != std::errc() || end != offset->data() + offset->size() || number < -1)
+  const auto number = base::parse_integer(*offset);
+  if (!number || *number < -1)
     return error(ErrorKind::kInvalidArgument,
                  "{}: offset '{}' is not a number, \"-1\" (the start) or \"@latest\"", what,
                  *offset);
-  position.offset = number < 0 ? -2 : number + (inclusive ? 0 : 1);
+  position.offset = *number < 0 ? -2 : *number + (inclusive ? 0 : 1);
   return position;
 }
 

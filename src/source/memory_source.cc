@@ -1,9 +1,9 @@
 #include "source/memory_source.h"
 
-#include <charconv>
-
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+
+#include "base/parse_integer.h"
 
 namespace weir::source {
 
@@ -13,11 +13,9 @@ using base::ErrorKind;
 namespace {
 
 Result<int64_t> parse_offset(const std::string& text) {
-  int64_t offset = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (code != std::errc() || end != text.data() + text.size())
-    return error(ErrorKind::kCorruption, "'{}' is no offset of a memory source", text);
-  return offset;
+  const auto offset = base::parse_integer(text);
+  if (!offset) return error(ErrorKind::kCorruption, "'{}' is no offset of a memory source", text);
+  return *offset;
 }
 
 class BatchReader final : public PartitionReader {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/logging.h"
+#include "base/parse_integer.h"
 #include "base/text.h"
 
 namespace weir::source {
@@ -104,12 +105,11 @@ std::optional<std::string> Options::take(std::string_view name) {
 Result<std::optional<int64_t>> Options::take_integer(std::string_view name, int64_t min) {
   const auto text = take(name);
   if (!text) return std::optional<int64_t>();
-  int64_t value = 0;
-  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (code != std::errc() || end != text->data() + text->size() || value < min)
+  const auto value = base::parse_integer(*text);
+  if (!value || *value < min)
     return error(ErrorKind::kInvalidArgument, "option {}: '{}' is not an integer of at least {}",
                  name, *text, min);
-  return std::optional<int64_t>(value);
+  return value;
 }
 
 Result<std::optional<bool>> Options::take_boolean(std::string_view name) {

@@ -1,7 +1,6 @@
 #include "source/rate_source.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <thread>
 
@@ -10,6 +9,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/parse_integer.h"
 #include "source/memory_source.h"
 #include "source/metadata_log.h"
 #include "source/option_text.h"
@@ -26,11 +26,9 @@ namespace {
 constexpr int64_t kRowsPerBatch = 65536;
 
 Result<int64_t> parse_number(std::string_view text, std::string_view what) {
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code != std::errc() || end != text.data() + text.size())
-    return error(ErrorKind::kCorruption, "{}: '{}' is not a number", what, text);
-  return number;
+  const auto number = base::parse_integer(text);
+  if (!number) return error(ErrorKind::kCorruption, "{}: '{}' is not a number", what, text);
+  return *number;
 }
 
 struct RateRange {

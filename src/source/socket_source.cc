@@ -1,7 +1,6 @@
 #include "source/socket_source.h"
 
 #include <algorithm>
-#include <charconv>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include <arrow/type.h>
 
 #include "base/logging.h"
+#include "base/parse_integer.h"
 #include "codec/json_slow.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
@@ -38,11 +38,10 @@ struct Line {
 };
 
 Result<int64_t> parse_offset(std::string_view text) {
-  int64_t offset = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (code != std::errc() || end != text.data() + text.size() || offset < -1)
+  const auto offset = base::parse_integer(text);
+  if (!offset || *offset < -1)
     return error(ErrorKind::kCorruption, "'{}' is not an offset of a socket source", text);
-  return offset;
+  return *offset;
 }
 
 class SocketSource final : public Source {

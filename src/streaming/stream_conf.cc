@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <bit>
-#include <charconv>
 
+#include "base/parse_integer.h"
 #include "io/file_system.h"
 #include "stream/offset_log.h"
 #include "streaming/stream_start.h"
@@ -21,9 +21,7 @@ constexpr const char* kDefaultProvider =
 constexpr int64_t kShardsMax = 1024;
 
 Result<int64_t> number_of(const std::string& key, const std::string& text) {
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code == std::errc() && end == text.data() + text.size() && number >= 0) return number;
+  if (const auto number = base::parse_integer(text); number && *number >= 0) return *number;
   return error(ErrorKind::kInvalidArgument,
                "The value '{}' in the config \"{}\" is invalid. It should be a number.", text, key)
       .with_class("INVALID_CONF_VALUE.TYPE_MISMATCH")
