@@ -15,8 +15,8 @@ base::Error analysis_error(std::string error_class, std::string_view sql_state, 
   const auto kind = error_class.starts_with("UNSUPPORTED_FEATURE")
                         ? base::ErrorKind::kUnsupported
                         : base::ErrorKind::kInvalidArgument;
-  return base::Error(kind,
-                     fmt::format("{} SQLSTATE: {}{}", message, sql_state, origin_context(origin)))
+  if (!sql_state.empty()) message += fmt::format(" SQLSTATE: {}", sql_state);
+  return base::Error(kind, message + origin_context(origin))
       .with_class(std::move(error_class))
       .with_sql_state(std::string(sql_state));
 }

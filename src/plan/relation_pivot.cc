@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/integer_setting.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
@@ -13,7 +14,7 @@ using columnar::TypeKind;
 
 namespace {
 
-constexpr size_t kPivotValuesMax = 10'000;  // as spark.sql.pivotMaxValues
+constexpr const char* kValuesMax = "spark.sql.pivotMaxValues";
 
 std::string value_text(const DataType& type, const Value& value) {
   if (std::holds_alternative<std::monostate>(value)) return "null";
@@ -59,11 +60,12 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Pivot& node, const PlanNode& w
   WEIR_TRY(select_list(lists, node.list));
   for (const auto& item : lists.items) {
     if (contains_aggregate(*item.expression)) continue;
-    return analysis_error("PIVOT_VALUE_DATA_TYPE_MISMATCH", "42K09",
+    return analysis_error("_LEGACY_ERROR_TEMP_1006", "",
                           fmt::format("Aggregate expression required for pivot, but '{}' did not "
                                       "appear in any aggregate function.",
                                       item.name),
-                          whole.origin);
+                          whole.origin)
+        .with_parameter("sql", item.name);
   }
   std::vector<SelectItem> keys;
   if (node.keys_implicit) {
@@ -92,6 +94,11 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Pivot& node, const PlanNode& w
   };
   std::vector<PivotValue> values;
   if (node.values.empty()) {
+    if (child->streaming) {
+      return analysis_error("_LEGACY_ERROR_TEMP_3063", "",
+                            "pivot is not supported on a streaming DataFrames/Datasets",
+                            whole.origin);
+    }
     if (!small_query_) {
       return analysis_error("UNSUPPORTED_FEATURE.PIVOT_WITHOUT_VALUES", "0A000",
                             "A pivot without values cannot be analysed here.", whole.origin);
@@ -101,15 +108,21 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Pivot& node, const PlanNode& w
     distinct = make_operator(op::Distinct{distinct}, distinct->columns, distinct->streaming);
     op::Sort sort{distinct, {{column_at(distinct->columns, 0), true, true}}};
     auto sorted = make_operator(std::move(sort), distinct->columns);
-    sorted = make_operator(op::Limit{sorted, static_cast<int64_t>(kPivotValuesMax) + 1, 0},
-                           sorted->columns);
+    WEIR_ASSIGN(const int64_t values_max, integer_setting(settings_.conf, kValuesMax, 10'000));
+    sorted = make_operator(op::Limit{sorted, values_max + 1, 0}, sorted->columns);
     WEIR_ASSIGN(const auto rows, small_query_(sorted));
-    if (rows.size() > kPivotValuesMax) {
-      return analysis_error("PIVOT_TOO_MANY_VALUES", "54000",
-                            fmt::format("The pivot column has more than {} distinct values, this "
-                                        "could indicate an error.",
-                                        kPivotValuesMax),
-                            whole.origin);
+    if (static_cast<int64_t>(rows.size()) > values_max) {
+      const auto column = expression_sql(*node.columns[0]);
+      return analysis_error("_LEGACY_ERROR_TEMP_1324", "",
+                            fmt::format("The pivot column {} has more than {} distinct values, "
+                                        "this could indicate an error. If this was intended, set "
+                                        "{} to at least the number of distinct values of the "
+                                        "pivot column.",
+                                        column, values_max, kValuesMax),
+                            whole.origin)
+          .with_parameter("pivotColumn", column)
+          .with_parameter("maxValues", std::to_string(values_max))
+          .with_parameter("config", kValuesMax);
     }
     for (const auto& row : rows) {
       values.push_back(

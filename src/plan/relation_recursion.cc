@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/integer_setting.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
 
@@ -10,15 +11,8 @@ namespace weir::plan {
 
 namespace {
 
-constexpr int64_t kLevelMax = 100;
-constexpr int64_t kRowMax = 1'000'000;
-
-int64_t number_of(const std::map<std::string, std::string>& conf, const std::string& key,
-                  int64_t otherwise) {
-  const auto found = conf.find(key);
-  if (found == conf.end()) return otherwise;
-  return std::strtoll(found->second.c_str(), nullptr, 10);
-}
+constexpr int32_t kLevelMax = 100;
+constexpr int32_t kRowMax = 1'000'000;
 
 bool reads(const Operator& plan, int64_t id);
 
@@ -181,9 +175,11 @@ Result<OperatorPtr> RelationAnalyzer::recursive_union(const SetOperation& node,
   }
   if (changed) right = project(right, items);
   op::Recursion made{left, right, recursion.id};
-  made.level_max = recursion.table->recursion_max.value_or(
-      number_of(settings_.conf, "spark.sql.cteRecursionLevelLimit", kLevelMax));
-  made.row_max = number_of(settings_.conf, "spark.sql.cteRecursionRowLimit", kRowMax);
+  WEIR_ASSIGN(const int64_t levels,
+              integer_setting(settings_.conf, "spark.sql.cteRecursionLevelLimit", kLevelMax));
+  made.level_max = recursion.table->recursion_max.value_or(levels);
+  WEIR_ASSIGN(made.row_max,
+              integer_setting(settings_.conf, "spark.sql.cteRecursionRowLimit", kRowMax));
   return make_operator(std::move(made), std::move(columns));
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "plan/function_catalog.h"
+#include "plan/integer_setting.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
@@ -165,8 +166,7 @@ Result<OperatorPtr> RelationAnalyzer::transpose(const Pivot& node, const Origin&
     if (i == index) continue;
     items.push_back({child->columns[i].name, cast(column_at(child->columns, i), type), true, {}});
   }
-  const auto limit = settings_.conf.find(kLimit);
-  const int64_t rows_max = limit == settings_.conf.end() ? 500 : std::atoll(limit->second.c_str());
+  WEIR_ASSIGN(const int64_t rows_max, integer_setting(settings_.conf, kLimit, 500));
   const auto cells = project(sorted, items);
   WEIR_ASSIGN(const auto rows,
               small_query_(make_operator(op::Limit{cells, rows_max + 1, 0}, cells->columns)));

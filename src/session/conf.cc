@@ -1,8 +1,8 @@
 #include "session/conf.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/parse_integer.h"
 #include "base/text.h"
 #include "columnar/zone.h"
 #include "session/conf_table.h"
@@ -11,6 +11,8 @@
 namespace weir::session {
 
 namespace {
+
+constexpr const char* kWatermarkPolicy = "spark.sql.streaming.multipleWatermarkPolicy";
 
 const ConfEntry* find(std::string_view key) {
   const auto* end = kConfEntries + kConfEntryCount;
@@ -23,18 +25,23 @@ const ConfEntry* find(std::string_view key) {
 base::Error type_mismatch(const std::string& key, const std::string& value,
                           const std::string& type) {
   return sql_error("INVALID_CONF_VALUE.TYPE_MISMATCH", "22022",
-                   fmt::format("The value '{}' in the config \"{}\" is invalid. It should be {} "
-                               "value.",
-                               value, key, type == "int" ? "an 'int'" : "a '" + type + "'"))
+                   fmt::format("The value '{}' in the config \"{}\" is invalid. It should be a/an "
+                               "'{}' value.",
+                               value, key, type))
       .with_parameter("confName", key)
       .with_parameter("confValue", value)
       .with_parameter("confType", type);
 }
 
-bool is_whole(std::string_view text) {
-  int64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return code == std::errc() && end == text.data() + text.size();
+base::Error no_watermark_policy(const std::string& value) {
+  const auto requirement =
+      fmt::format("Invalid value for '{}'. Valid values are 'min' and 'max'", kWatermarkPolicy);
+  return sql_error("INVALID_CONF_VALUE.REQUIREMENT", "22022",
+                   fmt::format("The value '{}' in the config \"{}\" is invalid. {}", value,
+                               kWatermarkPolicy, requirement))
+      .with_parameter("confName", kWatermarkPolicy)
+      .with_parameter("confValue", value)
+      .with_parameter("confRequirement", requirement);
 }
 
 }  // namespace
@@ -83,12 +90,16 @@ Result<void> check_conf_value(const std::string& key, const std::string& value) 
     WEIR_TRY(normal_time_zone(value));
     return {};
   }
+  if (key == kWatermarkPolicy) {
+    const std::string lower = base::lower_case(value);
+    return lower == "min" || lower == "max" ? Result<void>() : no_watermark_policy(value);
+  }
   if (entry->has_default && (entry->value == "true" || entry->value == "false")) {
     const std::string lower = base::lower_case(value);
     if (lower != "true" && lower != "false") return type_mismatch(key, value, "boolean");
     return {};
   }
-  if (entry->has_default && is_whole(entry->value) && !is_whole(value) &&
+  if (entry->has_default && base::parse_integer(entry->value) && !base::parse_integer(value) &&
       key.find("Size") == std::string::npos && key.find("hreshold") == std::string::npos)
     return type_mismatch(key, value, "int");
   return {};

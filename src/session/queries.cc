@@ -16,16 +16,6 @@ namespace weir::session {
 using columnar::TypeKind;
 using plan::OperatorPtr;
 
-namespace {
-
-constexpr int64_t kPivotValuesMax = 10'000;
-
-plan::SmallQuery small_query(SessionState& state) {
-  return [&state](const OperatorPtr& plan) { return small_rows(state, plan, kPivotValuesMax + 1); };
-}
-
-}  // namespace
-
 sql::ParseOptions parse_options(const SessionState& state) {
   sql::ParseOptions options;
   options.double_quoted_names =
@@ -35,13 +25,36 @@ sql::ParseOptions parse_options(const SessionState& state) {
   return options;
 }
 
+namespace {
+
+// All rows of a plan that says itself how many those may be.
+Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
+                                                         const OperatorPtr& plan) {
+  WEIR_ASSIGN(const auto stream, run_plan(state, plan));
+  const auto& fields = stream->schema().fields();
+  std::vector<std::vector<plan::Value>> rows;
+  while (true) {
+    WEIR_ASSIGN(const auto batch, stream->next({}));
+    if (!batch) return rows;
+    for (int64_t row = 0; row < batch->num_rows(); ++row) {
+      std::vector<plan::Value> values;
+      for (size_t i = 0; i < fields.size(); ++i)
+        values.push_back(value_of(fields[i].type(), *batch->column(static_cast<int>(i)), row));
+      rows.push_back(std::move(values));
+    }
+  }
+}
+
+}  // namespace
+
 Result<OperatorPtr> analyze_plan(SessionState& state, const plan::PlanPtr& plan,
                                  const SqlParameters& parameters) {
   SessionCatalog catalog(state);
   plan::AnalyzerSettings settings = state.analyzer_settings();
   settings.named_parameters = parameters.named;
   settings.positional_parameters = parameters.positional;
-  plan::Analyzer analyzer(catalog, std::move(settings), state.folder(), small_query(state));
+  const auto small_query = [&state](const OperatorPtr& rows) { return small_rows(state, rows); };
+  plan::Analyzer analyzer(catalog, std::move(settings), state.folder(), small_query);
   return analyzer.analyze(plan);
 }
 
@@ -136,27 +149,6 @@ plan::Value value_of(const columnar::DataType& type, const arrow::Array& array, 
   if (array.type_id() == arrow::Type::STRING_VIEW || array.type_id() == arrow::Type::BINARY_VIEW)
     return std::string(static_cast<const arrow::BinaryViewArray&>(array).GetView(row));
   return {};
-}
-
-Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
-                                                         const OperatorPtr& plan,
-                                                         int64_t rows_max) {
-  WEIR_ASSIGN(const auto stream, run_plan(state, plan));
-  const auto& fields = stream->schema().fields();
-  std::vector<std::vector<plan::Value>> rows;
-  while (true) {
-    WEIR_ASSIGN(const auto batch, stream->next({}));
-    if (!batch) return rows;
-    for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      std::vector<plan::Value> values;
-      for (size_t i = 0; i < fields.size(); ++i)
-        values.push_back(value_of(fields[i].type(), *batch->column(static_cast<int>(i)), row));
-      rows.push_back(std::move(values));
-      if (static_cast<int64_t>(rows.size()) > rows_max)
-        return base::error(base::ErrorKind::kResourceExhausted,
-                           "more than {} rows where a few were expected", rows_max);
-    }
-  }
 }
 
 Result<plan::Value> constant_of(SessionState& state, const plan::ExpressionPtr& expression,

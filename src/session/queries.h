@@ -21,10 +21,6 @@ Result<void> cache_plan(SessionState& state, const plan::OperatorPtr& plan, bool
                         std::stop_token stop = {});
 // The files that the plan's scans read and leave out.
 relational::ChosenFiles files_of_plan(SessionState& state, const plan::OperatorPtr& plan);
-// All rows of a small result, as values; more than `rows_max` is an error.
-Result<std::vector<std::vector<plan::Value>>> small_rows(SessionState& state,
-                                                         const plan::OperatorPtr& plan,
-                                                         int64_t rows_max);
 Result<std::string> explain_plan(SessionState& state, const plan::PlanPtr& plan,
                                  plan::Explain::Mode mode);
 // The value of an array's row.

@@ -243,6 +243,12 @@ TEST_F(SessionTest, Configuration) {
             "INVALID_CONF_VALUE.TYPE_MISMATCH");
   EXPECT_EQ(session_->set("spark.sql.session.timeZone", "Mars/Base").error().error_class(),
             "INVALID_CONF_VALUE.TIME_ZONE");
+  EXPECT_EQ(session_->set("spark.sql.transposeMaxValues", "many").error().error_class(),
+            "INVALID_CONF_VALUE.TYPE_MISMATCH");
+  EXPECT_EQ(
+      session_->set("spark.sql.streaming.multipleWatermarkPolicy", "first").error().error_class(),
+      "INVALID_CONF_VALUE.REQUIREMENT");
+  EXPECT_TRUE(session_->set("spark.sql.streaming.multipleWatermarkPolicy", "MAX").ok());
   EXPECT_TRUE(session_->modifiable("spark.sql.ansi.enabled"));
   EXPECT_FALSE(session_->modifiable("spark.sql.warehouse.dir"));
   EXPECT_THAT(run("SET spark.sql.ansi.enabled = false"),

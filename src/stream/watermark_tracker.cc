@@ -12,9 +12,13 @@ Result<WatermarkPolicy> parse_watermark_policy(std::string_view text) {
   if (is("min")) return WatermarkPolicy::kMin;
   if (is("max")) return WatermarkPolicy::kMax;
   return base::error(base::ErrorKind::kInvalidArgument,
-                     "Invalid value '{}' for conf 'spark.sql.streaming.multipleWatermarkPolicy': "
-                     "it is min or max",
-                     text);
+                     "The value '{}' in the config "
+                     "\"spark.sql.streaming.multipleWatermarkPolicy\" is invalid. Invalid value "
+                     "for 'spark.sql.streaming.multipleWatermarkPolicy'. Valid values are 'min' "
+                     "and 'max'",
+                     text)
+      .with_class("INVALID_CONF_VALUE.REQUIREMENT")
+      .with_sql_state("22022");
 }
 
 void WatermarkTracker::set(int64_t watermark_ms) {
