@@ -219,10 +219,15 @@ Result<void> walk_times(KernelCall& call, bool instant, int64_t first, int64_t l
     const int month = static_cast<int>(plan::floor_mod(total, 12)) + 1;
     const int64_t day =
         plan::days_from_civil(year, month, std::min(date.day, plan::days_in_month(year, month)));
-    const int64_t moved = (day + i * days) * plan::kMicrosPerDay + time;
-    const int64_t at = (instant ? call.zone.to_utc(moved) : moved) + i * rest;
+    // Near the ends of what 64 bits hold it is only the sum that fits, or nothing: then it is past
+    // the last.
+    const plan::Int128 moved = plan::Int128{day + i * days} * plan::kMicrosPerDay + time;
+    if (moved != static_cast<int64_t>(moved)) return {};
+    plan::Int128 at = moved;
+    if (instant) at = call.zone.to_utc(static_cast<int64_t>(moved));
+    at += plan::Int128{i} * rest;
     if (forward ? at > last : at < last) return {};
-    out.push_back(at);
+    out.push_back(static_cast<int64_t>(at));
   }
   return call.fail("COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "54000",
                    "A sequence of more than 100 million times.");

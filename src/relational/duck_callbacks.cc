@@ -208,6 +208,27 @@ Result<BatchPtr> take_arguments(DuckFunction& function, duckdb_data_chunk input)
   return arrow::RecordBatch::Make(arrow::schema(kept), rows, std::move(arrays));
 }
 
+// A text that DuckDB makes out of Arrow's points into Arrow's buffer, which the vector keeps; but
+// COALESCE takes the texts alone and lets the vector go. So the vector gets a heap of its own.
+void own_texts(duckdb_vector vector, const arrow::DataType& type, idx_t rows) {
+  if (type.id() == arrow::Type::STRUCT) {
+    for (int i = 0; i < type.num_fields(); ++i)
+      own_texts(duckdb_struct_vector_get_child(vector, static_cast<idx_t>(i)),
+                *type.field(i)->type(), rows);
+    return;
+  }
+  // What lists hold is copied with them.
+  if (!arrow::is_base_binary_like(type.id()) && !arrow::is_binary_view_like(type.id())) return;
+  auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector));
+  uint64_t* const valid = duckdb_vector_get_validity(vector);
+  for (idx_t row = 0; row < rows; ++row) {
+    if (valid != nullptr && !duckdb_validity_row_is_valid(valid, row)) continue;
+    if (duckdb_string_is_inlined(texts[row])) continue;
+    duckdb_unsafe_vector_assign_string_element_len(vector, row, duckdb_string_t_data(&texts[row]),
+                                                   duckdb_string_t_length(texts[row]));
+  }
+}
+
 Result<void> give_values(DuckFunction& function, std::shared_ptr<arrow::Array> array,
                          duckdb_vector output) {
   WEIR_ASSIGN(array, relabel(array, function.duck_result));
@@ -228,7 +249,11 @@ Result<void> give_values(DuckFunction& function, std::shared_ptr<arrow::Array> a
                         duckdb_data_chunk_from_arrow(helper, &exported, converted, &chunk));
     if (exported.release) exported.release(&exported);
   }
-  if (outcome.ok()) duckdb_vector_reference_vector(output, duckdb_data_chunk_get_vector(chunk, 0));
+  if (outcome.ok()) {
+    duckdb_vector made = duckdb_data_chunk_get_vector(chunk, 0);
+    own_texts(made, *function.duck_result, static_cast<idx_t>(array->length()));
+    duckdb_vector_reference_vector(output, made);
+  }
   if (chunk) duckdb_destroy_data_chunk(&chunk);
   duckdb_destroy_arrow_converted_schema(&converted);
   return outcome;
