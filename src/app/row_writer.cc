@@ -1,5 +1,6 @@
 #include "app/row_writer.h"
 
+#include <optional>
 #include <unistd.h>
 #include <vector>
 
@@ -62,7 +63,9 @@ class TableWriter final : public RowWriter {
         const auto& array = *batch.column(i);
         const auto& type = schema_.fields()[static_cast<size_t>(i)].type();
         const bool null = array.IsNull(row) || array.type_id() == arrow::Type::NA;
-        cells.push_back(null ? "NULL" : cut(one_line(value_text(type, array, row, zone_))));
+        std::string text = null ? "NULL" : value_text(type, array, row, zone_);
+        if (held_.size() == 1 && text.find('\n') != std::string::npos) first_lines_ = text;
+        cells.push_back(cut(one_line(std::move(text))));
       }
       if (!settled_) {
         hold(std::move(cells));
@@ -75,6 +78,11 @@ class TableWriter final : public RowWriter {
   }
 
   Result<std::string> finish() override {
+    // A plan, a statement: one text of several lines is printed as it is.
+    if (!settled_ && held_.size() == 2 && widths_.size() == 1 && first_lines_) {
+      WEIR_TRY(put(out_, *first_lines_ + (first_lines_->ends_with('\n') ? "" : "\n")));
+      return std::string();
+    }
     if (!settled_) WEIR_TRY(settle());
     WEIR_TRY(put(out_, rule_));
     return std::string(cut_any_ ? "some values are cut (…); --output json or csv shows them whole"
@@ -134,6 +142,7 @@ class TableWriter final : public RowWriter {
   std::vector<int64_t> widths_;
   std::vector<std::vector<std::string>> held_;
   std::string rule_;
+  std::optional<std::string> first_lines_;  // a text of the first row that has several lines
   bool settled_ = false;
   bool cut_any_ = false;
 };

@@ -152,6 +152,10 @@ Result<void> finish_options(Words& words) {
     WEIR_ASSIGN(words.rpc.certificate_pem, read_file(words.certificate_file));
     WEIR_ASSIGN(words.rpc.key_pem, read_file(words.key_file));
   }
+  if (words.rpc.listen.find(':') == std::string::npos)
+    return base::error(ErrorKind::kInvalidArgument,
+                       "--listen {} is no address: give HOST:PORT, such as 127.0.0.1:15002",
+                       words.rpc.listen);
   if (!is_loopback(words.rpc.listen) && words.rpc.token.empty())
     return base::error(ErrorKind::kInvalidArgument,
                        "{} can be reached from other machines: give --token-file (or listen on "

@@ -75,10 +75,11 @@ void describe(CLI::App& app, SqlWords& words) {
   app.add_option("-f,--file", words.file, "A file of statements; - reads standard input");
   app.add_flag("-i,--interactive", words.interactive,
                "Ask for statements, also where standard input is no terminal");
-  app.add_option("--warehouse", words.warehouse,
-                 "The folder of the catalog and of managed tables; made with the first table")
-      ->capture_default_str();
-  app.add_option(
+  auto* warehouse =
+      app.add_option("--warehouse", words.warehouse,
+                     "The folder of the catalog and of managed tables; made with the first table")
+          ->capture_default_str();
+  auto* remote = app.add_option(
       "--remote", words.remote,
       "Send the statements to a Spark Connect server: sc://HOST:PORT, with a token and TLS\n"
       "sc://HOST:PORT/;token=TOKEN;use_ssl=true, as in PySpark");
@@ -90,16 +91,18 @@ void describe(CLI::App& app, SqlWords& words) {
       ->capture_default_str();
   app.add_flag("--no-ansi", words.no_ansi,
                "spark.sql.ansi.enabled=false: NULL instead of an error for what has no value");
-  app.add_option("--memory-mb", words.memory_mb, "Memory for grouping and sorting")
-      ->check(CLI::Range(16, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--threads", words.threads, "Threads for grouping and sorting")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option(
+  auto* memory = app.add_option("--memory-mb", words.memory_mb, "Memory for grouping and sorting")
+                     ->check(CLI::Range(16, 1 << 20))
+                     ->capture_default_str();
+  auto* threads = app.add_option("--threads", words.threads, "Threads for grouping and sorting")
+                      ->check(CLI::Range(1, 1024))
+                      ->capture_default_str();
+  auto* spill = app.add_option(
       "--spill-folder", words.spill_folder,
       "Where what outgrows the memory is written; '': nowhere, it fails [.spill in the warehouse]");
   app.add_flag("-q,--quiet", words.quiet, "No timing on standard error");
+  for (auto* local : {warehouse, memory, threads, spill})
+    remote->excludes(local);  // the server has its own
 }
 
 Result<std::string> read_all(const std::string& path) {
@@ -337,7 +340,7 @@ int run_sql(int argc, char** argv) {
     outcome = remote ? run_remote(words, stop.token()) : run_all(words, stop.token());
   }
   if (outcome.ok()) return kExitOk;
-  return report_error(outcome.error());
+  return report_error(outcome.error(), words.output == "json");
 }
 
 }  // namespace weir::app

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <poll.h>
 #include <unistd.h>
+#include <utility>
 
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -77,6 +78,18 @@ struct SqlShell::LineEditor {
           return const_cast<char*>(static_cast<LineEditor*>(data)->prompt);
         });
     el_set(editor, EL_EDITOR, "emacs");
+    // Ctrl-C at the prompt is a key that gives up what was typed; while a statement runs the
+    // terminal makes a signal of it again.
+    el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
+    el_set(
+        editor, EL_ADDFN, "weir-give-up", "Gives up the statement",
+        +[](EditLine* line, int) -> unsigned char {
+          void* data = nullptr;
+          el_get(line, EL_CLIENTDATA, &data);
+          static_cast<LineEditor*>(data)->given_up = true;
+          return CC_EOF;
+        });
+    el_set(editor, EL_BIND, "^C", "weir-give-up", nullptr);
     el_set(editor, EL_HIST, ::history, history);
   }
   ~LineEditor() {
@@ -87,6 +100,7 @@ struct SqlShell::LineEditor {
     prompt = text;
     int length = 0;
     const char* given = el_gets(editor, &length);
+    if (given_up) std::fputs("^C\n", stdout);
     if (given == nullptr || length <= 0) return std::nullopt;
     return std::string(given, static_cast<size_t>(length));
   }
@@ -98,6 +112,7 @@ struct SqlShell::LineEditor {
   History* history = nullptr;
   EditLine* editor = nullptr;
   const char* prompt = "";
+  bool given_up = false;
   std::string file;
 };
 
@@ -112,6 +127,7 @@ struct SqlShell::LineEditor {
     return given + "\n";
   }
   void remember(const std::string&) {}
+  bool given_up = false;
 };
 
 #endif
@@ -157,8 +173,13 @@ void SqlShell::remember(const std::string& text) {
 }
 
 std::optional<std::string> SqlShell::next_text() {
+  // Nothing but line ends and remarks that end with their line.
   const auto blank = [](std::string_view text) {
-    return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+    while (true) {
+      text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+      if (!text.starts_with("--")) return text.empty();
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    }
   };
   while (true) {
     if (const size_t end = statement_end(pending_); end != std::string::npos) {
@@ -169,6 +190,10 @@ std::optional<std::string> SqlShell::next_text() {
       return text;
     }
     auto line = next_line(blank(pending_) ? "weir> " : "    > ");
+    if (editor_ && std::exchange(editor_->given_up, false)) {
+      pending_.clear();
+      continue;
+    }
     if (!line) {
       if (blank(pending_)) return std::nullopt;
       std::string rest = std::move(pending_);  // the last statement may lack its ';'

@@ -1,5 +1,6 @@
 #include "app/stream_command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -18,6 +19,16 @@ std::string text_of(const base::JsonObject& object, std::string_view key) {
   return base::json_string(object, key).value_or("");
 }
 
+std::string name_of(const base::JsonObject& query) {
+  const std::string name = text_of(query, "name");
+  return name.empty() ? text_of(query, "id") : name;
+}
+
+const char* state_of(const base::JsonObject& query) {
+  if (base::json_bool(query, "isActive").value_or(false)) return "active";
+  return text_of(query, "message").starts_with("Terminated with") ? "failed" : "ended";
+}
+
 int list(bool json) {
   const auto answers = stream::ask_all({{"command", "list"}});
   if (!answers.ok()) return report_error(answers.error(), json);
@@ -34,12 +45,15 @@ int list(bool json) {
     std::printf("no queries are running\n");
     return kExitOk;
   }
-  std::printf("%-20s %-8s %-10s %12s  %s\n", "NAME", "PID", "STATE", "ROWS", "SINK");
+  // A query without a name is called by its id.
+  int width = 20;
+  for (const base::JsonValue& value : queries)
+    width = std::max(width, static_cast<int>(name_of(value.as_object()).size()));
+  std::printf("%-*s %-8s %-10s %12s  %s\n", width, "NAME", "PID", "STATE", "ROWS", "SINK");
   for (const base::JsonValue& value : queries) {
     const base::JsonObject& query = value.as_object();
-    std::printf("%-20s %-8lld %-10s %12lld  %s\n", text_of(query, "name").c_str(),
-                static_cast<long long>(base::json_int(query, "pid").value_or(0)),
-                base::json_bool(query, "isActive").value_or(false) ? "active" : "ended",
+    std::printf("%-*s %-8lld %-10s %12lld  %s\n", width, name_of(query).c_str(),
+                static_cast<long long>(base::json_int(query, "pid").value_or(0)), state_of(query),
                 static_cast<long long>(base::json_int(query, "inputRows").value_or(0)),
                 text_of(query, "sink").c_str());
   }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "codec/java_number.h"
 #include "codec/json_slow.h"
+#include "codec/malformed_record.h"
 #include "columnar/arrow_types.h"
 
 namespace weir::codec {
@@ -313,8 +314,7 @@ Result<void> CsvDecoder::add_record(std::string_view record) {
       ++counters_.dropped_rows;
       return {};
     }
-    return error(ErrorKind::kCorruption, "malformed CSV record: {}", record.substr(0, 200))
-        .with_class("MALFORMED_RECORD_IN_PARSING");
+    return malformed_record(record);
   }
   for (const Wanted& wanted : wanted_) {
     if (wanted.token != SIZE_MAX) continue;

@@ -8,6 +8,7 @@
 
 #include "codec/json_fast.h"
 #include "codec/json_slow.h"
+#include "codec/malformed_record.h"
 #include "columnar/arrow_types.h"
 
 namespace weir::codec {
@@ -185,10 +186,7 @@ class Decoder final : public JsonDecoder {
     ++slow_records_;
     JsonSlowParser::Parsed parsed = slow_.parse(text, row_type_);
     if (parsed.blank) return RecordOutcome::kNull;
-    if (parsed.bad && options_.mode == ParseMode::kFailFast) {
-      return error(ErrorKind::kCorruption, "malformed JSON record: {}", text.substr(0, 200))
-          .with_class("MALFORMED_RECORD_IN_PARSING");
-    }
+    if (parsed.bad && options_.mode == ParseMode::kFailFast) return malformed_record(text);
     if (parsed.bad && options_.mode == ParseMode::kDropMalformed) {
       ++counters_.dropped_rows;
       return RecordOutcome::kDropped;

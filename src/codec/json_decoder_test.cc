@@ -95,7 +95,7 @@ TEST(JsonDecoderTest, ModesAndBlanks) {
   auto failing = make("a int", options);
   auto failed = failing->append("{\"a\":\"x\"}", 0);
   ASSERT_FALSE(failed.ok());
-  EXPECT_EQ(failed.error().error_class(), "MALFORMED_RECORD_IN_PARSING");
+  EXPECT_EQ(failed.error().error_class(), "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION");
   auto blank = make("a int");
   ASSERT_TRUE(make("a int")->append("", 0).ok());
   ASSERT_TRUE(blank->append("  ", 0).ok());

@@ -113,7 +113,8 @@ void ignore_file_source_options(OptionMap& options) {
                   "compression",
                   "codec",
                   "inferSchema",
-                  "samplingRatio"});
+                  "samplingRatio",
+                  "timeZone"});
 }
 
 }  // namespace weir::codec

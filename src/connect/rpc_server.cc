@@ -10,6 +10,8 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 namespace weir::connect {
 
@@ -199,6 +201,39 @@ int64_t Message::bytes() const {
 
 void Call::answer(Message message) { write_and_finish(std::move(message)); }
 
+namespace {
+
+struct FreeOpenSsl {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+std::unique_ptr<BIO, FreeOpenSsl> reading(const std::string& pem) {
+  return std::unique_ptr<BIO, FreeOpenSsl>(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+}
+
+// gRPC only says that the port did not open.
+Result<void> check_identity(const std::string& certificate_pem, const std::string& key_pem) {
+  const std::unique_ptr<X509, FreeOpenSsl> certificate(
+      PEM_read_bio_X509(reading(certificate_pem).get(), nullptr, nullptr, nullptr));
+  if (!certificate)
+    return base::error(ErrorKind::kInvalidArgument, "the TLS certificate is no certificate in PEM");
+  static char no_password[] = "";
+  const std::unique_ptr<EVP_PKEY, FreeOpenSsl> key(
+      PEM_read_bio_PrivateKey(reading(key_pem).get(), nullptr, nullptr, no_password));
+  if (!key)
+    return base::error(ErrorKind::kInvalidArgument,
+                       "the TLS key is no private key in PEM without a password");
+  if (X509_check_private_key(certificate.get(), key.get()) != 1)
+    return base::error(ErrorKind::kInvalidArgument,
+                       "the TLS certificate is of another key than the one given");
+  return {};
+}
+
+}  // namespace
+
 struct RpcServer::State {
   std::unique_ptr<Service> service;
   std::unique_ptr<grpc::Server> server;
@@ -214,6 +249,7 @@ Result<std::unique_ptr<RpcServer>> RpcServer::start(const RpcServerOptions& opti
   state->service = std::make_unique<Service>(std::move(begin), options.token);
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!options.certificate_pem.empty()) {
+    WEIR_TRY(check_identity(options.certificate_pem, options.key_pem));
     grpc::SslServerCredentialsOptions tls;
     tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
     credentials = grpc::SslServerCredentials(tls);
@@ -228,8 +264,7 @@ Result<std::unique_ptr<RpcServer>> RpcServer::start(const RpcServerOptions& opti
   state->server = builder.BuildAndStart();
   if (!state->server || state->port == 0) {
     return base::error(ErrorKind::kAlreadyExists,
-                       "cannot listen on {}: the address is in use or not this machine's, or the "
-                       "certificate and key do not fit",
+                       "cannot listen on {}: the address is in use or not this machine's",
                        options.listen);
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(state)));

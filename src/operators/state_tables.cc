@@ -392,7 +392,14 @@ Result<std::shared_ptr<const StateTable>> StateTable::open(io::FileSystem& files
     return store.operator_id == options.operator_id && store.spec.name == wanted &&
            (options.join_side == "none" || store.spec.operator_name == "symmetricHashJoin");
   });
-  if (found == stores.end()) return no_such_store(checkpoint, options, batch);
+  if (found == stores.end()) {
+    const auto other = std::find_if(stores.begin(), stores.end(), [&](const StoreInfo& store) {
+      return store.operator_id == options.operator_id;
+    });
+    if (other != stores.end() && options.store == "default")
+      WEIR_TRY(check_variable(options, *other));
+    return no_such_store(checkpoint, options, batch);
+  }
   WEIR_TRY(check_variable(options, *found));
   if (!std::binary_search(commits.begin(), commits.end(), batch))
     return no_such_batch(checkpoint, batch);

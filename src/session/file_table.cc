@@ -12,6 +12,7 @@
 #include <arrow/scalar.h>
 #include <fmt/format.h>
 
+#include "base/logging.h"
 #include "codec/file_format.h"
 #include "codec/schema_inference.h"
 #include "columnar/arrow_adapter.h"
@@ -490,6 +491,16 @@ Result<std::shared_ptr<const relational::ScanSource>> open_file_table(const Serv
     const int index = index_in(all, field.name);
     if (index < 0) all.push_back(field);
     partition_names.push_back(index < 0 ? field.name : all[static_cast<size_t>(index)].name);
+  }
+  codec::FileFormatRequest format;
+  format.format = request.format;
+  format.options = request.options;
+  format.file_schema = Schema::structure(in_files);
+  if (in_files.empty()) format.columns.emplace();
+  if (const auto made = codec::make_file_format(std::move(format)); made.ok()) {
+    for (const std::string& name : (*made)->unknown_options())
+      base::log_warn("a reader of {} files has no option '{}': it is ignored", request.format,
+                     name);
   }
   std::vector<ListedFile> files;
   for (size_t i = 0; i < listing.files.size(); ++i) {

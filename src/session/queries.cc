@@ -9,6 +9,7 @@
 
 #include "plan/operator_rewrites.h"
 #include "plan/streaming_check.h"
+#include "plan/written_plan_text.h"
 #include "sql/parser.h"
 
 namespace weir::session {
@@ -174,11 +175,13 @@ Result<std::string> explain_plan(SessionState& state, const plan::PlanPtr& plan,
     std::string columns;
     for (const auto& field : schema.fields())
       columns += (columns.empty() ? "" : ", ") + field.name + ": " + field.type().simple_string();
+    text += "== Parsed Logical Plan ==\n" + plan::written_plan_text(*plan) + "\n";
     text += "== Analyzed Logical Plan ==\n" + columns + "\n" + plan::plan_text(*analyzed) + "\n";
     text += "== Optimized Logical Plan ==\n" + plan::plan_text(*optimized) + "\n";
   }
   text += "== Physical Plan ==\n";
-  if (mode != plan::Explain::Mode::kExtended) text += plan::plan_text(*optimized) + "\n";
+  if (mode != plan::Explain::Mode::kExtended || analyzed->streaming)
+    text += plan::plan_text(*optimized) + "\n";
   return text + physical + "\n";
 }
 

@@ -11,6 +11,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include "base/logging.h"
 #include "codec/option_map.h"
 #include "columnar/arrow_adapter.h"
 #include "columnar/arrow_types.h"
@@ -467,16 +468,20 @@ Result<std::unique_ptr<RowFormat>> RowFormat::make(const FileWrite& write, const
   codec::OptionMap options(write.options);
   WEIR_TRY(options.check_encoding());
   WEIR_TRY(options.refuse("maxRecordsPerFile", {"0"}));
-  if (write.format == "parquet") return ParquetRows::make(schema, options);
   Result<std::unique_ptr<RowFormat>> made = unsupported("writing the format " + write.format);
+  if (write.format == "parquet") made = ParquetRows::make(schema, options);
   if (write.format == "json") made = make_json(write, schema, options);
   if (write.format == "csv") made = make_csv(write, schema, options);
   if (write.format == "text") made = make_text(write, schema, options);
-  if (made.ok()) {
+  if (!made.ok()) return made;
+  if (write.format != "parquet") {
     auto& lines = static_cast<LineFormat&>(**made);
     lines.context.session_zone = write.zone;
     lines.context.ansi = true;
   }
+  options.ignore({"path", "timeZone", "partitionOverwriteMode"});
+  for (const std::string& name : options.unknown())
+    base::log_warn("a writer of {} files has no option '{}': it is ignored", write.format, name);
   return made;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/logging.h"
 #include "base/parse_integer.h"
 #include "delta/table.h"
 #include "plan/operator_rewrites.h"
@@ -57,6 +58,24 @@ Result<std::optional<int64_t>> version_of(const plan::TableState& state,
                      fmt::format("'{}' is no version of a table.", *text), origin);
   }
   return version;
+}
+
+// Rows at a version are all that a reader gives: who asks for changes must not take them for those.
+Result<void> check_delta_options(const plan::Options& options, const plan::Origin& origin) {
+  if (option_of(options, "versionAsOf") && option_of(options, "timestampAsOf")) {
+    return sql_error("INVALID_TIME_TRAVEL_SPEC", "42K0E",
+                     "Cannot specify both version and timestamp when time travelling the table.",
+                     origin);
+  }
+  for (const auto& [given, value] : options) {
+    const bool changes = same(given, "readChangeFeed") || same(given, "readChangeData");
+    if (changes && !same(value, "false"))
+      return unsupported("the option " + given + " of a Delta table", origin);
+    if (!changes && !same(given, "path") && !same(given, "versionAsOf") &&
+        !same(given, "timestampAsOf"))
+      base::log_warn("a reader of Delta tables has no option '{}': it is ignored", given);
+  }
+  return {};
 }
 
 }  // namespace
@@ -365,6 +384,7 @@ Result<TablePtr> SessionCatalog::open_path(const std::string& provider, const st
         .with_parameter("location", "");
   }
   if (provider == "delta") {
+    WEIR_TRY(check_delta_options(options, origin));
     DeltaState at;
     WEIR_ASSIGN(at.version, version_of(state, options, origin));
     WEIR_ASSIGN(at.timestamp_us, timestamp_of(state, options, origin));

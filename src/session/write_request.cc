@@ -1,6 +1,10 @@
 // df.write…save(), saveAsTable(), insertInto() and writeTo().
-#include <arrow/record_batch.h>
+#include <algorithm>
 
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+
+#include "base/logging.h"
 #include "session/conf.h"
 #include "session/delta_source.h"
 #include "session/file_table.h"
@@ -41,6 +45,7 @@ class RequestWriter {
     format_ = lower_case(request_.format.empty()
                              ? state_.get("spark.sql.sources.default").value_or("delta")
                              : request_.format);
+    if (format_ == "delta") WEIR_TRY(check_delta_options());
     if (request_.table) return into_table();
     if (format_ == "noop") return drain();
     if (format_ == "kafka") return into_kafka();
@@ -116,6 +121,26 @@ class RequestWriter {
                                  "overwrite the existing path.",
                                  path))
         .with_parameter("outputPath", "file:" + path);
+  }
+
+  // What Delta would have to obey is refused, what it does not know is ignored.
+  Result<void> check_delta_options() const {
+    for (const auto& [given, value] : request_.options) {
+      const std::string name = lower_case(given);
+      const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+      };
+      if (is_one_of({"usermetadata", "maxrecordsperfile"}) ||
+          (name == "datachange" && lower_case(value) != "true"))
+        return unsupported(fmt::format("the option {} of rows written to a Delta table", given));
+      if (name.starts_with("delta.") ||
+          is_one_of({"path", "mergeschema", "overwriteschema", "replacewhere", "compression",
+                     "partitionoverwritemode", "txnappid", "txnversion", "datachange",
+                     "optimizewrite"}))
+        continue;
+      base::log_warn("a writer of Delta tables has no option '{}': it is ignored", given);
+    }
+    return {};
   }
 
   // A new Delta table with the rows.

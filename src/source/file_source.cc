@@ -489,10 +489,14 @@ Result<std::unique_ptr<Source>> make_file_source(io::FileSystem& files, base::Cl
     if (folders.index_of(field.name) < 0) in_files.push_back(field);
   request.file_schema = Schema::structure(std::move(in_files));
   WEIR_ASSIGN(const auto format, codec::make_file_format(request));
-  if (!format->unknown_options().empty() && spec.unknown == UnknownOptions::kRefuse)
-    return error(ErrorKind::kInvalidArgument,
-                 "neither the file source nor the format {} has an option '{}'", spec.format,
-                 format->unknown_options().front());
+  for (const std::string& name : format->unknown_options()) {
+    if (spec.unknown == UnknownOptions::kRefuse)
+      return error(ErrorKind::kInvalidArgument,
+                   "neither the file source nor the format {} has an option '{}'", spec.format,
+                   name);
+    base::log_warn("neither the file source nor the format {} has an option '{}': it is ignored",
+                   spec.format, name);
+  }
   if (!has_glob(path)) {
     WEIR_ASSIGN(const bool there, files.exists(path));
     if (!there)

@@ -104,6 +104,11 @@ Result<void> take_start(Options& options, KafkaSourceOptions& parsed) {
   } else if (word == "earliest") {
     parsed.start = Start::kEarliest;
   } else if (word != "latest") {
+    if (!word.starts_with('{'))
+      return error(ErrorKind::kInvalidArgument,
+                   "option startingOffsets: '{}' is neither earliest nor latest nor JSON such as "
+                   "{{\"topic\":{{\"0\":23,\"1\":-2}}}}",
+                   *offsets);
     parsed.start = Start::kOffsets;
     WEIR_ASSIGN(parsed.start_offsets,
                 as_option(parse_kafka_offsets(*offsets, "option startingOffsets")));

@@ -90,3 +90,36 @@ def test_a_deep_plan_is_run_or_refused(spark, levels, fits):
             call(request)
         assert "[CONNECT_INVALID_PLAN" in error.value.details()
     assert spark.range(1).count() == 1
+
+
+def test_options_of_delta_that_would_have_to_be_obeyed(spark, tmp_path):
+    table = str(tmp_path / "t")
+    spark.range(3).write.format("delta").save(table)
+    refused = [
+        lambda: spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 0).load(table).collect(),
+        lambda: spark.range(1).write.format("delta").option("userMetadata", "x").mode("append").save(table),
+        lambda: spark.range(1).write.format("delta").option("dataChange", "false").mode("append").save(table),
+        lambda: spark.range(1).write.option("maxRecordsPerFile", 1).saveAsTable("never_made"),
+    ]
+    for option, work in zip(["readChangeFeed", "userMetadata", "dataChange", "maxRecordsPerFile"], refused):
+        with pytest.raises(UnsupportedOperationException, match=f"(?i){option}"):
+            work()
+    with pytest.raises(AnalysisException) as error:
+        spark.read.format("delta").option("versionAsOf", 0).option("timestampAsOf", "2020-01-01").load(table).collect()
+    assert (error.value.getCondition(), error.value.getSqlState()) == ("INVALID_TIME_TRAVEL_SPEC", "42K0E")
+    assert spark.read.format("delta").option("readChangeFeed", "false").load(table).count() == 3
+
+
+def test_values_of_a_pivot_are_limited(spark):
+    spark.conf.set("spark.sql.pivotMaxValues", "2")
+    pivot = lambda rows: spark.range(rows).groupBy().pivot("id").count().collect()
+    assert len(pivot(2)[0]) == 2
+    with pytest.raises(AnalysisException, match="id has more than 2 distinct values") as error:
+        pivot(3)
+    assert error.value.getCondition() == "_LEGACY_ERROR_TEMP_1324"
+
+
+def test_a_malformed_record(spark):
+    with pytest.raises(Exception) as error:
+        spark.range(1).selectExpr("from_json('{', 'a INT', map('mode', 'FAILFAST'))").collect()
+    assert error.value.getCondition() == "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION"

@@ -1,10 +1,11 @@
 """Sessions, interrupts, reattaching, tokens."""
+import subprocess
 import threading
 import time
 
 import grpc
 import pytest
-from conftest import Server
+from conftest import WEIR, Server
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession
@@ -108,3 +109,12 @@ def test_token(tmp_path):
         assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
     finally:
         assert server.stop() == 0
+
+
+def test_what_does_not_open_is_told(tmp_path):
+    (tmp_path / "key.pem").write_text("no key")
+    for arguments, said in [(["--listen", "nowhere"], "HOST:PORT"),
+                            (["--listen", "127.0.0.1:0", "--tls-cert", str(tmp_path / "key.pem"), "--tls-key", str(tmp_path / "key.pem")],
+                             "no certificate in PEM")]:
+        done = subprocess.run([WEIR, "serve", "--warehouse", str(tmp_path / "w"), *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and said in done.stderr, done.stderr

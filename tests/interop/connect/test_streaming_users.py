@@ -1,10 +1,11 @@
 """Streams as people write them: functions in keys, odd options, tables that are in the way."""
 import shutil
+import subprocess
 import sys
 
 import pytest
 from cases.streaming import SIGNALS, finished, in_memory, signals
-from conftest import Server
+from conftest import WEIR, Server
 from pyspark.errors import AnalysisException, IllegalArgumentException, PySparkException, StreamingQueryException
 from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession
@@ -61,6 +62,16 @@ class TestOptions:
             writer = signals(spark, tmp_path).writeStream.format("delta").option(option, "1").option("checkpointLocation", str(tmp_path / "c"))
             with pytest.raises(PySparkException, match=f"(?i){option}"):
                 writer.start(str(tmp_path / "t"))
+
+
+class TestList:
+    def test_a_query_without_a_name_and_one_that_failed(self, spark, tmp_path):
+        stream = signals(spark, tmp_path)
+        query = stream.select(F.raise_error(F.lit("no"))).writeStream.format("noop").trigger(availableNow=True).start()
+        with pytest.raises(PySparkException):
+            query.awaitTermination(60)
+        lines = subprocess.run([WEIR, "stream", "list"], capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+        assert [line.split()[2] for line in lines if line.startswith(query.id)] == ["failed"]
 
 
 class TestTables:

@@ -4,6 +4,8 @@ import datetime
 import io
 import json
 import os
+import pty
+import select
 import subprocess
 
 import duckdb
@@ -162,6 +164,57 @@ def test_the_session_time_zone_shows():
                                        ["SELECT 1", "--time-zone", "Mars/Base"]])
 def test_wrong_words_are_usage_errors(arguments):
     sql(*arguments, code=2)
+
+
+@pytest.mark.parametrize("option", [["--warehouse", "w"], ["--memory-mb", "64"], ["--threads", "1"], ["--spill-folder", ""]])
+def test_what_a_server_decides_is_not_said_here(option):
+    assert option[0] in sql("--remote", "sc://localhost:9", "SELECT 1", *option, code=2).stderr
+
+
+def test_errors_as_json():
+    assert json.loads(sql("SELEKT 1", "--output", "json", code=2).stdout)["error"]["errorClass"] == "PARSE_SYNTAX_ERROR"
+
+
+def test_texts_of_several_lines_are_printed_as_they_are(tmp_path):
+    plan = sql("EXPLAIN SELECT id FROM range(3) WHERE id > 1").stdout.splitlines()
+    assert plan[0] == "== Physical Plan ==" and any(line.startswith("Filter (id") for line in plan), plan
+    assert sql("SELECT 'a\\nb' AS x, 1 AS y").stdout.splitlines()[3] == "|a b|1|"
+
+
+def test_options_that_nobody_knows_are_told(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    view = f"CREATE TEMPORARY VIEW v USING csv OPTIONS (path '{tmp_path}/a.csv', heaader 'true')"
+    assert "no option 'heaader': it is ignored" in sql("-e", view, "-e", "SELECT * FROM v").stderr
+
+
+def test_ctrl_c_at_the_prompt_gives_up_what_was_typed(tmp_path):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ.update(HOME=str(tmp_path), TERM="dumb")
+        os.execv(WEIR, [WEIR, "sql", "--warehouse", str(tmp_path / "w")])
+    seen = b""
+
+    def until(text):
+        nonlocal seen
+        while text not in seen:
+            ready, _, _ = select.select([terminal], [], [], 60)
+            assert ready, seen
+            seen += os.read(terminal, 4096)
+        seen = seen[seen.index(text) + len(text):]
+
+    try:
+        until(b"weir> ")
+        os.write(terminal, b"select 'no end\n")
+        until(b"    > ")
+        os.write(terminal, b"\x03")
+        until(b"weir> ")
+        os.write(terminal, b"select 40 + 2 as n; -- a remark\n")
+        until(b"|42|")
+        until(b"weir> ")
+        os.write(terminal, b"exit\n")
+    finally:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        os.close(terminal)
 
 
 def test_a_file_that_is_not_there(tmp_path):
