@@ -1,7 +1,8 @@
 // Rows of a query into the files of a folder.
 //
 // They are written below _temporary-<uuid>, which readers do not see, made durable, then given
-// their names; old files go in between. _SUCCESS comes last.
+// their names beside the old files, which go then: whatever ends the process, no row is lost.
+// _SUCCESS comes last.
 #include <optional>
 #include <set>
 
@@ -40,13 +41,18 @@ class FolderWriter {
     std::set<std::string> folders;
     for (const auto& file : parts_->files())
       folders.insert(file.folder);
-    if (write_.overwrite) WEIR_TRY(remove_old(folders));
+    if (write_.overwrite) WEIR_TRY(remove_mark());
     for (const auto& folder : folders)
       WEIR_TRY(services_.fs.make_dirs(below(write_.path, folder)));
-    for (const auto& file : parts_->files())
-      WEIR_TRY(services_.fs.rename(file.path, below(below(write_.path, file.folder), file.name)));
+    for (const auto& file : parts_->files()) {
+      const auto path = below(below(write_.path, file.folder), file.name);
+      WEIR_TRY(services_.fs.rename(file.path, path));
+      placed_.insert(path);
+    }
     for (const auto& folder : folders)
       WEIR_TRY(services_.fs.sync_dir(below(write_.path, folder)));
+    placed_for_good_ = true;
+    if (write_.overwrite) WEIR_TRY(remove_old(folders));
     WEIR_TRY(services_.fs.remove_tree(temporary_));
     WEIR_TRY(services_.fs.replace(below(write_.path, "_SUCCESS"), ""));
     return services_.fs.sync_dir(write_.path);
@@ -54,6 +60,10 @@ class FolderWriter {
 
   void abort() {
     if (parts_) parts_->abandon();
+    if (!placed_for_good_) {
+      for (const auto& path : placed_)
+        (void)services_.fs.remove(path);
+    }
     (void)services_.fs.remove_tree(temporary_);
   }
 
@@ -62,7 +72,14 @@ class FolderWriter {
     return name.empty() ? folder : folder + "/" + name;
   }
 
-  // What readers see below a folder; hidden files of ours and others stay.
+  // Without it nobody takes the folder for complete.
+  Result<void> remove_mark() {
+    auto removed = services_.fs.remove(below(write_.path, "_SUCCESS"));
+    if (!removed.ok() && removed.error().kind() != ErrorKind::kNotFound) return removed;
+    return {};
+  }
+  // What readers see below a folder, but for the files that have just come; what other writers are
+  // at stays.
   Result<void> clear_folder(const std::string& folder, bool recursive) {
     const auto listed = services_.fs.list(folder);
     if (!listed.ok()) {
@@ -70,9 +87,17 @@ class FolderWriter {
       return listed.error();
     }
     for (const auto& entry : *listed) {
-      if (entry.path == temporary_ || entry.name.starts_with("_temporary-")) continue;
-      if (entry.is_directory && !recursive) continue;
-      WEIR_TRY(services_.fs.remove_tree(entry.path));
+      if (entry.name.starts_with("_temporary-") || placed_.contains(entry.path)) continue;
+      if (!entry.is_directory) {
+        WEIR_TRY(services_.fs.remove(entry.path));
+      } else if (recursive) {
+        const auto first = placed_.lower_bound(entry.path + "/");
+        if (first != placed_.end() && first->starts_with(entry.path + "/")) {
+          WEIR_TRY(clear_folder(entry.path, true));
+        } else {
+          WEIR_TRY(services_.fs.remove_tree(entry.path));
+        }
+      }
     }
     return services_.fs.sync_dir(folder);
   }
@@ -91,6 +116,8 @@ class FolderWriter {
   std::shared_ptr<const PartLayout> layout_;
   std::string temporary_;
   std::optional<PartFiles> parts_;
+  std::set<std::string> placed_;  // the files that have their names
+  bool placed_for_good_ = false;
 };
 
 }  // namespace

@@ -100,14 +100,75 @@ Result<void> cache_plan(SessionState& state, const OperatorPtr& plan, bool now,
   return state.cache.fill(plan, uncached_run(state), std::move(stop));
 }
 
-Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& given,
-                                              Session::Observed observed) {
-  WEIR_TRY(plan::check_batch(given));
-  WEIR_ASSIGN(const auto plan, state.cache.applied(given, uncached_run(state)));
+namespace {
+
+// Ends with a stop that whoever pulls it does not know of.
+class StoppedStream final : public BatchStream {
+ public:
+  StoppedStream(std::unique_ptr<BatchStream> input, std::stop_token stop)
+      : input_(std::move(input)), stop_(std::move(stop)) {}
+  const Schema& schema() const override { return input_->schema(); }
+  Result<relational::BatchPtr> next(std::stop_token) override { return input_->next(stop_); }
+
+ private:
+  std::unique_ptr<BatchStream> input_;
+  std::stop_token stop_;
+};
+
+Result<std::unique_ptr<BatchStream>> start_plan(SessionState& state, const OperatorPtr& plan,
+                                                Session::Observed observed) {
   WEIR_ASSIGN(const auto optimized, plan::optimize(plan, state.folder()));
   auto context = state.execution_context();
   context.observed = std::move(observed);
   return relational::execute(optimized, context);
+}
+
+// A plan with results to be held that have to be calculated first, which a stop ends too.
+class CachedPlanStream final : public BatchStream {
+ public:
+  CachedPlanStream(SessionState& state, OperatorPtr plan, Session::Observed observed)
+      : state_(state),
+        plan_(std::move(plan)),
+        schema_(plan::schema_of(*plan_)),
+        observed_(std::move(observed)) {}
+  const Schema& schema() const override { return schema_; }
+  Result<relational::BatchPtr> next(std::stop_token stop) override {
+    if (!started_) {
+      const auto run = [&](const OperatorPtr& held) -> Result<std::unique_ptr<BatchStream>> {
+        WEIR_ASSIGN(auto stream, uncached_run(state_)(held));
+        return std::unique_ptr<BatchStream>(
+            std::make_unique<StoppedStream>(std::move(stream), stop));
+      };
+      WEIR_ASSIGN(const auto plan, state_.cache.applied(plan_, run));
+      WEIR_ASSIGN(started_, start_plan(state_, plan, std::move(observed_)));
+    }
+    return started_->next(std::move(stop));
+  }
+
+ private:
+  SessionState& state_;
+  const OperatorPtr plan_;
+  const Schema schema_;
+  Session::Observed observed_;
+  std::unique_ptr<BatchStream> started_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BatchStream>> run_plan(SessionState& state, const OperatorPtr& given,
+                                              Session::Observed observed) {
+  WEIR_TRY(plan::check_batch(given));
+  bool calculates = false;
+  const auto look = [&](const OperatorPtr&) -> Result<std::unique_ptr<BatchStream>> {
+    calculates = true;
+    return base::error(base::ErrorKind::kCancelled, "not now");
+  };
+  const auto plan = state.cache.applied(given, look);
+  if (calculates)
+    return std::unique_ptr<BatchStream>(
+        std::make_unique<CachedPlanStream>(state, given, std::move(observed)));
+  if (!plan.ok()) return plan.error();
+  return start_plan(state, *plan, std::move(observed));
 }
 
 plan::Value value_of(const columnar::DataType& type, const arrow::Array& array, int64_t row) {

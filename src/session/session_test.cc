@@ -396,6 +396,52 @@ TEST_F(SessionTest, TablesOfTheCatalog) {
   EXPECT_THAT(run("SELECT * FROM u"), ElementsAre("seven"));
 }
 
+TEST_F(SessionTest, ATableOfFilesIsOverwrittenWholeOrNotAtAll) {
+  run("CREATE TABLE o USING parquet AS SELECT id FROM range(3)");
+  const auto overwrite = [&](const std::string& text, const std::string& folder = {}) {
+    WriteRequest request;
+    request.plan = query(text);
+    request.format = "parquet";
+    request.mode = SaveMode::kOverwrite;
+    request.table = plan::Name{"o"};
+    if (!folder.empty()) request.path = folder;
+    return save(std::move(request));
+  };
+  const auto first = files("w/o");
+  const auto failed = overwrite("SELECT raise_error('no') AS id FROM o");
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error().to_string(), HasSubstr("USER_RAISED_EXCEPTION"));
+  EXPECT_EQ(files("w/o"), first);
+  EXPECT_THAT(run("SELECT sum(id) FROM o"), ElementsAre("3"));
+  // Of itself, and with other columns.
+  ASSERT_TRUE(overwrite("SELECT id + 10 AS id, 'x' AS t FROM o").ok());
+  EXPECT_THAT(run("SELECT sum(id), max(t) FROM o"), ElementsAre("33|x"));
+  EXPECT_THAT(files("w/o"), testing::SizeIs(2));  // with _SUCCESS
+  // Elsewhere: the folder of before goes with the entry.
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_TRUE(overwrite("SELECT id FROM range(5)", path("there")).ok());
+    EXPECT_THAT(run("SELECT count(*) FROM o"), ElementsAre("5"));
+    EXPECT_FALSE(std::filesystem::exists(path("w/o")));
+  }
+  ASSERT_TRUE(overwrite("SELECT id FROM o LIMIT 1").ok());
+  EXPECT_THAT(run("SELECT count(*) FROM o"), ElementsAre("1"));
+  EXPECT_TRUE(std::filesystem::exists(path("w/o")));
+  EXPECT_THAT(files("there"), testing::SizeIs(2));
+}
+
+TEST_F(SessionTest, WhatFillsACacheIsStoppedWithItsQuery) {
+  const auto plan = session_->analyze(query("SELECT sum(id) FROM range(1000)")).value();
+  ASSERT_TRUE(session_->cache(plan, false, {}).ok());
+  std::stop_source stop;
+  stop.request_stop();
+  auto stream = session_->run(plan).value();
+  const auto batch = stream->next(stop.get_token());
+  ASSERT_FALSE(batch.ok());
+  EXPECT_EQ(batch.error().kind(), base::ErrorKind::kCancelled);
+  EXPECT_THAT(run("SELECT sum(id) FROM range(1000)"), ElementsAre("499500"));
+  EXPECT_GT(warehouse_->cache_budget().used(), 0);
+}
+
 TEST_F(SessionTest, RowsNameTheirFiles) {
   run("CREATE TABLE d USING delta AS SELECT id AS a FROM range(3)");
   run("CREATE TABLE p USING parquet AS SELECT id AS a FROM range(3)");

@@ -47,10 +47,11 @@ std::string machine_zone() {
   return known.ok() ? *known : std::string("UTC");
 }
 
-// spark.sql.legacy.timeParserPolicy and the like: shown where they are sensitive.
+// Values of keys that look like secrets are not shown.
 std::string shown_value(const std::string& key, const std::string& value) {
   const std::string lower = lower_case(key);
-  for (const char* secret : {"password", "secret", "token", "access.key"})
+  for (const char* secret :
+       {"password", "secret", "token", "access.key", "accesskey", "jaas", "connectionstring"})
     if (lower.find(secret) != std::string::npos) return "*********(redacted)";
   return value;
 }

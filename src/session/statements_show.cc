@@ -22,7 +22,8 @@ constexpr std::string_view kRedacted = "*********(redacted)";
 
 bool is_secret(const std::string& key) {
   const std::string lower = lower_case(key);
-  for (const char* secret : {"password", "secret", "token", "access.key", "accesskey", "url"})
+  for (const char* secret : {"password", "secret", "token", "access.key", "accesskey", "jaas",
+                             "connectionstring", "url"})
     if (lower.find(secret) != std::string::npos) return true;
   return false;
 }

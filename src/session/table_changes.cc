@@ -36,7 +36,8 @@ class Creator {
     shown_ = {std::string(kCatalogName), name_.database, name_.table};
     WEIR_ASSIGN(const auto present, state_.warehouse().table(name_.database, name_.table));
     if (present && creation_.if_not_exists) return {};
-    if (present && !creation_.or_replace && !creation_.replace) return table_exists(shown_);
+    if (present && !creation_.or_replace && !creation_.replace && !creation_.overwrite)
+      return table_exists(shown_);
     if (present && present->is_view()) {
       return sql_error("EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", "42809",
                        fmt::format("'REPLACE TABLE' expects a table but {} is a view.",
@@ -54,6 +55,7 @@ class Creator {
     entry_.created_ms = state_.services().clock.now_ms();
     if (provider != "delta") entry_.properties = creation_.properties;
     WEIR_TRY(choose_location(present));
+    if (present && creation_.overwrite) return overwrite(*present);
     if (present) return replace(*present);
     return create();
   }
@@ -81,8 +83,10 @@ class Creator {
       WEIR_ASSIGN(entry_.location, local_path(*given));
       return {};
     }
-    entry_.kind = present ? present->kind : TableKind::kManaged;
-    if (present) {
+    // Overwritten without a path, an external table becomes a managed one.
+    const bool moves = creation_.overwrite && present && present->kind == TableKind::kExternal;
+    entry_.kind = present && !moves ? present->kind : TableKind::kManaged;
+    if (present && !moves) {
       entry_.location = present->location;
       return {};
     }
@@ -107,22 +111,54 @@ class Creator {
     return state_.warehouse().put_table(entry_);
   }
 
+  // The folder of a managed table, which nobody else fills meanwhile.
+  Result<std::unique_ptr<Warehouse::Draft>> new_folder() const {
+    const auto taken = [&]() {
+      const auto listed = state_.services().fs.list(entry_.location);
+      return listed.ok() && !listed->empty();
+    };
+    const auto refused = [&]() {
+      return sql_error("LOCATION_ALREADY_EXISTS", "42710",
+                       fmt::format("Cannot name the managed table as {}, as its associated "
+                                   "location 'file:{}' already exists. Please pick a different "
+                                   "table name, or remove the existing location first.",
+                                   quoted_name(shown_), entry_.location))
+          .with_parameter("location", "'file:" + entry_.location + "'")
+          .with_parameter("identifier", quoted_name(shown_));
+    };
+    if (taken()) return refused();
+    auto draft = state_.warehouse().draft(entry_.location);
+    if (!draft.ok() && draft.error().kind() == ErrorKind::kAlreadyExists) return refused();
+    if (!draft.ok()) return std::move(draft).error();
+    if (taken()) {  // by somebody who was quicker
+      WEIR_TRY((*draft)->keep());
+      return refused();
+    }
+    return draft;
+  }
+
+  // saveAsTable() over a table of files: the table is made anew, with the rows' own columns. The
+  // rows that it had go last; where the query fails the table stays as it was.
+  Result<void> overwrite(const TableEntry& present) {
+    const bool in_place = entry_.location == present.location;
+    std::unique_ptr<Warehouse::Draft> draft;
+    if (!in_place && entry_.kind == TableKind::kManaged) {
+      WEIR_ASSIGN(draft, new_folder());
+    }
+    WEIR_TRY(fill(false));
+    std::unique_ptr<Warehouse::Draft> leaving;  // removed at the end, where no table has it
+    if (!in_place && present.kind == TableKind::kManaged) {
+      WEIR_ASSIGN(leaving, state_.warehouse().draft(present.location));
+    }
+    WEIR_TRY(state_.warehouse().put_table(entry_));
+    return draft ? draft->keep() : Result<void>();
+  }
+
   Result<void> create() {
     io::FileSystem& fs = state_.services().fs;
     std::unique_ptr<Warehouse::Draft> draft;
     if (entry_.kind == TableKind::kManaged) {
-      const auto listed = fs.list(entry_.location);
-      const bool taken = listed.ok() && !listed->empty();
-      if (taken) {
-        return sql_error("LOCATION_ALREADY_EXISTS", "42710",
-                         fmt::format("Cannot name the managed table as {}, as its associated "
-                                     "location 'file:{}' already exists. Please pick a different "
-                                     "table name, or remove the existing location first.",
-                                     quoted_name(shown_), entry_.location))
-            .with_parameter("location", "'file:" + entry_.location + "'")
-            .with_parameter("identifier", quoted_name(shown_));
-      }
-      WEIR_ASSIGN(draft, state_.warehouse().draft(entry_.location));
+      WEIR_ASSIGN(draft, new_folder());
     }
     bool there = false;
     if (entry_.provider == "delta" && entry_.kind == TableKind::kExternal) {
@@ -250,6 +286,7 @@ class Creator {
     write.format = entry_.provider;
     write.partition_by = entry_.partition_columns;
     write.options = entry_.options;
+    write.overwrite = creation_.overwrite;
     write.zone = state_.zone();
     return write_files(state_.services(), write, *schema, [&]() { return stream->next(stop_); });
   }

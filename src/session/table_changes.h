@@ -24,7 +24,8 @@ struct TableCreation {
   plan::OperatorPtr rows;  // null: none
   bool if_not_exists = false;
   bool or_replace = false;
-  bool replace = false;  // has to be there
+  bool replace = false;    // has to be there
+  bool overwrite = false;  // in the place of a table of files: saveAsTable()
 };
 Result<void> create_table(SessionState& state, const TableCreation& creation, std::stop_token stop);
 

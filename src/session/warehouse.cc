@@ -163,6 +163,23 @@ Result<void> Warehouse::locked(const std::function<Result<void>()>& change) {
   return change();
 }
 
+namespace {
+
+// Whether a table of the catalog keeps its data there.
+Result<bool> is_used(const Warehouse& warehouse, const std::string& location) {
+  WEIR_ASSIGN(const auto databases, warehouse.databases());
+  for (const auto& database : databases) {
+    WEIR_ASSIGN(const auto names, warehouse.tables(database));
+    for (const auto& name : names) {
+      WEIR_ASSIGN(const auto entry, warehouse.table(database, name));
+      if (entry && entry->location == location) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<void> Warehouse::sweep() {
   io::FileSystem& fs = services_.fs;
   WEIR_ASSIGN(const auto listed, fs.list(catalog_path("changes")));
@@ -175,15 +192,7 @@ Result<void> Warehouse::sweep() {
       WEIR_ASSIGN(const auto owner, fs.try_lock(file.path));
       if (!owner) continue;  // still being filled
       WEIR_ASSIGN(const std::string location, fs.read_all(file.path));
-      bool used = false;
-      WEIR_ASSIGN(const auto names, databases());
-      for (const auto& name : names) {
-        WEIR_ASSIGN(const auto in_database, tables(name));
-        for (const auto& one : in_database) {
-          WEIR_ASSIGN(const auto entry, table(name, one));
-          used |= entry && entry->location == location;
-        }
-      }
+      WEIR_ASSIGN(const bool used, is_used(*this, location));
       if (!used && !location.empty()) WEIR_TRY(fs.remove_tree(location));
       WEIR_TRY(remove_durably(fs, file.path));
     }
@@ -427,8 +436,13 @@ class FolderDraft final : public Warehouse::Draft {
         lock_(std::move(lock)) {}
   ~FolderDraft() override {
     if (kept_) return;
-    (void)warehouse_.services_.fs.remove_tree(location_);
-    (void)forget();
+    // Where this fails, the next change finds the note.
+    (void)warehouse_.locked([&]() -> Result<void> {
+      io::FileSystem& fs = warehouse_.services_.fs;
+      WEIR_ASSIGN(const bool used, is_used(warehouse_, location_));
+      if (!used) WEIR_TRY(fs.remove_tree(location_));
+      return remove_durably(fs, note_);
+    });
   }
   Result<void> keep() override {
     kept_ = true;
@@ -451,6 +465,14 @@ Result<std::unique_ptr<Warehouse::Draft>> Warehouse::draft(const std::string& lo
   std::string note;
   std::unique_ptr<io::FileLock> lock;
   auto done = locked([&]() -> Result<void> {
+    // What sweep() has left belongs to somebody who lives.
+    WEIR_ASSIGN(const auto listed, services_.fs.list(catalog_path("changes")));
+    for (const auto& file : listed) {
+      if (!file.name.ends_with(kDraftSuffix)) continue;
+      WEIR_ASSIGN(const std::string other, services_.fs.read_all(file.path));
+      if (other == location)
+        return error(ErrorKind::kAlreadyExists, "another statement fills the folder {}", location);
+    }
     note = catalog_path(fmt::format("changes/{}{}", base::uuid(services_.random), kDraftSuffix));
     WEIR_TRY(services_.fs.create_if_absent(note, location));
     WEIR_ASSIGN(lock, services_.fs.try_lock(note));

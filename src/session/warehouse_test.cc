@@ -147,6 +147,24 @@ TEST(Warehouse, a_folder_whose_filling_was_given_up_is_removed) {
   EXPECT_FALSE(*machine.files.exists("/lake/w/half"));
 }
 
+TEST(Warehouse, a_folder_is_filled_by_one_at_a_time_and_stays_with_the_table_that_has_it) {
+  Machine machine(8);
+  const auto warehouse = machine.open();
+  const auto entry = table_of(*warehouse, "t");
+  {
+    const auto draft = warehouse->draft(entry.location).value();
+    const auto second = warehouse->draft(entry.location);
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().kind(), base::ErrorKind::kAlreadyExists);
+    ASSERT_TRUE(machine.files.make_dirs(entry.location).ok());
+    ASSERT_TRUE(machine.files.replace(entry.location + "/data", "x").ok());
+    ASSERT_TRUE(*warehouse->create_table(entry));
+  }
+  EXPECT_TRUE(*machine.files.exists(entry.location + "/data"));
+  { const auto again = warehouse->draft(entry.location).value(); }
+  EXPECT_TRUE(*machine.files.exists(entry.location + "/data"));
+}
+
 TEST(Warehouse, what_a_newer_weir_wrote_is_refused_by_name) {
   Machine machine(7);
   const auto warehouse = machine.open();

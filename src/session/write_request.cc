@@ -289,8 +289,6 @@ class RequestWriter {
         WEIR_ASSIGN(insertion.condition, sql::parse_expression(*where));
       }
     } else if (insertion.overwrite) {
-      // The table is made anew, with the rows' own columns.
-      WEIR_TRY(state_.warehouse().drop_table(entry->database, entry->name));
       return create_or_replace(name, std::nullopt);
     }
     return insert_rows(state_, target, insertion, stop_);
@@ -312,6 +310,7 @@ class RequestWriter {
     creation.options.erase("path");
     creation.rows = plan_;
     creation.or_replace = request_.replace;
+    creation.overwrite = request_.mode == SaveMode::kOverwrite && format_ != "delta";
     return create_table(state_, creation, stop_);
   }
 
