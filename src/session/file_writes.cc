@@ -69,7 +69,7 @@ class FolderWriter {
 
  private:
   static std::string below(const std::string& folder, const std::string& name) {
-    return name.empty() ? folder : folder + "/" + name;
+    return name.empty() ? folder : io::join_path(folder, name);
   }
 
   // Without it nobody takes the folder for complete.
