@@ -1,9 +1,9 @@
 #include "app/serve_command.h"
 
-#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -220,6 +220,28 @@ class LocalPort {
   std::unique_ptr<connect::RpcServer> server_;
 };
 
+// Each session's place among the users that Python functions run as: the lowest that no session
+// has. Given back with the last copy. Outlives the places.
+class UserSlots {
+ public:
+  std::shared_ptr<const int> take() {
+    const std::lock_guard lock(mutex_);
+    int slot = 0;
+    while (taken_.contains(slot))
+      ++slot;
+    taken_.insert(slot);
+    return {new int(slot), [this](const int* place) {
+              const std::lock_guard relock(mutex_);
+              taken_.erase(*place);
+              delete place;
+            }};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<int> taken_;
+};
+
 Result<void> serve(Words& words, StopSignal& stop) {
   WEIR_TRY(finish_options(words));
   const auto files = io::local_file_system();
@@ -240,7 +262,7 @@ Result<void> serve(Words& words, StopSignal& stop) {
   const auto workers = worker_host(words);
   const python::FunctionOptions functions{words.python_workers, words.threads,
                                           words.python_timeout_s * 1'000'000};
-  std::atomic<int> sessions = 0;
+  UserSlots slots;
   stream::QueryManager streams({*files, clock, random});
   auto control = stream::ControlServer::start(streams);
   if (!control.ok())
@@ -248,9 +270,10 @@ Result<void> serve(Words& words, StopSignal& stop) {
                    control.error().to_string());
   const auto make_session = [&](const std::string& id) -> Result<connect::SessionEngine> {
     WEIR_ASSIGN(auto made, session::Session::create(warehouse, id));
+    const auto slot = slots.take();
     auto made_functions = python::session_functions(
-        workers, sessions++, functions,
-        [session = made.get()](const std::string& key) { return session->get(key); }, clock);
+        workers, *slot, functions,
+        [session = made.get(), slot](const std::string& key) { return session->get(key); }, clock);
     auto* const python = made_functions.get();
     made->set_user_functions(std::move(made_functions));
     auto queries = streaming::StreamQueries::create({*files, clock, random}, *made, &streams);

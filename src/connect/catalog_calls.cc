@@ -71,9 +71,7 @@ Result<plan::LocalRows> one_flag(bool value) {
 Result<plan::LocalRows> nothing() { return plan::LocalRows{Schema::structure({}), {}}; }
 
 // Hive's patterns: * for anything, | for alternatives, any case.
-bool matches(std::string_view pattern, std::string_view name) {
-  if (const size_t bar = pattern.find('|'); bar != std::string_view::npos)
-    return matches(pattern.substr(0, bar), name) || matches(pattern.substr(bar + 1), name);
+bool matches_one(std::string_view pattern, std::string_view name) {
   const auto same = [](char a, char b) {
     return std::tolower(static_cast<unsigned char>(a)) ==
            std::tolower(static_cast<unsigned char>(b));
@@ -96,6 +94,14 @@ bool matches(std::string_view pattern, std::string_view name) {
   while (p < pattern.size() && pattern[p] == '*')
     ++p;
   return p == pattern.size();
+}
+
+bool matches(std::string_view pattern, std::string_view name) {
+  for (size_t bar = pattern.find('|'); bar != std::string_view::npos; bar = pattern.find('|')) {
+    if (matches_one(pattern.substr(0, bar), name)) return true;
+    pattern.remove_prefix(bar + 1);
+  }
+  return matches_one(pattern, name);
 }
 
 // One call; its parts are named as in the protocol.
@@ -146,8 +152,10 @@ constexpr const char* kDatabaseColumns =
     "name STRING, catalog STRING, description STRING, locationUri STRING";
 
 Result<std::string> CatalogCall::existing_database(const std::string& name) {
-  const std::string wanted = name.empty() ? engine_.catalog().current_database() : name;
-  WEIR_ASSIGN(auto parts, sql::parse_table_name(wanted));
+  plan::Name parts{engine_.catalog().current_database()};
+  if (!name.empty()) {
+    WEIR_ASSIGN(parts, sql::parse_table_name(name));
+  }
   WEIR_ASSIGN(const auto entry, engine_.warehouse().database(parts.back()));
   if (entry) return entry->name;
   return base::Error(

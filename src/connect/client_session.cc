@@ -175,6 +175,7 @@ Result<ClientSessionPtr> SessionBook::find(const std::string& user, const std::s
 ClientSessionPtr SessionBook::close(const std::string& user, const std::string& session_id,
                                     bool allow_reconnect) {
   ClientSessionPtr session;
+  if (!is_uuid(session_id)) return session;  // there never was one
   {
     const std::scoped_lock lock(mutex_);
     const Key key{user, session_id};

@@ -19,10 +19,16 @@ constexpr size_t kCallThreads = 16;
 constexpr size_t kWaitingMax = 1000;
 constexpr size_t kWaitsMax = 1000;
 constexpr int64_t kJanitorUs = 5'000'000;
+constexpr int64_t kArtifactMax = int64_t{1} << 30;
 constexpr int64_t kChunkBytes = 32 << 20;  // of batches that are one huge row; clients take 128 MiB
 
 CallStatus status_of(const Error& error, const ClientSessionPtr& session) {
   return session ? session->errors().status(error) : plain_status(error);
+}
+
+// What may look at files or wait for work to end: an interrupt never stands behind it.
+bool takes_long(std::string_view method) {
+  return method == "AnalyzePlan" || method == "CloneSession" || method == "ReleaseSession";
 }
 
 CallStatus busy() {
@@ -35,13 +41,13 @@ CallStatus busy() {
 // One request, one answer.
 class UnaryHandler final : public CallHandler, public std::enable_shared_from_this<UnaryHandler> {
  public:
-  UnaryHandler(Service& service, CallPtr call, Service::Unary unary)
-      : service_(service), call_(std::move(call)), unary_(unary) {}
+  UnaryHandler(Service& service, WorkerPool& workers, CallPtr call, Service::Unary unary)
+      : service_(service), workers_(workers), call_(std::move(call)), unary_(unary) {}
 
   void on_message(std::string bytes) override {
     if (answered_) return;
     answered_ = true;
-    const bool posted = service_.calls_.post(
+    const bool posted = workers_.post(
         [self = shared_from_this(), request = std::move(bytes)] { self->answer(request); });
     if (!posted) call_->finish(busy());
   }
@@ -60,6 +66,7 @@ class UnaryHandler final : public CallHandler, public std::enable_shared_from_th
   }
 
   Service& service_;
+  WorkerPool& workers_;
   const CallPtr call_;
   const Service::Unary unary_;
   bool answered_ = false;
@@ -160,6 +167,12 @@ class ArtifactsHandler final : public CallHandler {
       case Request::kBeginChunk: {
         const auto& begin = request.begin_chunk();
         if (!name_.empty()) return invalid_plan("the artifact {} is not complete", name_);
+        if (begin.name().empty()) return invalid_plan("an artifact has no name");
+        if (begin.total_bytes() > kArtifactMax)
+          return Error(ErrorKind::kResourceExhausted,
+                       fmt::format("the artifact {} is larger than {} MiB: write the rows to a "
+                                   "table instead of sending them along",
+                                   begin.name(), kArtifactMax >> 20));
         name_ = begin.name();
         bytes_wanted_ = begin.total_bytes();
         chunks_wanted_ = begin.num_chunks();
@@ -224,9 +237,10 @@ Service::Service(SessionMaker make, base::Clock& clock, base::Random& random,
       random_(random),
       options_(std::move(options)),
       sessions_(std::move(make), clock, random),
-      calls_(kCallThreads, kWaitingMax),
       executions_(options_.executions_max, kWaitingMax),
       waits_(kWaitsMax, kWaitingMax),
+      analyses_(kCallThreads, kWaitingMax),
+      calls_(kCallThreads, kWaitingMax),
       janitor_([this](std::stop_token stop) {
         while (clock_.sleep_for_us(kJanitorUs, stop))
           sessions_.expire(options_.session_idle_us, options_.operation_detached_us);
@@ -255,7 +269,8 @@ Service::Unary Service::unary(const std::string& method) const {
 std::shared_ptr<CallHandler> Service::begin(const CallPtr& call) {
   const std::string& method = call->method();
   if (const Unary answer = unary(method))
-    return std::make_shared<UnaryHandler>(*this, call, answer);
+    return std::make_shared<UnaryHandler>(*this, takes_long(method) ? analyses_ : calls_, call,
+                                          answer);
   if (method == "ExecutePlan" || method == "ReattachExecute")
     return std::make_shared<ExecuteHandler>(*this, call);
   if (method == "AddArtifacts") return std::make_shared<ArtifactsHandler>(*this, call);
@@ -314,6 +329,12 @@ Result<OperationPtr> Service::start(const std::string& request, const CallPtr&,
       const auto asked = from.lock();
       return asked ? asked->errors().status(cancelled) : plain_status(cancelled);
     });
+  }
+  // Closed meanwhile: nobody would end it any more.
+  if (const auto open = sessions_.find(session->user(), session->id(), session->server_side_id());
+      !open.ok()) {
+    session->remove_operation(id);
+    return open.error();
   }
   auto& workers = waits_for_queries(message->plan()) ? waits_ : executions_;
   const bool posted = workers.post([this, session, operation, message, options] {

@@ -57,9 +57,11 @@ class Service {
   base::Random& random_;
   const ServiceOptions options_;
   SessionBook sessions_;
-  WorkerPool calls_;       // short work of unary calls, and parsing
+  // In the reverse order of their ends: calls_ hands work to the others.
   WorkerPool executions_;  // queries
   WorkerPool waits_;       // what waits for streaming queries: much longer, and without work
+  WorkerPool analyses_;    // unary calls that may take long
+  WorkerPool calls_;       // short work of the other unary calls, and parsing
   std::jthread janitor_;
 };
 

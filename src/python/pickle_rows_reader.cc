@@ -177,7 +177,9 @@ class ColumnReader {
       return null(to);
     if (!arrow::Decimal256::FromString(value.text, &number, &precision, &scale).ok())
       return nonsense("a decimal that is none: " + value.text);
-    if (scale > type.scale()) {
+    if (scale - type.scale() > arrow::Decimal256::kMaxPrecision) {
+      number = arrow::Decimal256();  // it has fewer digits than would go
+    } else if (scale > type.scale()) {
       number = number.ReduceScaleBy(scale - type.scale(), true);
     } else if (scale < type.scale()) {
       const auto more = number.Rescale(scale, type.scale());

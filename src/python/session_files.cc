@@ -20,6 +20,18 @@ base::Error failed(const std::string& path) {
                      std::strerror(errno));
 }
 
+// For members of the group `reader` (-1: none) to read, and only the server's to change: nobody
+// puts anything else in its place.
+constexpr mode_t kFileMode = 0640, kFolderMode = 0750;
+
+Result<void> give(const std::string& path, mode_t mode, int reader) {
+  if (reader < 0) return {};
+  if (::lchown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(reader)) != 0 ||
+      ::chmod(path.c_str(), mode) != 0)
+    return failed(path);
+  return {};
+}
+
 Result<void> write_file(const std::string& path, std::string_view bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return failed(path);
@@ -84,8 +96,7 @@ Result<bool> SessionFiles::add(const std::string& name, std::string_view bytes) 
         .with_parameter("normalizedRemoteRelativePath", name);
   }
   WEIR_TRY(write_file(path, bytes));
-  if (owner_ >= 0 && ::chown(path.c_str(), static_cast<uid_t>(owner_), static_cast<gid_t>(-1)))
-    return failed(path);
+  WEIR_TRY(give(path, kFileMode, owner_));
   names_.push_back(name);
   if (kind == "pyfiles" && is_archive(file)) place_.includes.push_back(file);
   return true;
@@ -112,13 +123,9 @@ Result<void> SessionFiles::copy_to(FileTaker& to) {
 Result<SessionFiles::Place> SessionFiles::place(int uid) {
   const std::lock_guard lock(mutex_);
   if (place_.folder.empty() || uid < 0 || uid == owner_) return place_;
-  std::vector<std::string> paths{place_.folder};
   for (const auto& name : names_)
-    paths.push_back(path_of(name));
-  for (const auto& path : paths) {
-    if (::chown(path.c_str(), static_cast<uid_t>(uid), static_cast<gid_t>(-1)) != 0)
-      return failed(path);
-  }
+    WEIR_TRY(give(path_of(name), kFileMode, uid));
+  WEIR_TRY(give(place_.folder, kFolderMode, uid));
   owner_ = uid;
   return place_;
 }

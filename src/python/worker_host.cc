@@ -292,7 +292,10 @@ std::string WorkerHost::how_ended(int pid) {
   if (control_ < 0) return {};
   const base::JsonObject words{{"do", "status"}, {"pid", pid}};
   const auto text = request(base::json_text(words));
-  if (!text.ok()) return {};
+  if (!text.ok()) {
+    stop_locked();  // its answer would be taken for the next one's
+    return {};
+  }
   const auto answer = base::parse_json_object(*text, "Python's answer");
   return answer.ok() ? base::json_string(*answer, "ended").value_or("") : std::string();
 }

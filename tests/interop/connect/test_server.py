@@ -94,6 +94,30 @@ def test_a_slow_client_holds_back_only_itself(spark, server):
     stream.cancel()
 
 
+def test_an_artifact_that_is_too_large_is_refused_before_it_has_come(spark):
+    import pyspark.sql.connect.proto as proto
+    client = spark.client
+    chunks = proto.AddArtifactsRequest.BeginChunkedArtifact(
+        name="files/huge", total_bytes=1 << 40, num_chunks=1 << 20,
+        initial_chunk=proto.AddArtifactsRequest.ArtifactChunk(data=b"x", crc=0x8CDC1683))
+    request = client._execute_plan_request_with_metadata("00112233-4455-6677-8899-aabbccddeeff")
+    with pytest.raises(grpc.RpcError) as error:
+        client._stub.AddArtifacts(iter([proto.AddArtifactsRequest(
+            session_id=request.session_id, user_context=request.user_context, begin_chunk=chunks)]))
+    assert "files/huge is larger than 1024 MiB" in error.value.details()
+
+
+def test_a_database_whose_name_needs_quotes(spark):
+    spark.sql("CREATE DATABASE `a-b`")
+    spark.sql("USE `a-b`")
+    try:
+        spark.range(1).write.saveAsTable("t")
+        assert [t.name for t in spark.catalog.listTables()] == ["t"]
+    finally:
+        spark.sql("USE default")
+        spark.sql("DROP DATABASE `a-b` CASCADE")
+
+
 def test_token(tmp_path):
     (tmp_path / "token").write_text("secret\n")
     server = Server(tmp_path / "warehouse", "--token-file", str(tmp_path / "token"), listen="localhost:0")
