@@ -391,8 +391,10 @@ Result<std::unique_ptr<StatefulOperator>> make_session_aggregation(const plan::O
   }
   if (!aggregate.sets.empty()) return unsupported("sessions in grouping sets over a stream");
   if (aggregate.keys.size() < 2)
-    return unsupported(
-        "Global aggregation with session window in streaming query is not supported.");
+    return base::error(base::ErrorKind::kInvalidArgument,
+                       "Global aggregation with session window in streaming query is not "
+                       "supported.")
+        .with_class("_LEGACY_ERROR_TEMP_3068");
   if (mode == OutputMode::kUpdate || (mode == OutputMode::kAppend && !event)) {
     const std::string name = mode == OutputMode::kUpdate ? "update" : "append";
     const std::string operation = mode == OutputMode::kUpdate

@@ -12,6 +12,7 @@
 #include "plan/operator_rewrites.h"
 #include "plan/python_calls.h"
 #include "plan/session_windows.h"
+#include "plan/subquery_checks.h"
 #include "plan/temporal_text.h"
 
 namespace weir::plan {
@@ -276,6 +277,7 @@ Result<TypedPtr> ExpressionAnalyzer::visit(const Subquery& subquery, const Expre
   }
   const auto& outside = scope_.columns ? *scope_.columns : kNone;
   WEIR_ASSIGN(auto plan, query_->subquery(subquery.plan, outside));
+  if (plan->streaming) return streaming_subquery(whole.origin);
   if (subquery.kind != SubqueryKind::kIn) {
     // Named after what it reads from outside.
     std::vector<std::string> read;

@@ -6,6 +6,7 @@
 #include "plan/catalog.h"
 #include "plan/function_catalog.h"
 #include "plan/operator.h"
+#include "plan/window_text.h"
 
 namespace weir::plan {
 
@@ -37,9 +38,18 @@ constexpr size_t kFieldsMax = 25;  // as spark.sql.debug.maxToStringFields
 
 std::string reference(const Column& column) { return fmt::format("{}#{}", column.name, column.id); }
 
+std::string qualified(const Column& column) {
+  auto parts = column.qualifier;
+  parts.push_back(column.name);
+  return fmt::format("{}", fmt::join(parts, "."));
+}
+
 class ExpressionText {
  public:
-  explicit ExpressionText(const std::vector<Column>& columns) : columns_(columns) {}
+  using ColumnText = std::string (*)(const Column&);
+
+  explicit ExpressionText(const std::vector<Column>& columns, ColumnText column_text = reference)
+      : columns_(columns), column_text_(column_text) {}
 
   std::string of(const TypedPtr& expression) const {
     return std::visit([&](const auto& node) { return text(node, *expression); }, expression->node);
@@ -65,7 +75,7 @@ class ExpressionText {
   }
   std::string text(const TypedColumn& node, const Typed&) const {
     const auto index = static_cast<size_t>(node.index);
-    return index < columns_.size() ? reference(columns_[index]) : node.name;
+    return index < columns_.size() ? column_text_(columns_[index]) : node.name;
   }
   std::string text(const TypedOuterColumn& node, const Typed&) const {
     return fmt::format("outer({})", node.name);
@@ -127,7 +137,27 @@ class ExpressionText {
   }
 
   const std::vector<Column>& columns_;
+  ColumnText column_text_;
 };
+
+std::string bound_sql(const TypedFrameBound& bound, const ExpressionText& text) {
+  switch (bound.kind) {
+    case FrameBound::Kind::kUnboundedPreceding:
+      return "UNBOUNDED PRECEDING";
+    case FrameBound::Kind::kUnboundedFollowing:
+      return "UNBOUNDED FOLLOWING";
+    case FrameBound::Kind::kCurrentRow:
+      return "CURRENT ROW";
+    case FrameBound::Kind::kValue:
+      break;
+  }
+  auto value = text.of(bound.value);
+  if (value.starts_with('-')) return value.substr(1) + " PRECEDING";
+  if (const auto* call = std::get_if<TypedCall>(&bound.value->node);
+      call && call->function->name == "negative")
+    return text.of(call->arguments[0]) + " PRECEDING";
+  return value + " FOLLOWING";
+}
 
 std::string output(const Operator& plan) {
   std::string all;
@@ -265,6 +295,18 @@ void write(const Operator& plan, const std::string& first, const std::string& re
 }
 
 }  // namespace
+
+WindowText window_text(const TypedWindow& window, const std::vector<Column>& input) {
+  const ExpressionText text(input, qualified);
+  std::string specification = "(";
+  if (!window.partition_by.empty())
+    specification += "PARTITION BY " + text.list(window.partition_by) + " ";
+  if (!window.order_by.empty()) specification += "ORDER BY " + text.keys(window.order_by) + " ";
+  specification +=
+      fmt::format("{} BETWEEN {} AND {})", window.unit == FrameUnit::kRows ? "ROWS" : "RANGE",
+                  bound_sql(window.lower, text), bound_sql(window.upper, text));
+  return {ExpressionText(input).of(window.function), std::move(specification)};
+}
 
 std::string plan_text(const Operator& node) {
   std::string text;

@@ -6,6 +6,7 @@
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
 #include "plan/relation_analyzer.h"
+#include "plan/subquery_checks.h"
 
 namespace weir::plan {
 
@@ -49,6 +50,7 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Join& node, const PlanNode& wh
     outers_.pop_back();
     if (!made.ok()) return made;
     right = std::move(made).value();
+    if (right->streaming) return streaming_subquery(whole.origin);
     if (node.kind == JoinKind::kRight || node.kind == JoinKind::kFull || left_only(node.kind)) {
       return analysis_error("UNSUPPORTED_JOIN_TYPE", "0A000",
                             "Unsupported join type with LATERAL: only inner, cross and left outer "

@@ -53,23 +53,29 @@ class WindowExtraction {
  public:
   explicit WindowExtraction(size_t width) : width_(width) {}
 
-  TypedPtr extract(const TypedPtr& expression) {
+  // `name`: of the item of the select list that the whole expression is.
+  TypedPtr extract(const TypedPtr& expression, const std::string& name = {}) {
     if (!std::holds_alternative<TypedWindow>(expression->node)) {
       return map_typed_children(expression, [&](const TypedPtr& child) { return extract(child); });
     }
     size_t slot = 0;
     while (slot < windows.size() && !same_expression(*windows[slot], *expression))
       ++slot;
-    if (slot == windows.size()) windows.push_back(expression);
+    if (slot == windows.size()) {
+      windows.push_back(expression);
+      names.push_back(name.empty() ? fmt::format("_we{}", unnamed_++) : name);
+    }
     return make_typed(expression->type, expression->nullable,
-                      TypedColumn{static_cast<int>(width_ + slot), fmt::format("_w{}", slot)},
+                      TypedColumn{static_cast<int>(width_ + slot), names[slot]},
                       expression->origin);
   }
 
   std::vector<TypedPtr> windows;
+  std::vector<std::string> names;  // of their columns, as Spark calls them
 
  private:
   size_t width_;
+  int unnamed_ = 0;
 };
 
 }  // namespace
@@ -200,7 +206,7 @@ Result<OperatorPtr> RelationAnalyzer::identity_block(SelectBlock& block,
   if (!windows.windows.empty()) {
     auto columns = plan->columns;
     for (size_t i = 0; i < windows.windows.size(); ++i) {
-      columns.push_back(column_of(fmt::format("_w{}", i), *windows.windows[i]));
+      columns.push_back(column_of(windows.names[i], *windows.windows[i]));
       columns.back().hidden = true;
     }
     plan = make_operator(op::Window{plan, std::move(windows.windows)}, std::move(columns),
@@ -292,11 +298,11 @@ Result<OperatorPtr> RelationAnalyzer::close_block(SelectBlock& block,
   }
   WindowExtraction windows(plan->columns.size());
   for (auto& item : block.items)
-    item.expression = windows.extract(item.expression);
+    item.expression = windows.extract(item.expression, item.name);
   if (!windows.windows.empty()) {
     auto columns = plan->columns;
     for (size_t i = 0; i < windows.windows.size(); ++i)
-      columns.push_back(column_of(fmt::format("_w{}", i), *windows.windows[i]));
+      columns.push_back(column_of(windows.names[i], *windows.windows[i]));
     plan = make_operator(op::Window{plan, std::move(windows.windows)}, std::move(columns),
                          plan->streaming);
   }

@@ -6,12 +6,15 @@
 #include <string>
 #include <strings.h>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "plan/function_catalog.h"
 #include "plan/operator_rewrites.h"
 #include "plan/session_windows.h"
 #include "plan/stateful_function.h"
 #include "plan/stream_rewrites.h"
+#include "plan/window_text.h"
 
 namespace weir::plan {
 
@@ -78,23 +81,6 @@ bool aggregate_below_state(const Operator& node) {
   });
 }
 
-Result<void> check_subqueries(const Operator& node) {
-  for (const TypedPtr& expression : operator_expressions(node)) {
-    const bool streaming = any_typed(*expression, [](const Typed& one) {
-      const auto* query = std::get_if<TypedSubquery>(&one.node);
-      return query != nullptr && query->plan->streaming;
-    });
-    if (streaming)
-      return error(ErrorKind::kInvalidArgument,
-                   "Invalid subquery: Streaming query is not allowed in subquery expressions.")
-          .with_class("INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY")
-          .with_sql_state("42823");
-  }
-  for (const OperatorPtr& child : children_of(node))
-    WEIR_TRY(check_subqueries(*child));
-  return {};
-}
-
 // Whether a conjunct of the condition says that something of the left side equals something of the
 // right.
 bool has_equality(const TypedPtr& condition, int left_width) {
@@ -130,6 +116,17 @@ bool has_watermark(const Operator& node) {
   const auto children = children_of(node);
   return std::any_of(children.begin(), children.end(),
                      [](const OperatorPtr& child) { return has_watermark(*child); });
+}
+
+bool same_rows(const TypedWindow& one, const TypedWindow& other) {
+  return std::ranges::equal(
+             one.partition_by, other.partition_by,
+             [](const TypedPtr& a, const TypedPtr& b) { return same_expression(*a, *b); }) &&
+         std::ranges::equal(one.order_by, other.order_by,
+                            [](const TypedSortKey& a, const TypedSortKey& b) {
+                              return same_expression(*a.expression, *b.expression) &&
+                                     a.ascending == b.ascending && a.nulls_first == b.nulls_first;
+                            });
 }
 
 class Checker {
@@ -311,22 +308,32 @@ class Checker {
         "DataFrames/Datasets must be executed with writeStream.start().");
   }
 
+  // Spark names the functions that have partitions and order in common with the first.
   Result<void> check_node(const Operator& node, const op::Window& window) {
-    const std::string& column = node.columns[node.columns.size() - window.functions.size()].name;
-    std::string function = "WINDOW";
-    if (const auto* over = std::get_if<TypedWindow>(&window.functions[0]->node))
-      if (const auto* call = std::get_if<TypedCall>(&over->function->node))
-        function = call->function->name;
-    function = base::upper_case(function) + "()";
+    const size_t width = window.child->columns.size();
+    const auto& first = std::get<TypedWindow>(window.functions[0]->node);
+    std::vector<std::string> functions, names, specifications;
+    for (size_t i = 0; i < window.functions.size(); ++i) {
+      const auto& over = std::get<TypedWindow>(window.functions[i]->node);
+      if (!same_rows(over, first)) continue;
+      const WindowText text = window_text(over, window.child->columns);
+      functions.push_back(base::upper_case(text.function));
+      names.push_back("`" + node.columns[width + i].name + "`");
+      specifications.push_back(base::upper_case(text.specification));
+    }
+    const auto function = fmt::format("{}", fmt::join(functions, ","));
+    const auto name = fmt::format("{}", fmt::join(names, ","));
+    const auto specification = fmt::format("{}", fmt::join(specifications, ","));
     return error(ErrorKind::kInvalidArgument,
-                 "Window function is not supported in {} (as column `{}`) on streaming "
+                 "Window function is not supported in {} (as column {}) on streaming "
                  "DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation "
-                 "using the WINDOW function.",
-                 function, column)
+                 "using the WINDOW function. (window specification: {})",
+                 function, name, specification)
         .with_class("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING")
         .with_sql_state("42KDE")
         .with_parameter("windowFunc", function)
-        .with_parameter("columnName", "`" + column + "`");
+        .with_parameter("columnName", name)
+        .with_parameter("windowSpec", specification);
   }
 
   Result<void> check_node(const Operator&, const op::Watermark& watermark) {
@@ -382,7 +389,6 @@ Result<void> check_streaming(const OperatorPtr& root, StreamMode mode,
         "writeStream.start()");
   if (mode == StreamMode::kComplete && !has_aggregate(*root))
     return mode_unsupported(mode, "no streaming aggregations");
-  WEIR_TRY(check_subqueries(*root));
   WEIR_TRY(Checker(mode, event_time_columns, has_aggregate(*root)).check(root));
   if (!check_correctness || mode == StreamMode::kAppend || !aggregate_below_state(*root)) return {};
   return unsupported(
@@ -438,7 +444,7 @@ Folder without_time(Folder fold) {
 }
 
 Result<void> check_batch(const OperatorPtr& root) {
-  if (!root->streaming) return check_subqueries(*root);
+  if (!root->streaming) return {};
   return unsupported(
       "Queries with streaming sources must be executed with writeStream.start(), or from a "
       "streaming table or flow definition within a Spark Declarative Pipeline.");

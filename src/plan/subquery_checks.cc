@@ -119,6 +119,13 @@ class Checks {
 
 }  // namespace
 
+base::Error streaming_subquery(const Origin& origin) {
+  return analysis_error("INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY", "42823",
+                        "Invalid subquery: Streaming query is not allowed in subquery "
+                        "expressions.",
+                        origin);
+}
+
 Result<void> check_subqueries(const Operator& plan) { return Checks().plan(plan, false); }
 
 Result<void> check_sort_key(const Typed& key) {

@@ -254,6 +254,39 @@ def operations_that_streams_lack(spark, tmp):
 
 
 @case
+def plans_that_streams_lack(spark, tmp):
+    df = signals(spark, tmp)
+    df.createOrReplaceTempView("lacking")
+    return [refused(lambda: df.groupBy("device").pivot("signal").count().columns)] + [refused(lambda: spark.sql(query).columns) for query in [
+        "SELECT (SELECT max(signal) FROM lacking) FROM lacking", "SELECT signal FROM lacking WHERE signal IN (SELECT signal FROM lacking)",
+        "SELECT id FROM range(3) WHERE NOT EXISTS (SELECT 1 FROM lacking WHERE signal = id)",
+        "SELECT id, m FROM range(3), LATERAL (SELECT max(signal) AS m FROM lacking WHERE signal < id)"]]
+
+
+@case
+def window_functions_of_streams(spark, tmp):
+    signals(spark, tmp).createOrReplaceTempView("windowed")
+
+    def named(query):
+        try:
+            to_memory(spark.sql(query), tmp, "w").start()
+        except PySparkException as error:
+            given = error.getMessageParameters()
+            return [error.getCondition(), given["columnName"], given["windowSpec"]]
+    return [named(f"SELECT {chosen} FROM windowed") for chosen in [
+        "row_number() OVER (PARTITION BY device ORDER BY signal) AS n", "1 + row_number() OVER (PARTITION BY device ORDER BY signal) AS n",
+        "sum(signal) OVER (PARTITION BY device) AS a, count(signal) OVER (ORDER BY signal DESC ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS `b c`",
+        "row_number() OVER (ORDER BY signal)"]]
+
+
+@case
+def settings_that_do_not_fit(spark, tmp):
+    return [refused(lambda: spark.conf.set(key, value)) for key, value in [
+        ("spark.sql.streaming.multipleWatermarkPolicy", "first"), ("spark.sql.streaming.multipleWatermarkPolicy", "MAX"),
+        ("spark.sql.transposeMaxValues", "many")]]
+
+
+@case
 def joins_that_streams_lack(spark, tmp):
     df, other = signals(spark, tmp), names(spark)
     more = stream(spark, tmp / "in2", FIRST).withColumnRenamed("signal", "other")
@@ -291,6 +324,12 @@ def watermarks_that_do_not_fit(spark, tmp):
     df = signals(spark, tmp)
     return [refused(lambda: df.withWatermark("signal", "1 minute").columns), refused(lambda: df.withWatermark("at", "soon").columns),
             refused(lambda: df.withWatermark("nowhere", "1 minute").columns)]
+
+
+@case
+def watermarks_on_fields(spark, tmp):
+    df = signals(spark, tmp).select(F.struct("at", "signal").alias("s"), F.array(F.struct("at")).alias("a"), "at").alias("t")
+    return [refused(lambda: df.withWatermark(name, "1 minute").columns) for name in ["s.at", "s.signal", "s.nowhere", "a.at", "t.at", "`at`"]]
 
 
 @case
