@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/attribute_name.h"
 #include "plan/calendar.h"
 #include "plan/name_scope.h"
 #include "plan/operator_rewrites.h"
@@ -263,25 +264,25 @@ Result<OperatorPtr> RelationAnalyzer::visit(const Hint& node, const PlanNode&) {
 
 Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const PlanNode& whole) {
   WEIR_ASSIGN(const auto child, analyze(node.child));
-  WEIR_ASSIGN(const auto found,
-              find_column(child->columns, {node.column}, options().case_sensitive, whole.origin));
+  ExpressionScope scope;
+  scope.columns = &child->columns;
+  WEIR_ASSIGN(auto parts, split_name(node.column));
+  const auto text = fmt::format("{}", fmt::join(parts, "."));
+  const auto name = make_expression(ColumnReference{std::move(parts)}, whole.origin);
+  WEIR_ASSIGN(const auto typed, expressions(scope).analyze(*name));
+  const auto* found = std::get_if<TypedColumn>(&typed->node);
   if (!found) {
-    const auto dot = node.column.find('.');
-    WEIR_ASSIGN(const auto outer, find_column(child->columns, {node.column.substr(0, dot)},
-                                              options().case_sensitive, whole.origin));
-    if (dot == std::string::npos || !outer ||
-        child->columns[outer->index].type.field_index(node.column.substr(dot + 1)) < 0)
-      return unresolved_column(child->columns, {node.column}, whole.origin);
     return analysis_error(
                "EVENT_TIME_MUST_BE_TOP_LEVEL_COLUMN", "42K09",
                fmt::format("The event time in withWatermark must be a top-level column, but '{}' "
                            "is a nested field. To use it, alias it to a top-level column in a "
                            "select before withWatermark.",
-                           node.column),
+                           text),
                whole.origin)
-        .with_parameter("eventExpr", node.column);
+        .with_parameter("eventExpr", text);
   }
-  const auto& column = child->columns[found->index];
+  const auto index = static_cast<size_t>(found->index);
+  const auto& column = child->columns[index];
   const bool window = column.type.is(TypeKind::kStruct) && column.type.field_index("end") >= 0;
   if (!column.type.is(TypeKind::kTimestamp) && !column.type.is(TypeKind::kTimestampNtz) &&
       !window) {
@@ -293,7 +294,7 @@ Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const Pla
         .with_parameter("eventName", "`" + column.name + "`")
         .with_parameter("eventType", "\"" + column.type.sql() + "\"");
   }
-  op::Watermark made{child, static_cast<int>(found->index), 0, 0};
+  op::Watermark made{child, found->index, 0, 0};
   const auto invalid = [&] {
     return analysis_error("CANNOT_PARSE_INTERVAL", "22006",
                           fmt::format("Unable to parse '{}'. Please ensure that the value provided "
@@ -317,7 +318,7 @@ Result<OperatorPtr> RelationAnalyzer::visit(const WithWatermark& node, const Pla
   if (child->streaming) {
     for (auto& one : columns)
       one.metadata.erase(kWatermarkDelay);
-    columns[found->index].metadata[kWatermarkDelay] = delay_ms;
+    columns[index].metadata[kWatermarkDelay] = delay_ms;
   }
   return make_operator(std::move(made), std::move(columns), child->streaming);
 }

@@ -86,7 +86,7 @@ TEST(PlanShape, Tables) {
   EXPECT_EQ(read("FROM t LATERAL VIEW OUTER explode(m) e AS k, v LATERAL VIEW f(k) g"),
             "lateral_view(lateral_view(table(t), outer explode(m), e(k, v)), f(k), g())");
   EXPECT_EQ(read("FROM STREAM t WATERMARK ts DELAY OF INTERVAL 10 seconds AS s"),
-            "alias(watermark(table(t, streaming), ts, 10 seconds), s)");
+            "alias(watermark(table(t, streaming), `ts`, 10 seconds), s)");
 }
 
 TEST(PlanShape, PivotAndUnpivot) {

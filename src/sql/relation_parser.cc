@@ -4,6 +4,7 @@
 #include <boost/algorithm/string/case_conv.hpp>
 #include <fmt/format.h>
 
+#include "plan/name_scope.h"
 #include "sql/keywords.h"
 #include "sql/query_parser.h"
 
@@ -221,8 +222,7 @@ QueryParser::Planned QueryParser::watermark(PlanPtr child, uint32_t begin) {
   cursor_.take();
   WEIR_ASSIGN(auto column, expression());
   const auto* reference = std::get_if<plan::ColumnReference>(&column->node);
-  if (!reference || reference->parts.size() != 1)
-    return cursor_.unsupported("WATERMARK of an expression");
+  if (!reference) return cursor_.unsupported("WATERMARK of an expression");
   WEIR_TRY(cursor_.expect_word("DELAY"));
   WEIR_TRY(cursor_.expect_word("OF"));
   if (!cursor_.is_word("INTERVAL")) return cursor_.unexpected("missing 'INTERVAL'");
@@ -231,7 +231,9 @@ QueryParser::Planned QueryParser::watermark(PlanPtr child, uint32_t begin) {
   std::string delay = cursor_.source_since(delay_begin);
   if (delay.size() > 1 && (delay[0] == '\'' || delay[0] == '"') && delay.back() == delay[0])
     delay = delay.substr(1, delay.size() - 2);
-  return node(plan::WithWatermark{std::move(child), reference->parts[0], std::move(delay)}, begin);
+  return node(
+      plan::WithWatermark{std::move(child), plan::quoted(reference->parts), std::move(delay)},
+      begin);
 }
 
 bool QueryParser::at_join() const {
