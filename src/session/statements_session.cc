@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "session/command_rows.h"
 #include "session/conf.h"
+#include "session/redaction.h"
 #include "session/statements.h"
 
 namespace weir::session {
@@ -47,13 +48,8 @@ std::string machine_zone() {
   return known.ok() ? *known : std::string("UTC");
 }
 
-// Values of keys that look like secrets are not shown.
 std::string shown_value(const std::string& key, const std::string& value) {
-  const std::string lower = lower_case(key);
-  for (const char* secret :
-       {"password", "secret", "token", "access.key", "accesskey", "jaas", "connectionstring"})
-    if (lower.find(secret) != std::string::npos) return "*********(redacted)";
-  return value;
+  return names_secret(key) ? std::string(kRedacted) : value;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "session/command_rows.h"
 #include "session/delta_source.h"
 #include "session/file_table.h"
+#include "session/redaction.h"
 #include "session/statements.h"
 #include "source/file_listing.h"
 #include "source/partition_folders.h"
@@ -18,18 +19,10 @@ using columnar::Field;
 
 namespace {
 
-constexpr std::string_view kRedacted = "*********(redacted)";
-
-bool is_secret(const std::string& key) {
-  const std::string lower = lower_case(key);
-  for (const char* secret : {"password", "secret", "token", "access.key", "accesskey", "jaas",
-                             "connectionstring", "url"})
-    if (lower.find(secret) != std::string::npos) return true;
-  return false;
-}
-
+// Of options addresses too (spark.sql.redaction.options.regex).
 std::string shown_value(const std::string& key, const std::string& value) {
-  return is_secret(key) ? std::string(kRedacted) : value;
+  const bool hidden = names_secret(key) || lower_case(key).find("url") != std::string::npos;
+  return hidden ? std::string(kRedacted) : value;
 }
 
 // One alternative of the pattern: '*' stands for any characters.
