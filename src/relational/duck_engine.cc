@@ -163,6 +163,11 @@ std::optional<base::Error> QueryParts::find_error(std::string_view duck_message)
   return errors_[index];
 }
 
+std::optional<base::Error> QueryParts::last_error() {
+  const std::lock_guard lock(mutex_);
+  return errors_.empty() ? std::nullopt : std::optional(errors_.back());
+}
+
 namespace {
 
 Result<void> execute_statement(duckdb_connection connection, const std::string& sql) {
@@ -255,6 +260,11 @@ class DuckStream final : public BatchStream {
     const std::string_view message = text ? text : "";
     if (auto ours = query_->find_error(message)) return *std::move(ours);
     const auto type = duckdb_result_error_type(&result_);
+    // Nobody has stopped it: one thread failed, and another, which DuckDB stopped then, was heard
+    // first.
+    if (type == DUCKDB_ERROR_INTERRUPT) {
+      if (auto ours = query_->last_error()) return *std::move(ours);
+    }
     if (type == DUCKDB_ERROR_OUT_OF_MEMORY ||
         message.find("Out of Memory") != std::string_view::npos) {
       return out_of_memory(message);

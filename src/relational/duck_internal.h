@@ -71,6 +71,8 @@ class QueryParts final : public DuckQuery {
   std::string keep(base::Error error);
   // The error that DuckDB's message refers to.
   std::optional<base::Error> find_error(std::string_view duck_message);
+  // The newest error of a function, if there is one.
+  std::optional<base::Error> last_error();
 
   std::stop_source stop;
   int threads() const { return instance_->threads; }
